@@ -1,0 +1,183 @@
+"""The environment, read once and checked, as one frozen `Settings`.
+
+Every variable is documented in `docs/configuration.md`. A secret may also be given as `NAME_FILE`, the path of a file
+that holds it. A wrong value stops the process at boot with a message that names the variable.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+
+KIB = 1024
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
+SECRETS = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "CELERY_BROKER_URL",
+    "SENTINEL_SECRET_KEY",
+    "SLACK_BOT_TOKEN",
+    "SLACK_WEBHOOK_URL",
+)
+
+
+class ConfigError(ValueError):
+    """A variable of the environment that is missing or wrong; `str()` names it."""
+
+    def __init__(self, variable: str, problem: str) -> None:
+        super().__init__(f"{variable}: {problem}")
+        self.variable = variable
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """When a failed notification is tried again; seconds."""
+
+    base: float = 5
+    factor: float = 4
+    maximum: float = 36_000
+    attempts: int = 10
+
+
+@dataclass(frozen=True)
+class SlackDefaults:
+    """Where `slack:#name` goes when no channel of that name exists."""
+
+    bot_token: str | None = field(default=None, repr=False)
+    webhook_url: str | None = field(default=None, repr=False)
+    api_url: str = "https://slack.com/api/"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that the processes of Sentinel read from the environment."""
+
+    database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    broker_url: str = field(repr=False)
+    secret_keys: tuple[str, ...] = field(repr=False)
+    auth: str = "keys"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    trusted_hosts: tuple[str, ...] = LOOPBACK_NAMES
+    egress_allow: tuple[str, ...] = ()
+    retry: RetryPolicy = RetryPolicy()
+    slack: SlackDefaults = SlackDefaults()
+    max_body: int = 256 * KIB
+    inbox: bool = False
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
+        """Read and check the environment; raises `ConfigError`."""
+        read = _Reader(env)
+        redis_url = read.required("REDIS_URL")
+        settings = cls(
+            database_url=_psycopg(read.required("DATABASE_URL")),
+            redis_url=redis_url,
+            broker_url=_broker(read.text("CELERY_BROKER_URL") or redis_url),
+            secret_keys=read.fernet_keys("SENTINEL_SECRET_KEY"),
+            auth=read.choice("SENTINEL_AUTH", ("keys", "off"), "keys"),
+            host=read.text("SENTINEL_HOST") or "127.0.0.1",
+            port=int(read.number("SENTINEL_PORT", 8000, 1, 65_535)),
+            trusted_hosts=(*LOOPBACK_NAMES, *read.items("SENTINEL_TRUSTED_HOSTS")),
+            egress_allow=read.items("SENTINEL_EGRESS_ALLOW"),
+            retry=read.retry(),
+            slack=read.slack(),
+            max_body=int(read.number("SENTINEL_MAX_BODY", 256 * KIB, KIB, 64 * KIB * KIB)),
+            inbox=read.choice("SENTINEL_INBOX", ("on", "off"), "off") == "on",
+        )
+        return settings
+
+
+class _Reader:
+    """Typed look-ups that name the variable when they refuse."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+
+    def text(self, name: str) -> str | None:
+        value = self._env.get(name)
+        path = self._env.get(f"{name}_FILE") if name in SECRETS else None
+        if path and value:
+            raise ConfigError(name, f"is set, and so is {name}_FILE; set one of them")
+        if path:
+            try:
+                value = Path(path).read_text(encoding="utf-8")
+            except OSError as error:
+                raise ConfigError(f"{name}_FILE", f"cannot read {path}: {error.strerror}") from error
+        return value.strip() or None if value else None
+
+    def required(self, name: str) -> str:
+        value = self.text(name)
+        if value is None:
+            raise ConfigError(name, "is not set (`./sentinel up` sets it for its own servers)")
+        return value
+
+    def items(self, name: str) -> tuple[str, ...]:
+        return tuple(item.strip() for item in (self.text(name) or "").split(",") if item.strip())
+
+    def choice(self, name: str, allowed: tuple[str, ...], default: str) -> str:
+        value = self.text(name) or default
+        if value not in allowed:
+            raise ConfigError(name, f"is {value!r}; it must be one of {', '.join(allowed)}")
+        return value
+
+    def number(self, name: str, default: float, least: float, most: float) -> float:
+        text = self.text(name)
+        if text is None:
+            return default
+        try:
+            value = float(text)
+        except ValueError:
+            raise ConfigError(name, f"is {text!r}; it must be a number") from None
+        if not least <= value <= most:
+            raise ConfigError(name, f"is {text}; it must be between {least:g} and {most:g}")
+        return value
+
+    def fernet_keys(self, name: str) -> tuple[str, ...]:
+        keys = tuple(key.strip() for key in self.required(name).split(",") if key.strip())
+        for key in keys:
+            try:
+                Fernet(key)
+            except ValueError:
+                raise ConfigError(
+                    name, "must be 32 random bytes in URL-safe base64 (several, by commas, to rotate)"
+                ) from None
+        return keys
+
+    def retry(self) -> RetryPolicy:
+        default = RetryPolicy()
+        return RetryPolicy(
+            base=self.number("SENTINEL_RETRY_BASE", default.base, 0.01, 86_400),
+            factor=self.number("SENTINEL_RETRY_FACTOR", default.factor, 1, 100),
+            maximum=self.number("SENTINEL_RETRY_MAX", default.maximum, 0.01, 7 * 86_400),
+            attempts=int(self.number("SENTINEL_RETRY_ATTEMPTS", default.attempts, 1, 100)),
+        )
+
+    def slack(self) -> SlackDefaults:
+        return SlackDefaults(
+            bot_token=self.text("SLACK_BOT_TOKEN"),
+            webhook_url=self.text("SLACK_WEBHOOK_URL"),
+            api_url=self.text("SLACK_API_URL") or SlackDefaults.api_url,
+        )
+
+
+def _psycopg(url: str) -> str:
+    """A PostgreSQL URL for SQLAlchemy's psycopg 3 dialect, whatever driver it named."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.partition("+")[0] not in ("postgresql", "postgres"):
+        raise ConfigError("DATABASE_URL", "must begin with postgresql://")
+    return f"postgresql+psycopg://{rest}"
+
+
+def _broker(url: str) -> str:
+    """A broker URL for kombu, which spells a Redis socket in its own way."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return f"redis+socket://{parts.path}"
+    if parts.scheme not in ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps"):
+        raise ConfigError("CELERY_BROKER_URL", f"has the unknown scheme {parts.scheme!r}")
+    return url
