@@ -1,0 +1,23 @@
+"""The rule language: a pure library, with nothing of the service in it."""
+
+from rules_dsl.diagnostics import Diagnostic, diagnostics
+from rules_dsl.errors import RuleError, SchemaMismatch, TargetError
+from rules_dsl.index import RuleSet
+from rules_dsl.rule import Condition, Rule, compile_rule, parse_condition
+from rules_dsl.serialize import SCHEMA_VERSION
+from rules_dsl.tree import Target
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Condition",
+    "Diagnostic",
+    "Rule",
+    "RuleError",
+    "RuleSet",
+    "SchemaMismatch",
+    "Target",
+    "TargetError",
+    "compile_rule",
+    "diagnostics",
+    "parse_condition",
+]

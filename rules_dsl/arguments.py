@@ -1,0 +1,67 @@
+"""The check of a call against the signature of its function."""
+
+from collections.abc import Callable, Iterator
+
+from rules_dsl import tree
+from rules_dsl.errors import RuleError, did_you_mean
+from rules_dsl.functions import Function, functions
+from rules_dsl.functions.registry import BadArgument, Parameter
+from rules_dsl.kinds import Kind, name_of
+from rules_dsl.source import Span
+from rules_dsl.tree import CONDITIONS, Expression
+from rules_dsl.words import FUTURE_FUNCTIONS
+
+
+def check_call(
+    node: tree.Call,
+    text: str,
+    check_value: Callable[[Expression], None],
+    kind_of: Callable[[Expression], Kind],
+) -> Iterator[RuleError]:
+    """The mistakes of one call; those inside its arguments are left to `check_value`."""
+    for argument in node.arguments:
+        check_value(argument)
+    called = functions().get(node.name)
+    if called is None:
+        span = Span(node.span.start, node.span.start + len(node.name))
+        hint = did_you_mean(node.name, functions().keys() - FUTURE_FUNCTIONS)
+        message = f"unknown function `{node.name}`"
+        yield RuleError(message, code="function", text=text, span=span, hint=hint)
+        return
+    miscounted = _miscounted(called, len(node.arguments))
+    if miscounted:
+        hint = f"it is written {called.signature}"
+        yield RuleError(miscounted, code="arguments", text=text, span=node.span, hint=hint)
+        return
+    for index, argument in enumerate(node.arguments):
+        refused = _refused(called, called.parameter(index), argument, kind_of(argument))
+        if refused:
+            yield RuleError(refused, code="arguments", text=text, span=argument.span)
+
+
+def _miscounted(called: Function, count: int) -> str | None:
+    if count >= called.fewest and (called.most is None or count <= called.most):
+        return None
+    if called.most is None:
+        takes = f"{called.fewest} or more arguments"
+    elif called.most == called.fewest:
+        takes = f"{called.fewest} argument{'s' * (called.fewest != 1)}"
+    else:
+        takes = f"{called.fewest} to {called.most} arguments"
+    takes = "no arguments" if called.most == 0 else takes
+    return f"`{called.name}` takes {takes}, not {count}"
+
+
+def _refused(
+    called: Function, parameter: Parameter, argument: Expression, kind: Kind
+) -> str | None:
+    if isinstance(argument, CONDITIONS):
+        return None  # the value check has said so
+    if not kind & parameter.kind:
+        return f"`{called.name}` takes {name_of(parameter.kind)}, not {name_of(kind)}"
+    if parameter.check and isinstance(argument, tree.Literal) and isinstance(argument.value, str):
+        try:
+            parameter.check.check(argument.value)
+        except BadArgument as error:
+            return str(error)
+    return None

@@ -1,0 +1,82 @@
+"""Lint: what is allowed in a rule, and yet is seldom meant."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from rules_dsl import tree
+from rules_dsl.literals import NUMBER
+from rules_dsl.source import Span
+from rules_dsl.tree import Expression, children
+
+_ORDERINGS: Final = frozenset({"<", "<=", ">", ">="})
+
+
+@dataclass(frozen=True, slots=True)
+class LintWarning:
+    """Something worth a second look, and where it stands."""
+
+    code: str
+    message: str
+    hint: str
+    span: Span
+
+
+def lint_sentence(sentence: tree.Sentence) -> list[LintWarning]:
+    """All warnings about a rule, in the order of its text."""
+    parts = sentence.message.parts if sentence.message else ()
+    expressions = [sentence.condition, *(part for part in parts if not isinstance(part, str))]
+    found = [warning for each in expressions for warning in _lint(each)]
+    return sorted([*found, *_repeated(sentence)], key=lambda warning: warning.span)
+
+
+def _lint(node: Expression) -> Iterator[LintWarning]:
+    match node:
+        case tree.ListLiteral(items=items) if len({type(item.value) for item in items}) > 1:
+            yield from _mixed(node)
+        case tree.Quantifier() if not _uses(node.body, node.name):
+            message = f"`{node.name}` is not used, so every element gives the same answer"
+            hint = f"write {node.name}.field for a field of the element"
+            yield LintWarning("unused_name", message, hint, node.span)
+        case tree.Comparison(operator=operator) if operator in _ORDERINGS:
+            yield from _number_in_quotes(node)
+        case _:
+            pass
+    for child in children(node):
+        yield from _lint(child)
+
+
+def _mixed(node: tree.ListLiteral) -> Iterator[LintWarning]:
+    """A list whose elements are of several kinds; whole numbers and doubles are one."""
+    if len({item.form + str(isinstance(item.value, bool)) for item in node.items}) > 1:
+        message = "this list mixes kinds, so a value that is not in it is unknown"
+        yield LintWarning("mixed_list", message, "keep to one kind, or write two lists", node.span)
+
+
+def _number_in_quotes(node: tree.Comparison) -> Iterator[LintWarning]:
+    for side in (node.left, node.right):
+        value = side.value if isinstance(side, tree.Literal) else None
+        if isinstance(value, str) and NUMBER.fullmatch(value):
+            message = f'"{value}" is a text, and texts are ordered letter by letter'
+            hint = f"write {value} to compare numbers"
+            yield LintWarning("number_in_quotes", message, hint, side.span)
+
+
+def _uses(node: Expression, name: str) -> bool:
+    """Whether a variable is used, and not only one that shadows it."""
+    match node:
+        case tree.Path():
+            return node.variable == name
+        case tree.Quantifier() if node.name == name:
+            return _uses(node.source, name)
+        case _:
+            return any(_uses(child, name) for child in children(node))
+
+
+def _repeated(sentence: tree.Sentence) -> Iterator[LintWarning]:
+    seen: set[str] = set()
+    for target in (target for notify in sentence.notifies for target in notify.targets):
+        if str(target) in seen:
+            message = f"`{target}` is notified once, although written twice"
+            yield LintWarning("repeated_target", message, "leave one of them out", target.span)
+        seen.add(str(target))

@@ -1,0 +1,120 @@
+"""Rules and conditions, ready to be asked about events."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from rules_dsl import serialize, tree
+from rules_dsl.checker import CheckTarget, check_condition, check_sentence
+from rules_dsl.compiler import compile_condition, compile_value
+from rules_dsl.evaluator import Outcome
+from rules_dsl.explain import Explanation, explain
+from rules_dsl.format import format_expression, format_sentence
+from rules_dsl.parser import parse_expression, parse_sentence
+from rules_dsl.run import BudgetSpent, Now, Run, clock
+from rules_dsl.tree import Expression, Target
+from rules_dsl.values import as_text
+from rules_dsl.words import DEFAULT_SEVERITY
+
+_LONGEST_MESSAGE: Final = 65_536
+
+
+class Condition:
+    """A condition on events, and its text."""
+
+    def __init__(self, text: str, tree: Expression) -> None:
+        self.text = text
+        self.tree = tree
+        self._program = compile_condition(tree)
+
+    def matches(self, event: Mapping[str, object], now: Now = None) -> Outcome:
+        """Whether it is true of an event; None when that is unknown."""
+        try:
+            return self._program(Run(event, clock(now)))
+        except BudgetSpent:
+            return None
+
+    def explain(self, event: Mapping[str, object], now: Now = None) -> Explanation:
+        """Why it is true, false or unknown of an event."""
+        return explain(self.text, self.tree, event, clock(now))
+
+    def format(self) -> str:
+        """The condition as the formatter writes it."""
+        return format_expression(self.tree)
+
+
+class Rule:
+    """One rule: a condition, and who hears what when it is true."""
+
+    def __init__(self, text: str, tree: tree.Sentence) -> None:
+        self.text = text
+        self.tree = tree
+        self.condition = Condition(text, tree.condition)
+        parts = tree.message.parts if tree.message else ()
+        self._parts = [part if isinstance(part, str) else compile_value(part) for part in parts]
+
+    @property
+    def name(self) -> str | None:
+        """The name before its `when`, if one is written there."""
+        return self.tree.name
+
+    @property
+    def severity(self) -> str:
+        """How grave a match is."""
+        return self.tree.severity or DEFAULT_SEVERITY
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """All who are notified, in the order of the text."""
+        return tuple(target for notify in self.tree.notifies for target in notify.targets)
+
+    def matches(self, event: Mapping[str, object], now: Now = None) -> Outcome:
+        """Whether the rule fires on an event: only True does; None is unknown."""
+        return self.condition.matches(event, now)
+
+    def explain(self, event: Mapping[str, object], now: Now = None) -> Explanation:
+        """Why the rule does or does not fire on an event, clause by clause."""
+        return self.condition.explain(event, now)
+
+    def render_message(self, event: Mapping[str, object], now: Now = None) -> str | None:
+        """The rule's message about an event; None when it has none.
+
+        Cut at 64 KiB of characters: a rule may name a large field many times over.
+        """
+        if self.tree.message is None:
+            return None
+        run = Run(event, clock(now))
+        pieces = [part if isinstance(part, str) else as_text(part(run)) for part in self._parts]
+        whole = "".join(pieces)
+        return whole if len(whole) <= _LONGEST_MESSAGE else whole[: _LONGEST_MESSAGE - 1] + "…"
+
+    def format(self) -> str:
+        """The rule as the formatter writes it."""
+        return format_sentence(self.tree)
+
+    def to_json(self) -> dict[str, object]:
+        """The checked tree, to be stored."""
+        return serialize.dump(self.text, self.tree)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, object]) -> "Rule":
+        """A rule from what `to_json` gave; SchemaMismatch when another version gave it."""
+        return cls(*serialize.load(stored))
+
+
+def compile_rule(text: str, check_target: CheckTarget | None = None) -> Rule:
+    """A rule from its text; RuleError says what is wrong with it, and where.
+
+    `check_target` is asked about each target's kind and address, and refuses with TargetError.
+    """
+    sentence = parse_sentence(text)
+    for mistake in check_sentence(sentence, text, check_target):
+        raise mistake
+    return Rule(text, sentence)
+
+
+def parse_condition(text: str) -> Condition:
+    """A condition that stands alone, without `when` and `then`."""
+    expression = parse_expression(text)
+    for mistake in check_condition(expression, text):
+        raise mistake
+    return Condition(text, expression)

@@ -1,0 +1,51 @@
+"""One evaluation: the event, the time, the variables of quantifiers, and what it may still cost."""
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, TypeAlias
+
+BUDGET: Final = 100_000
+Now: TypeAlias = float | datetime | None
+
+
+class BudgetSpent(Exception):
+    """The end of an evaluation whose quantifiers take too many steps."""
+
+
+class Run:
+    """The state of one evaluation of one rule."""
+
+    __slots__ = ("event", "now", "steps", "variables")
+
+    def __init__(self, event: Mapping[str, object], now: float) -> None:
+        # Paths look at exact types, which are fast to test and cannot overrule anything.
+        self.event = event if type(event) is dict else dict(event)
+        self.now = now
+        self.steps = 0
+        self.variables: dict[str, object] = {}
+
+    def step(self) -> None:
+        """Pay for one element of a quantifier."""
+        self.steps += 1
+        if self.steps > BUDGET:
+            raise BudgetSpent
+
+    def charge(self, value: object) -> None:
+        """Pay for reading through a value, once a quantifier multiplies such work.
+
+        Without it a rule could spend minutes within its steps, each of them on a text of 256 KiB.
+        """
+        if not self.steps:
+            return
+        if type(value) is str:
+            self.steps += len(value) >> 10
+        elif type(value) is list:
+            self.steps += len(value) >> 4
+
+
+def clock(now: Now) -> float:
+    """The time of an evaluation in seconds since 1970: what was handed in, or the wall clock."""
+    if now is None:
+        return time.time()
+    return now.timestamp() if isinstance(now, datetime) else now
