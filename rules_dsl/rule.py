@@ -7,7 +7,8 @@ from rules_dsl import serialize, tree
 from rules_dsl.checker import CheckTarget, check_condition, check_sentence
 from rules_dsl.compiler import compile_condition, compile_value
 from rules_dsl.evaluator import Outcome
-from rules_dsl.explain import Explanation, explain
+from rules_dsl.explain import explain
+from rules_dsl.explanation import Explanation
 from rules_dsl.format import format_expression, format_sentence
 from rules_dsl.parser import parse_expression, parse_sentence
 from rules_dsl.run import BudgetSpent, Now, Run, clock
