@@ -1,0 +1,101 @@
+"""What every kind of channel is, gets and answers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import Schema
+
+from app.channels.egress import Egress
+from app.config import SlackDefaults
+
+if TYPE_CHECKING:
+    from app.channels.transport import Transport
+
+Config = dict[str, Any]
+
+
+class Outcome(StrEnum):
+    """What became of one attempt; only a transient one is tried again."""
+
+    DELIVERED = "delivered"
+    TRANSIENT = "transient"
+    PERMANENT = "permanent"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One message for one target; `id` stays the same over retries and redrives."""
+
+    id: str
+    kind: str
+    timestamp: datetime
+    address: str
+    alert: Mapping[str, Any]
+    rule: Mapping[str, Any]
+    event: Mapping[str, Any]
+    message: str
+    explanation: Mapping[str, Any] | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of one attempt, and what the receiver answered."""
+
+    outcome: Outcome
+    status: int | None
+    detail: str
+    retry_after: float | None = None
+    response: str = ""
+    latency: float = 0.0
+    disable_channel: bool = False
+
+
+@dataclass(frozen=True)
+class ChannelDefaults:
+    """What the environment says about addresses that no named channel has."""
+
+    slack: SlackDefaults = field(default_factory=SlackDefaults)
+
+
+class AddressError(ValueError):
+    """An address that a kind of channel cannot reach, and what would help."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class Channel(ABC):
+    """A kind of channel; each file in this package that has one names it `CHANNEL`."""
+
+    kind: str
+    label: str
+    config_schema: Schema
+
+    @property
+    def secret_fields(self) -> frozenset[str]:
+        """The names in a config that are encrypted at rest and never shown."""
+        fields = self.config_schema.fields.items()
+        return frozenset(name for name, field in fields if field.metadata.get("secret"))
+
+    @abstractmethod
+    def resolve(self, address: str, defaults: ChannelDefaults) -> Config:
+        """The config for an address that is no named channel; raises `AddressError`."""
+
+    def with_defaults(self, config: Config) -> Config:
+        """A new channel's config with what was left out, such as a secret, filled in."""
+        return config
+
+    @abstractmethod
+    def check_config(self, config: Config, egress: Egress) -> None:
+        """Refuse a config that could never be delivered to; raises `UrlNotAllowed`."""
+
+    @abstractmethod
+    def send(self, notice: Notice, config: Config, transport: "Transport") -> Verdict:
+        """Make one attempt. Every failure of the receiver or the network is a verdict."""

@@ -1,0 +1,61 @@
+"""A socket with one deadline for all that is done through it.
+
+A timeout of a socket is for each call, so a receiver that drips a byte a second never meets it.
+Here each call gets what is left of the whole.
+"""
+
+import io
+import socket
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+
+class Deadline:
+    """A moment of the monotonic clock."""
+
+    def __init__(self, seconds: float) -> None:
+        self._at = time.monotonic() + seconds
+
+    def left(self, most: float | None = None) -> float:
+        """Seconds that remain, `most` at most; raises TimeoutError when there are none."""
+        seconds = self._at - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError("timed out")
+        return seconds if most is None else min(seconds, most)
+
+
+class DeadlineSocket:
+    """What `http.client` asks of a socket, for a socket with or without TLS."""
+
+    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
+        self.raw = sock
+        self.deadline = deadline
+
+    def sendall(self, data: "ReadableBuffer") -> None:
+        view = memoryview(data).cast("B")
+        while view:
+            self.raw.settimeout(self.deadline.left())
+            view = view[self.raw.send(view) :]
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Reader(self))
+
+    def close(self) -> None:
+        """Nothing: http.client closes before it reads an answer that ends with the connection."""
+
+
+class _Reader(io.RawIOBase):
+    """Reads under the deadline of the moment."""
+
+    def __init__(self, owner: DeadlineSocket) -> None:
+        self._owner = owner
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        self._owner.raw.settimeout(self._owner.deadline.left())
+        return self._owner.raw.recv_into(buffer)

@@ -1,0 +1,174 @@
+"""Slack: `chat.postMessage` with a bot token, or an incoming webhook."""
+
+import json
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from app.channels.answers import judge
+from app.channels.base import (
+    AddressError,
+    Channel,
+    ChannelDefaults,
+    Config,
+    Notice,
+    Outcome,
+    Verdict,
+)
+from app.channels.blocks import render
+from app.channels.egress import MAX_URL, Egress
+from app.channels.transport import Reply, Transport
+from app.config import SlackDefaults
+
+_TRY_AGAIN = frozenset(
+    {
+        "accesslimited",
+        "fatal_error",
+        "internal_error",
+        "message_limit_exceeded",
+        "rate_limited",
+        "ratelimited",
+        "request_timeout",
+        "rollup_error",
+        "service_unavailable",
+        "team_added_to_org",
+    }
+)
+_GONE = frozenset(
+    {"account_inactive", "no_active_hooks", "no_service", "team_disabled", "token_revoked"}
+)
+_HINTS = {
+    "channel_not_found": "no such channel, or a private one that the bot has not joined",
+    "not_in_channel": "invite the bot to the channel",
+    "missing_scope": "the bot needs the scope chat:write",
+    "invalid_auth": "the bot token is wrong",
+}
+
+
+class SlackConfig(Schema):
+    """What a named Slack channel is made of: a token and a channel, or an incoming webhook."""
+
+    bot_token = fields.String(
+        validate=validate.Regexp(r"[\x21-\x7e]{1,400}\Z"),
+        metadata={"secret": True, "description": "xoxb-…, with the scope chat:write"},
+    )
+    webhook_url = fields.String(
+        validate=validate.Length(1, MAX_URL),
+        metadata={
+            "secret": True,
+            "description": "an incoming webhook; it has a channel of its own",
+        },
+    )
+    channel = fields.String(
+        validate=validate.Length(1, 200),
+        metadata={"description": "#name, @name or an id, such as C0123; for a bot token"},
+    )
+    api_url = fields.String(
+        validate=validate.Length(1, MAX_URL),
+        metadata={"description": "where Slack's API is, if not at slack.com; for a bot token"},
+    )
+
+    @validates_schema
+    def _check_one_way(self, data: dict[str, Any], **_: object) -> None:
+        if ("bot_token" in data) == ("webhook_url" in data):
+            raise ValidationError("give one of bot_token and webhook_url", "bot_token")
+        if "bot_token" in data and "channel" not in data:
+            raise ValidationError("a bot token needs to know the channel", "channel")
+
+
+class SlackChannel(Channel):
+    """Messages in Slack."""
+
+    kind = "slack"
+    label = "Slack"
+    config_schema = SlackConfig()
+
+    def resolve(self, address: str, defaults: ChannelDefaults) -> Config:
+        slack = defaults.slack
+        if slack.bot_token:
+            return {"bot_token": slack.bot_token, "channel": address, "api_url": slack.api_url}
+        if slack.webhook_url:
+            return {"webhook_url": slack.webhook_url, "channel": address}
+        raise AddressError(
+            f"there is no Slack channel {address!r}",
+            "set SLACK_BOT_TOKEN or SLACK_WEBHOOK_URL, or create a channel of that name",
+        )
+
+    def check_config(self, config: Config, egress: Egress) -> None:
+        egress.check_url(config.get("webhook_url") or _method(config))
+
+    def send(self, notice: Notice, config: Config, transport: Transport) -> Verdict:
+        payload = render(notice)
+        token = config.get("bot_token")
+        if token:
+            payload["channel"] = config["channel"]
+            return _judge_api(_post(transport, _method(config), payload, token))
+        return _judge_webhook(_post(transport, config["webhook_url"], payload))
+
+
+def _method(config: Config) -> str:
+    base: str = config.get("api_url") or SlackDefaults.api_url
+    return f"{base.rstrip('/')}/chat.postMessage"
+
+
+def _post(
+    transport: Transport, url: str, payload: dict[str, Any], token: str | None = None
+) -> Reply:
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    body = json.dumps(payload, separators=(",", ":"), default=str).encode()
+    return transport.post(url, body, headers)
+
+
+def _judge_api(reply: Reply) -> Verdict:
+    """The API says `ok: false` with a status of 200."""
+    verdict = judge(reply)
+    if verdict.outcome is not Outcome.DELIVERED:
+        return verdict
+    answer = _object(reply.body)
+    if answer.get("ok") is True:
+        return verdict
+    error = answer.get("error")
+    if not isinstance(error, str):
+        return _refine(verdict, "answered without ok or error", Outcome.TRANSIENT)
+    return _by_error(verdict, error)
+
+
+def _judge_webhook(reply: Reply) -> Verdict:
+    """An incoming webhook has a status, and its error is the plain text of the body."""
+    verdict = judge(reply)
+    if verdict.outcome is not Outcome.PERMANENT or verdict.status is None:
+        return verdict
+    error = reply.text.strip()
+    return _by_error(verdict, error) if error.replace("_", "").isalnum() else verdict
+
+
+def _by_error(verdict: Verdict, error: str) -> Verdict:
+    outcome = Outcome.TRANSIENT if error in _TRY_AGAIN else Outcome.PERMANENT
+    hint = _HINTS.get(error)
+    detail = f"{error[:100]}: {hint}" if hint else error[:100]
+    return _refine(verdict, detail, outcome, verdict.disable_channel or error in _GONE)
+
+
+def _refine(verdict: Verdict, detail: str, outcome: Outcome, disable: bool = False) -> Verdict:
+    return Verdict(
+        outcome,
+        verdict.status,
+        detail,
+        verdict.retry_after,
+        verdict.response,
+        verdict.latency,
+        disable,
+    )
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+CHANNEL = SlackChannel()
