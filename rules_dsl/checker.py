@@ -109,7 +109,9 @@ class _Checker:
                 self._number(node.operand, "-")
             case tree.Call():
                 self._mistakes.extend(check_call(node, self._text, self.value, kind_of))
-            case tree.Literal() | tree.ListLiteral() | tree.Path():
+            case tree.ListLiteral():
+                self._list(node)
+            case tree.Literal() | tree.Path():
                 pass
             case _:
                 hint = "a condition is true, false or unknown: it is not compared or passed on"
@@ -136,6 +138,12 @@ class _Checker:
         if Kind.BOOLEAN not in kind:
             hint = "compare it with something, as in `len(items) > 3`"
             self._refuse(node, f"{name_of(kind)} is no condition", hint)
+
+    def _list(self, node: tree.ListLiteral) -> None:
+        for item in node.items:
+            if item.value is None:
+                hint = "test for it with `is null`"
+                self._refuse(item, "a list holds no null", hint)
 
     def _presence(self, node: tree.Presence) -> None:
         self.value(node.path)

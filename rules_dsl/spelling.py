@@ -142,7 +142,7 @@ def _check_symbol(source: Source, tokens: Sequence[Token], index: int) -> RuleEr
 
 
 def _named(character: str) -> str:
-    if character.isprintable() and not 0xD800 <= ord(character) <= 0xDFFF:
+    if character.isprintable() and character != "`" and not 0xD800 <= ord(character) <= 0xDFFF:
         return f"`{character}`"
     return f"U+{ord(character):04X}"
 
