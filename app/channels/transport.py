@@ -210,7 +210,8 @@ def _read(response: HTTPResponse) -> tuple[bytes, bool]:
         while len(body) < MAX_BODY:
             piece = response.read1(MAX_BODY - len(body))
             if not piece:
-                return bytes(body), response.isclosed()
+                response.close()
+                return bytes(body), not response.length
             body += piece
     except (OSError, HTTPException, ValueError):
         return bytes(body), False

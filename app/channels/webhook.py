@@ -1,7 +1,6 @@
 """Webhooks by the Standard Webhooks specification: signed, with an id that repeats keep."""
 
 import base64
-import binascii
 import json
 import re
 import secrets
@@ -29,7 +28,7 @@ def _check_secret(value: str) -> None:
     """A secret that the signing library and every receiver's library read alike."""
     try:
         key = base64.b64decode(value.removeprefix(PREFIX), validate=True)
-    except binascii.Error:
+    except ValueError:
         key = b""
     if not value.startswith(PREFIX) or not MIN_SECRET <= len(key) <= MAX_SECRET:
         raise ValidationError(f"must be {PREFIX} and 24 to 64 bytes in base64")

@@ -1,0 +1,44 @@
+"""Every kind of channel that there is, and the promises that all of them keep."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.channels import registry
+from app.channels.base import Channel
+
+APP = Path(registry.__file__).parents[1]
+
+
+def test_the_kinds_are_found() -> None:
+    assert {"slack", "webhook"} <= set(registry.kinds())
+
+
+def test_an_unknown_kind_is_told_which_kinds_there_are() -> None:
+    with pytest.raises(registry.UnknownKind, match="slack, webhook"):
+        registry.get("pigeon")
+
+
+@pytest.mark.parametrize("kind", registry.kinds())
+def test_a_channel_tells_its_kind_and_its_label(kind: str) -> None:
+    channel = registry.get(kind)
+    assert isinstance(channel, Channel)
+    assert channel.kind == kind
+    assert channel.label
+    assert channel.secret_fields <= set(channel.config_schema.fields)
+
+
+@pytest.mark.parametrize("kind", registry.kinds())
+def test_a_channel_and_its_settings_are_documented(kind: str) -> None:
+    text = (APP.parent / "docs" / "channels.md").read_text(encoding="utf-8")
+    assert f"`{kind}`" in text
+    missing = [n for n in registry.get(kind).config_schema.fields if f"`{n}`" not in text]
+    assert missing == []
+
+
+@pytest.mark.parametrize("kind", registry.kinds())
+def test_nothing_outside_a_channels_file_switches_on_its_kind(kind: str) -> None:
+    switch = re.compile(rf"""kind\s*(==|!=|in\b).*["']{kind}["']|case\s+["']{kind}["']""")
+    files = [path for path in APP.rglob("*.py") if path.stem != kind]
+    assert [path for path in files if switch.search(path.read_text(encoding="utf-8"))] == []

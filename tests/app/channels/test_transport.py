@@ -1,0 +1,382 @@
+"""One POST over real sockets, whatever the receiver does."""
+
+import gzip
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from app.channels import transport as module
+from app.channels.base import Outcome
+from app.channels.egress import Egress
+from app.channels.transport import MAX_BODY, Transport
+from tests.app.channels.conftest import Receiver, Serve, read_request
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def keep_answering(sock: socket.socket) -> None:
+    while read_request(sock):
+        sock.sendall(OK)
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> float:
+    """The same deadlines, sooner, so that the suite is quick."""
+    monkeypatch.setattr(module, "SEND_SECONDS", 0.6)
+    monkeypatch.setattr(module, "CONNECT_SECONDS", 0.3)
+    return 0.6
+
+
+def test_a_request_is_posted_with_its_host_and_without_compression(
+    serve: Serve, transport: Transport
+) -> None:
+    seen: list[bytes] = []
+
+    def handle(sock: socket.socket) -> None:
+        seen.append(read_request(sock))
+        sock.sendall(OK)
+
+    receiver = serve(handle)
+    reply = transport.post(receiver.url, b"{}", {"X-One": "1", "Host": "evil.example"})
+    assert (reply.status, reply.body) == (200, b"ok")
+    head = seen[0].lower()
+    assert head.startswith(b"post /hook http/1.1\r\n")
+    assert f"host: 127.0.0.1:{receiver.port}\r\n".encode() in head
+    assert b"accept-encoding: identity" in head
+    assert head.count(b"host:") == 1
+    assert head.endswith(b"\r\n\r\n{}")
+
+
+def test_a_connection_is_kept_for_the_next_request(serve: Serve, transport: Transport) -> None:
+    receiver = serve(keep_answering)
+    for _ in range(5):
+        assert transport.post(receiver.url, b"x", {}).status == 200
+    assert receiver.connections == 1
+
+
+def test_thirty_two_threads_share_a_transport(serve: Serve, transport: Transport) -> None:
+    receiver = serve(keep_answering)
+    with ThreadPoolExecutor(32) as pool:
+        replies = list(pool.map(lambda _: transport.post(receiver.url, b"x", {}), range(400)))
+    assert {reply.status for reply in replies} == {200}
+    assert receiver.connections <= 32
+
+
+def test_a_connection_that_the_receiver_closed_is_not_used_again(
+    serve: Serve, transport: Transport
+) -> None:
+    def once(sock: socket.socket) -> None:
+        read_request(sock)
+        sock.sendall(OK)
+
+    receiver = serve(once)
+    assert transport.post(receiver.url, b"x", {}).status == 200
+    time.sleep(0.05)
+    assert transport.post(receiver.url, b"x", {}).status == 200
+    assert receiver.connections == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nbody",
+        b"HTTP/1.0 200 OK\r\n\r\nbody",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbody",
+    ],
+)
+def test_the_body_is_read_however_it_ends(
+    serve: Serve, transport: Transport, answer: bytes
+) -> None:
+    def handle(sock: socket.socket) -> None:
+        read_request(sock)
+        sock.sendall(answer)
+
+    reply = transport.post(serve(handle).url, b"x", {})
+    assert (reply.status, reply.text) == (200, "body")
+
+
+def test_a_loopback_destination_is_blocked_and_sees_no_connection(serve: Serve) -> None:
+    receiver = serve(keep_answering)
+    reply = Transport(Egress()).post(receiver.url, b"secret", {})
+    assert (reply.status, reply.trouble) == (None, "blocked_destination")
+    assert reply.outcome is Outcome.PERMANENT
+    time.sleep(0.05)
+    assert receiver.connections == 0
+
+
+def test_a_name_that_turns_private_after_its_check_is_blocked(serve: Serve) -> None:
+    receiver = serve(keep_answering)
+    answers = iter([["93.184.216.34"], ["127.0.0.1"]])
+    egress = Egress(resolver=lambda host, port: next(answers))
+    url = f"http://rebind.example:{receiver.port}/"
+    egress.check_url(url)
+    assert Transport(egress).post(url, b"secret", {}).trouble == "blocked_destination"
+    time.sleep(0.05)
+    assert receiver.connections == 0
+
+
+def test_the_name_is_resolved_once_an_attempt_and_connected_to_that_answer(serve: Serve) -> None:
+    receiver = serve(keep_answering)
+    asked: list[str] = []
+
+    def resolver(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    transport = Transport(Egress(["no-such.invalid"], resolver))
+    for _ in range(2):
+        url = f"http://no-such.invalid:{receiver.port}/"
+        assert transport.post(url, b"x", {}).status == 200
+    assert asked == ["no-such.invalid"] * 2
+
+
+def test_an_idle_connection_to_an_address_that_the_name_left_is_not_reused(serve: Serve) -> None:
+    receiver = serve(keep_answering)
+    answers = iter([["127.0.0.1"], ["127.0.0.2"]])
+    transport = Transport(Egress(["moved.example"], lambda host, port: next(answers)))
+    url = f"http://moved.example:{receiver.port}/"
+    assert transport.post(url, b"x", {}).status == 200
+    assert transport.post(url, b"x", {}).trouble == "Connection refused"
+    assert receiver.connections == 1
+
+
+def test_the_next_address_is_tried_when_one_refuses(serve: Serve) -> None:
+    receiver = serve(keep_answering)
+    answers = ["127.0.0.9", "127.0.0.1"]
+    transport = Transport(Egress(["two.example"], lambda host, port: answers))
+    assert transport.post(f"http://two.example:{receiver.port}/", b"x", {}).status == 200
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_proxies_of_the_environment_are_ignored(
+    serve: Serve, transport: Transport, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    receiver, proxy = serve(keep_answering), serve(keep_answering)
+    monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+    assert transport.post(receiver.url, b"x", {}).status == 200
+    assert proxy.connections == 0
+
+
+def test_a_netrc_is_ignored(
+    serve: Serve, transport: Transport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login root password hunter2\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    seen: list[bytes] = []
+
+    def handle(sock: socket.socket) -> None:
+        seen.append(read_request(sock))
+        sock.sendall(OK)
+
+    transport.post(serve(handle).url, b"x", {})
+    assert b"authorization" not in seen[0].lower()
+
+
+def test_a_redirect_is_not_followed(serve: Serve, transport: Transport) -> None:
+    target = serve(keep_answering)
+
+    def redirect(sock: socket.socket) -> None:
+        read_request(sock)
+        line = f"HTTP/1.1 307 Temporary Redirect\r\nLocation: {target.url}\r\n"
+        sock.sendall(line.encode() + b"Content-Length: 0\r\n\r\n")
+
+    assert transport.post(serve(redirect).url, b"x", {}).status == 307
+    assert target.connections == 0
+
+
+def test_a_receiver_that_hangs_is_left_at_the_deadline(
+    serve: Serve, transport: Transport, short: float
+) -> None:
+    def hang(sock: socket.socket) -> None:
+        read_request(sock)
+        sock.recv(1)
+
+    began = time.monotonic()
+    reply = transport.post(serve(hang).url, b"x", {})
+    assert (reply.status, reply.trouble, reply.outcome) == (None, "timed out", Outcome.TRANSIENT)
+    assert short <= time.monotonic() - began < short + 0.5
+
+
+@pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"])
+def test_a_receiver_that_drips_is_left_at_the_deadline(
+    serve: Serve, transport: Transport, short: float, start: bytes
+) -> None:
+    def drip(sock: socket.socket) -> None:
+        read_request(sock)
+        sock.sendall(start)
+        for letter in b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1000:
+            sock.sendall(bytes([letter]))
+            time.sleep(0.02)
+
+    began = time.monotonic()
+    reply = transport.post(serve(drip).url, b"x", {})
+    assert time.monotonic() - began < short + 0.5
+    assert reply.status == (200 if start else None)
+
+
+def test_a_receiver_that_reads_nothing_is_left_at_the_deadline(
+    serve: Serve, transport: Transport, short: float
+) -> None:
+    receiver = serve(lambda sock: time.sleep(3))
+    began = time.monotonic()
+    assert transport.post(receiver.url, b"x" * 30_000_000, {}).trouble == "timed out"
+    assert time.monotonic() - began < short + 0.5
+
+
+def test_no_more_than_64_kib_are_read_and_memory_stays_low(
+    serve: Serve, transport: Transport
+) -> None:
+    def flood(sock: socket.socket) -> None:
+        read_request(sock)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+        for _ in range(16_000):
+            sock.sendall(b"\0" * 65536)
+
+    receiver = serve(flood)
+    tracemalloc.start()
+    reply = transport.post(receiver.url, b"x", {})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(reply.body) == MAX_BODY
+    assert peak < 5_000_000
+    assert len(reply.text) == 1024
+    assert "\0" not in reply.text
+
+
+def test_a_gzip_bomb_stays_packed(serve: Serve, transport: Transport) -> None:
+    bomb = gzip.compress(b"\0" * 50_000_000)[:50_000]
+
+    def handle(sock: socket.socket) -> None:
+        read_request(sock)
+        head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n"
+        sock.sendall(head.encode() + bomb)
+
+    assert transport.post(serve(handle).url, b"x", {}).body == bomb
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 500,
+    ],
+)
+def test_an_answer_that_is_not_http_is_transient(
+    serve: Serve, transport: Transport, answer: bytes
+) -> None:
+    def handle(sock: socket.socket) -> None:
+        read_request(sock)
+        sock.sendall(answer)
+
+    reply = transport.post(serve(handle).url, b"x", {})
+    assert reply.status is None
+    assert reply.outcome is Outcome.TRANSIENT
+    assert reply.trouble
+
+
+def test_a_closed_port_is_transient(transport: Transport) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    reply = transport.post(f"http://127.0.0.1:{port}/", b"x", {})
+    assert (reply.trouble, reply.outcome) == ("Connection refused", Outcome.TRANSIENT)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("tls")
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    names = ["-subj", "/CN=secure.example", "-addext", "subjectAltName=DNS:secure.example"]
+    files = ["-keyout", str(key), "-out", str(cert)]
+    subprocess.run([*command.split(), *names, *files], check=True, capture_output=True)
+    return cert, key
+
+
+class TlsReceiver:
+    """A receiver behind TLS that notes the server names it was asked for."""
+
+    def __init__(self, serve: Serve, certificate: tuple[Path, Path]) -> None:
+        self.names: list[str | None] = []
+        self.bodies: list[bytes] = []
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        context.sni_callback = lambda sock, name, ctx: self.names.append(name)
+
+        def handle(sock: socket.socket) -> None:
+            with context.wrap_socket(sock, server_side=True) as secure:
+                while request := read_request(secure):
+                    self.bodies.append(request)
+                    secure.sendall(OK)
+
+        self.receiver: Receiver = serve(handle)
+
+
+@pytest.fixture
+def tls(serve: Serve, certificate: tuple[Path, Path]) -> TlsReceiver:
+    return TlsReceiver(serve, certificate)
+
+
+def here(host: str, port: int) -> list[str]:
+    return ["127.0.0.1"]
+
+
+def test_tls_names_the_original_host_though_the_address_is_pinned(
+    tls: TlsReceiver, certificate: tuple[Path, Path]
+) -> None:
+    context = ssl.create_default_context(cafile=str(certificate[0]))
+    transport = Transport(Egress(["secure.example"], here), context)
+    for _ in range(2):
+        url = f"https://secure.example:{tls.receiver.port}/x"
+        assert transport.post(url, b"hello", {}).status == 200
+    assert tls.names == ["secure.example"]
+    assert b"host: secure.example:" in tls.bodies[0].lower()
+    assert tls.receiver.connections == 1
+
+
+@pytest.mark.parametrize(("host", "trusted"), [("secure.example", False), ("other.example", True)])
+def test_nothing_is_sent_over_bad_tls(
+    tls: TlsReceiver, certificate: tuple[Path, Path], host: str, trusted: bool
+) -> None:
+    context = ssl.create_default_context(cafile=str(certificate[0])) if trusted else None
+    transport = Transport(Egress([host], here), context)
+    reply = transport.post(f"https://{host}:{tls.receiver.port}/x", b"hello", {})
+    assert reply.status is None
+    assert reply.outcome is Outcome.TRANSIENT
+    assert reply.trouble.startswith("TLS: ")
+    assert tls.bodies == []
+
+
+def test_plain_http_on_a_tls_port_is_a_tls_trouble(serve: Serve, transport: Transport) -> None:
+    def handle(sock: socket.socket) -> None:
+        sock.recv(100)
+        sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    reply = transport.post(serve(handle).url.replace("http:", "https:"), b"x", {})
+    assert reply.trouble.startswith("TLS: ")
+
+
+def test_a_slow_receiver_does_not_hold_up_the_others(serve: Serve, transport: Transport) -> None:
+    release = threading.Event()
+
+    def slow(sock: socket.socket) -> None:
+        read_request(sock)
+        release.wait(5)
+
+    url, stuck = serve(keep_answering).url, serve(slow).url
+    thread = threading.Thread(target=transport.post, args=(stuck, b"x", {}))
+    thread.start()
+    began = time.monotonic()
+    assert transport.post(url, b"x", {}).status == 200
+    assert time.monotonic() - began < 1
+    release.set()
+    thread.join()
