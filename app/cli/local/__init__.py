@@ -1,0 +1,1 @@
+"""A whole Sentinel on one machine: its servers and processes, started, watched and stopped."""

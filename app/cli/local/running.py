@@ -1,0 +1,96 @@
+"""`up` from the lock on its home to the last process that it stops."""
+
+import os
+import sys
+import time
+
+from app.cli.local.environment import LOOPBACK, Ports
+from app.cli.local.errors import LocalError, Stopped
+from app.cli.local.extras import Extras
+from app.cli.local.home import Home
+from app.cli.local.ports import next_free
+from app.cli.local.screen import Screen
+from app.cli.local.stack import LocalStack
+from app.cli.local.supervisor import Supervisor
+
+API_PORT = 8000
+INBOX_PORT = 8025
+FIRST_COMMANDS = (
+    "Try it:",
+    "",
+    '  curl -X POST {url}/rules -H "Content-Type: application/json" -d \''
+    '{{"name": "High value orders", "dsl": "when event.type == \'\\\'\'order\'\\\'\' and '
+    "amount > 500 then notify('\\''slack:#big-orders'\\'')\"}}'",
+    "",
+    '  curl -X POST {url}/events -H "Content-Type: application/json" -d '
+    '\'{{"type": "order", "amount": 750}}\'',
+    "",
+    "Ctrl-C stops everything.",
+)
+
+
+def run(port: int | None, demo: bool) -> None:
+    """Start all, keep it running until asked to stop, stop all."""
+    screen = Screen()
+    supervisor = Supervisor(screen.note)
+    supervisor.listen()
+    home = Home.from_env()
+    home.lock()
+    stack = None
+    try:
+        stack = LocalStack(home, _ports(port), supervisor, screen.step)
+        _keep(stack, screen, demo)
+    except Stopped:
+        screen.note("Stopping")
+    finally:
+        began = time.monotonic()
+        if stack:
+            stack.stop()
+            screen.step("Stopped", time.monotonic() - began)
+        home.unlock()
+
+
+def _keep(stack: LocalStack, screen: Screen, demo: bool) -> None:
+    stack.check()
+    stack.start_servers()
+    stack.migrate()
+    services = stack.start_services()
+    screen.heading(f"Sentinel is ready, {screen.since_start():.1f} s")
+    extras = Extras(stack, services, screen.note)
+    extras.start(demo)
+    _show(stack, extras, screen)
+    while True:
+        stack.supervisor.tick()
+        extras.tick()
+
+
+def _show(stack: LocalStack, extras: Extras, screen: Screen) -> None:
+    url = stack.ports.url
+    rows = [
+        ("API", url),
+        ("API reference", f"{url}/docs"),
+        ("Inbox", f"{url}/inbox"),
+        ("Metrics", f"{url}/metrics"),
+        *extras.rows(),
+        ("Logs", str(stack.home.logs)),
+    ]
+    screen.table(rows)
+    if stack.env["SENTINEL_AUTH"] == "off":
+        screen.note("No keys are asked for (SENTINEL_AUTH=off): only this machine can connect.")
+    else:
+        screen.note("Calls need a key: ./sentinel key create")
+    screen.block(line.format(url=url) for line in FIRST_COMMANDS)
+    sys.stdout.flush()
+
+
+def _ports(port: int | None) -> Ports:
+    host = os.environ.get("SENTINEL_HOST") or LOOPBACK
+    api = port or _number("SENTINEL_PORT", API_PORT)
+    return Ports(api=api, inbox=next_free(INBOX_PORT, frozenset({api})), host=host)
+
+
+def _number(name: str, default: int) -> int:
+    text = os.environ.get(name) or str(default)
+    if not text.isdigit() or not 0 < int(text) < 65_536:
+        raise LocalError(f"{name}: is {text!r}; it must be a port")
+    return int(text)

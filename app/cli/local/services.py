@@ -1,0 +1,99 @@
+"""The processes of a local Sentinel, as command lines."""
+
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+
+from app.cli.local.environment import LOOPBACK, Ports
+from app.cli.local.home import CHECKOUT, Home
+from app.cli.local.process import Spec
+
+API, EVENTS, NOTIFICATIONS, INBOX = "api", "events", "notifications", "inbox"
+FLOWER, EXPORTER, DEMO = "flower", "exporter", "demo"
+STOP_ORDER = (
+    (DEMO, FLOWER, EXPORTER, API, EVENTS, NOTIFICATIONS),
+    (INBOX,),
+    ("redis",),
+    ("postgres",),
+)
+FLOWER_USER = "sentinel"
+EXPORTER_PYTHON = CHECKOUT / ".venv-exporter" / "bin" / "python"
+PYTHON = (sys.executable, "-P")
+CELERY = (*PYTHON, "-m", "celery", "-A", "wsgi:celery")
+# Mingling waits a second for answers of other workers, which would tell nothing that Sentinel uses.
+WORKER = ("worker", "--without-mingle", "--without-gossip", "--loglevel", "INFO")
+
+
+class Services:
+    """Makes the `Spec` of each process of one home."""
+
+    def __init__(self, home: Home, ports: Ports, env: Mapping[str, str]) -> None:
+        self._home = home
+        self._ports = ports
+        self._env = env
+
+    def core(self) -> list[Spec]:
+        """Those that Sentinel needs to be ready."""
+        return [self.api(), self.events(), self.notifications(), self.inbox()]
+
+    def api(self) -> Spec:
+        """The HTTP API and console."""
+        return self._spec(
+            API, *PYTHON, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "wsgi:app"
+        )
+
+    def events(self) -> Spec:
+        """The worker that evaluates events: processes, since rules burn CPU."""
+        words = ("-Q", "events", "-n", "events@%h", "--pool", "prefork", "-c", "2")
+        return self._worker(EVENTS, *words)
+
+    def notifications(self) -> Spec:
+        """The worker that delivers: threads, since it waits for receivers."""
+        words = ("-Q", "notifications", "-n", "notifications@%h", "--pool", "threads", "-c", "32")
+        return self._worker(NOTIFICATIONS, *words)
+
+    def inbox(self) -> Spec:
+        """The receiver that stands in for Slack and keeps what it hears."""
+        bind = f"{LOOPBACK}:{self._ports.inbox}"
+        words = ("--bind", bind, "--workers", "1", "--worker-class", "gthread", "--threads", "64")
+        app = "app.inbox.receiver:create_receiver()"
+        return self._spec(INBOX, *PYTHON, "-m", "gunicorn", "--no-control-socket", *words, app)
+
+    def flower(self, port: int, password: str) -> Spec:
+        """The view into the workers; `ps` does not show its password."""
+        words = (f"--address={LOOPBACK}", f"--port={port}", "--max_tasks=10000")
+        env = {**self._env, "FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{password}"}
+        return replace(self._spec(FLOWER, *CELERY, "flower", *words), env=env, essential=False)
+
+    def exporter(self, port: int) -> Spec:
+        """Celery's metrics for Prometheus, from a virtual environment of its own."""
+        code = "from src.cli import cli; cli(auto_envvar_prefix='CE')"
+        words = ("--host", LOOPBACK, "--port", str(port), "--retry-interval", "5")
+        prefix = ("--broker-transport-option", "global_keyprefix=sentinel:")
+        spec = self._spec(EXPORTER, str(EXPORTER_PYTHON), "-P", "-c", code, *words, *prefix)
+        env = {**self._env, "CE_BROKER_URL": broker_url(self._env)}
+        env.pop("PYTHONPATH", None)
+        return replace(spec, env=env, essential=False)
+
+    def demo(self) -> Spec:
+        """Example rules and a stream of example events."""
+        env = {**self._env, "SENTINEL_URL": f"http://{self._ports.reachable}:{self._ports.api}"}
+        spec = self._spec(DEMO, *PYTHON, "-m", "app.cli.local.feed")
+        return replace(spec, env=env, essential=False)
+
+    def _worker(self, name: str, *words: str) -> Spec:
+        # A signal that is remapped to SIGQUIT makes Celery stop softly: it gives running tasks a
+        # while. Killed with
+        # its parent, a worker loses nothing: that is what the sweep is for.
+        spec = self._spec(name, *CELERY, *WORKER, *words)
+        return replace(spec, env={**self._env, "REMAP_SIGTERM": "SIGQUIT"}, orphan=signal.SIGKILL)
+
+    def _spec(self, name: str, *argv: str) -> Spec:
+        return Spec(name=name, argv=argv, log=self._home.logs / f"{name}.log", env=self._env)
+
+
+def broker_url(env: Mapping[str, str]) -> str:
+    """The broker as kombu spells it."""
+    url = env.get("CELERY_BROKER_URL") or env["REDIS_URL"]
+    return f"redis+socket://{url.removeprefix('unix://')}" if url.startswith("unix://") else url
