@@ -1,7 +1,6 @@
 """The environment that the processes of a local Sentinel get: the caller's, completed."""
 
 import ipaddress
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -44,12 +43,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def is_set(name: str, env: Mapping[str, str] = os.environ) -> bool:
+def is_set(name: str, env: Mapping[str, str]) -> bool:
     """Whether a variable, or the file that may hold it, is given."""
     return bool(env.get(name) or env.get(f"{name}_FILE"))
 
 
-def auth(host: str, env: Mapping[str, str] = os.environ) -> str:
+def auth(host: str, env: Mapping[str, str]) -> str:
     """`off` on loopback unless asked for otherwise; never `off` where others can connect."""
     wanted = env.get("SENTINEL_AUTH") or ("off" if is_loopback(host) else "keys")
     if wanted == "off" and not is_loopback(host):
@@ -60,7 +59,7 @@ def auth(host: str, env: Mapping[str, str] = os.environ) -> str:
     return wanted
 
 
-def common(home: Home, env: Mapping[str, str] = os.environ) -> dict[str, str]:
+def common(home: Home, env: Mapping[str, str]) -> dict[str, str]:
     """What every child gets."""
     return {
         **env,
@@ -71,9 +70,11 @@ def common(home: Home, env: Mapping[str, str] = os.environ) -> dict[str, str]:
     }
 
 
-def complete(home: Home, ports: Ports, database_url: str, redis_url: str) -> dict[str, str]:
+def complete(
+    home: Home, ports: Ports, given: Mapping[str, str], database_url: str, redis_url: str
+) -> dict[str, str]:
     """What Sentinel's own processes get; the inbox is Slack unless there is a real one."""
-    env = common(home)
+    env = common(home, given)
     if not is_set("DATABASE_URL", env):
         env["DATABASE_URL"] = database_url
     if not is_set("REDIS_URL", env):

@@ -76,13 +76,15 @@ class Postgres:
             patience=20,
         )
 
-    def is_ready(self) -> bool:
-        """Whether it takes connections: it writes so into its pid file."""
+    def is_ready(self, pid: int) -> bool:
+        """Whether that process takes connections: it writes so into its pid file."""
         try:
             lines = (self._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except OSError:
             return False
-        return len(lines) > STATUS_LINE and lines[STATUS_LINE].strip() == "ready"
+        if len(lines) <= STATUS_LINE or lines[0] != str(pid):
+            return False
+        return lines[STATUS_LINE].strip() == "ready"
 
     def create_database(self, name: str = DATABASE) -> None:
         """The database, unless it is there."""

@@ -121,7 +121,7 @@ def _dies_with_parent(orphan: signal.Signals) -> Callable[[], None] | None:
     return ask_kernel
 
 
-def last_lines(log: Path, count: int = 5) -> str:
+def last_lines(log: Path, count: int = 12) -> str:
     """The end of a log, for a message."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -37,6 +37,11 @@ class Redis:
         """The server's path; raises `LocalError` where there is none."""
         return find_redis()
 
+    @property
+    def product(self) -> str:
+        """What it is called."""
+        return "Valkey" if "valkey" in self.program else "Redis"
+
     def spec(self, env: Mapping[str, str]) -> Spec:
         """The server's process."""
         settings = {**SETTINGS, "unixsocket": str(self._socket), "dir": str(self._home.redis_data)}
@@ -50,7 +55,7 @@ class Redis:
             patience=10,
         )
 
-    def is_ready(self) -> bool:
+    def is_ready(self, _pid: int) -> bool:
         """Whether it answers; while it reads its data it says LOADING instead."""
         try:
             with socket.socket(socket.AF_UNIX) as client:

@@ -10,13 +10,15 @@ from app.cli.local.home import CHECKOUT, Home
 from app.cli.local.process import Spec
 
 API, EVENTS, NOTIFICATIONS, INBOX = "api", "events", "notifications", "inbox"
+POSTGRES, REDIS = "postgres", "redis"
 FLOWER, EXPORTER, DEMO = "flower", "exporter", "demo"
 STOP_ORDER = (
     (DEMO, FLOWER, EXPORTER, API, EVENTS, NOTIFICATIONS),
     (INBOX,),
-    ("redis",),
-    ("postgres",),
+    (REDIS,),
+    (POSTGRES,),
 )
+CORE = (API, EVENTS, NOTIFICATIONS, INBOX)
 FLOWER_USER = "sentinel"
 EXPORTER_PYTHON = CHECKOUT / ".venv-exporter" / "bin" / "python"
 PYTHON = (sys.executable, "-P")
@@ -33,9 +35,14 @@ class Services:
         self._ports = ports
         self._env = env
 
-    def core(self) -> list[Spec]:
-        """Those that Sentinel needs to be ready."""
-        return [self.api(), self.events(), self.notifications(), self.inbox()]
+    def named(self, name: str) -> Spec:
+        """The core process of that name; `events-2` is one more worker beside `events`."""
+        if name == API:
+            return self.api()
+        if name == INBOX:
+            return self.inbox()
+        kind = name.partition("-")[0]
+        return {EVENTS: self.events, NOTIFICATIONS: self.notifications}[kind](name)
 
     def api(self) -> Spec:
         """The HTTP API and console."""
@@ -43,15 +50,15 @@ class Services:
             API, *PYTHON, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "wsgi:app"
         )
 
-    def events(self) -> Spec:
+    def events(self, name: str) -> Spec:
         """The worker that evaluates events: processes, since rules burn CPU."""
-        words = ("-Q", "events", "-n", "events@%h", "--pool", "prefork", "-c", "2")
-        return self._worker(EVENTS, *words)
+        words = ("-Q", EVENTS, "-n", f"{name}@%h", "--pool", "prefork", "-c", "2")
+        return self._worker(name, *words)
 
-    def notifications(self) -> Spec:
+    def notifications(self, name: str) -> Spec:
         """The worker that delivers: threads, since it waits for receivers."""
-        words = ("-Q", "notifications", "-n", "notifications@%h", "--pool", "threads", "-c", "32")
-        return self._worker(NOTIFICATIONS, *words)
+        words = ("-Q", NOTIFICATIONS, "-n", f"{name}@%h", "--pool", "threads", "-c", "32")
+        return self._worker(name, *words)
 
     def inbox(self) -> Spec:
         """The receiver that stands in for Slack and keeps what it hears."""

@@ -2,9 +2,10 @@
 
 import http.client
 import json
+import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from app.cli.local import migrations
@@ -15,7 +16,15 @@ from app.cli.local.leftovers import end_leftovers
 from app.cli.local.ports import is_free
 from app.cli.local.postgres import Postgres
 from app.cli.local.redis import Redis
-from app.cli.local.services import EVENTS, NOTIFICATIONS, STOP_ORDER, Services
+from app.cli.local.services import (
+    CORE,
+    EVENTS,
+    NOTIFICATIONS,
+    POSTGRES,
+    REDIS,
+    STOP_ORDER,
+    Services,
+)
 from app.cli.local.supervisor import Supervisor
 
 SERVER_SECONDS = 60
@@ -26,18 +35,26 @@ Told = Callable[[str, float], None]
 class LocalStack:
     """All processes of one home."""
 
-    def __init__(self, home: Home, ports: Ports, supervisor: Supervisor, told: Told) -> None:
+    def __init__(
+        self,
+        home: Home,
+        ports: Ports,
+        supervisor: Supervisor,
+        told: Told,
+        given: Mapping[str, str] = os.environ,
+    ) -> None:
         self.home = home
         self.ports = ports
         self.supervisor = supervisor
-        self.postgres = None if is_set("DATABASE_URL") else Postgres(home)
-        self.redis = None if is_set("REDIS_URL") else Redis(home)
+        self.postgres = None if is_set("DATABASE_URL", given) else Postgres(home)
+        self.redis = None if is_set("REDIS_URL", given) else Redis(home)
         self._told = told
+        self._given = given
         self.env: dict[str, str] = {}
 
     def check(self) -> None:
         """Whatever can be known to fail, before anything is touched."""
-        auth(self.ports.host)
+        auth(self.ports.host, self._given)
         if not is_free(self.ports.host, self.ports.api):
             raise LocalError(
                 f"port {self.ports.api} on {self.ports.host} is taken. "
@@ -49,21 +66,25 @@ class LocalStack:
         end_leftovers(self.home)
         self.home.prepare()
         began = time.monotonic()
-        env = common(self.home)
         if self.redis:
-            self.supervisor.start(self.redis.spec(env))
+            self.supervisor.start(self.redis.spec(common(self.home, self._given)))
         if self.postgres:
             self.postgres.prepare(self.run)
-            self.supervisor.start(self.postgres.spec(env))
-            self._await_server("postgres", self.postgres.is_ready)
+            self.start_server(POSTGRES)
             self.postgres.create_database()
             self._told(f"PostgreSQL {self.postgres.programs.version}", time.monotonic() - began)
         if self.redis:
-            self._await_server("redis", self.redis.is_ready)
-            self._told(
-                "Valkey" if "valkey" in self.redis.program else "Redis", time.monotonic() - began
-            )
+            self._await_server(REDIS, self.redis.is_ready)
+            self._told(self.redis.product, time.monotonic() - began)
         self.env = self._environment()
+
+    def start_server(self, name: str) -> None:
+        """One embedded server, until it takes connections."""
+        server = {POSTGRES: self.postgres, REDIS: self.redis}[name]
+        if server is None:
+            raise LocalError(f"{name} is not ours to start")
+        self.supervisor.start(server.spec(common(self.home, self._given)))
+        self._await_server(name, server.is_ready)
 
     def migrate(self) -> None:
         """The schema, where it is not current."""
@@ -76,12 +97,9 @@ class LocalStack:
         """API, workers and inbox, until Sentinel is ready."""
         began = time.monotonic()
         services = Services(self.home, self.ports, self.env)
-        specs = services.core()
-        for spec in specs:
-            self.supervisor.start(spec)
-        self.supervisor.wait_until(
-            self.is_ready, READY_SECONDS, "Sentinel", needs=[spec.name for spec in specs]
-        )
+        for name in CORE:
+            self.supervisor.start(services.named(name))
+        self.supervisor.wait_until(self.is_ready, READY_SECONDS, "Sentinel", needs=CORE)
         self._told("API, workers, inbox", time.monotonic() - began)
         return services
 
@@ -117,16 +135,15 @@ class LocalStack:
                 process.wait()
         return process.returncode
 
-    def _await_server(self, name: str, ready: Callable[[], bool]) -> None:
+    def _await_server(self, name: str, ready: Callable[[int], bool]) -> None:
         self.supervisor.wait_until(
             partial(self._is_up, name, ready), SERVER_SECONDS, name, needs=[name]
         )
 
-    def _is_up(self, name: str, ready: Callable[[], bool]) -> bool:
-        """Its own word, while it lives: a pid file may be of an earlier server."""
-        return self.supervisor.is_running(name) and ready()
+    def _is_up(self, name: str, ready: Callable[[int], bool]) -> bool:
+        return self.supervisor.is_running(name) and ready(self.supervisor.child(name).pid)
 
     def _environment(self) -> dict[str, str]:
         database = self.postgres.url() if self.postgres else ""
         redis = self.redis.url if self.redis else ""
-        return complete(self.home, self.ports, database, redis)
+        return complete(self.home, self.ports, self._given, database, redis)

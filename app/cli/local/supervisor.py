@@ -58,6 +58,10 @@ class Supervisor:
         """The present process of that name."""
         return self._kept[name].child
 
+    def names(self) -> list[str]:
+        """All that was started."""
+        return list(self._kept)
+
     def is_running(self, name: str) -> bool:
         """Whether that child is alive now."""
         return name in self._kept and self._kept[name].child.exit_code is None

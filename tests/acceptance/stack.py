@@ -1,0 +1,230 @@
+"""A whole Sentinel of its own for a test: real PostgreSQL and Valkey, API, workers and receiver.
+
+    with Stack(env={"SENTINEL_RETRY_BASE": "0.2"}) as stack:
+        stack.post("/events", {"type": "order"})
+        stack.processes["events"].kill()      # SIGKILL, pool processes included
+        stack.start("events")
+        stack.redis.flushall()
+
+Nothing starts again by itself. The names are `api`, `events`, `notifications`, `inbox`, `redis` and
+`postgres`; `events-2` is one more worker beside `events`.
+"""
+
+import os
+import random
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psycopg
+import redis
+import requests
+
+from app.cli.local.environment import Ports
+from app.cli.local.errors import LocalError
+from app.cli.local.home import Home
+from app.cli.local.ports import next_free
+from app.cli.local.process import Child, last_lines
+from app.cli.local.services import API, CORE, Services
+from app.cli.local.stack import LocalStack
+from app.cli.local.supervisor import Supervisor
+from tests.acceptance.receiver import Receiver
+
+OWN = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "SLACK_", "SENTINEL_")
+HTTP_SECONDS = 30
+
+
+class Handle:
+    """One process of the stack."""
+
+    def __init__(self, child: Child) -> None:
+        self.child = child
+
+    @property
+    def pid(self) -> int:
+        """Of the main process."""
+        return self.child.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the main process runs."""
+        return self.child.exit_code is None
+
+    @property
+    def forks(self) -> list[int]:
+        """The pids that the main process has forked: pool processes, gunicorn's workers."""
+        text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
+        return [int(pid) for pid in text.split()]
+
+    def kill(self) -> None:
+        """SIGKILL to it and to all that it has forked."""
+        self.child.kill()
+        assert self.child.wait(10)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Any signal to the main process alone: SIGSTOP, SIGCONT, SIGKILL…"""
+        self.child.signal(number)
+
+    def stop(self) -> None:
+        """The signal that `up` would send, and the wait for the end."""
+        self.child.signal(self.child.spec.stop)
+        assert self.child.wait(self.child.spec.patience), f"{self.child.spec.name} did not stop"
+
+    @property
+    def log(self) -> str:
+        """All that it has written."""
+        return self.child.spec.log.read_text(encoding="utf-8", errors="replace")
+
+
+class Stack:
+    """The servers and processes of one scratch home; an own database, gone at the end."""
+
+    def __init__(self, env: Mapping[str, str] | None = None, start: Iterable[str] = CORE) -> None:
+        self.receiver = Receiver()
+        self.home = Home(Path(tempfile.mkdtemp(prefix="sentinel-test-")))
+        api = next_free(random.randint(20_000, 29_000))
+        self.ports = Ports(api=api, inbox=next_free(api + 1))
+        self._names = tuple(start)
+        self._supervisor = Supervisor(print)
+        given = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
+        wanted = dict(env or {})
+        egress = [
+            f"127.0.0.1:{self.receiver.port}",
+            *filter(None, [wanted.get("SENTINEL_EGRESS_ALLOW")]),
+        ]
+        given |= {**wanted, "SENTINEL_EGRESS_ALLOW": ",".join(egress)}
+        self._local = LocalStack(self.home, self.ports, self._supervisor, _quiet, given)
+        self._services: Services | None = None
+
+    def __enter__(self) -> "Stack":
+        try:
+            self.home.lock()
+            self._local.start_servers()
+            self._local.migrate()
+            self._services = Services(self.home, self.ports, self._local.env)
+            for name in self._names:
+                self.start(name)
+            self.wait_ready()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._show_logs()
+        self.close()
+
+    @property
+    def api_url(self) -> str:
+        """The API's address, without a slash at the end."""
+        return f"http://127.0.0.1:{self.ports.api}"
+
+    @property
+    def inbox_url(self) -> str:
+        """The local inbox's receiver."""
+        return f"http://127.0.0.1:{self.ports.inbox}"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What the processes were started with; changes count for those started later."""
+        return self._local.env
+
+    @property
+    def database_url(self) -> str:
+        """For psycopg or SQLAlchemy."""
+        return self.env["DATABASE_URL"]
+
+    @property
+    def redis(self) -> "redis.Redis":
+        """A new client."""
+        return redis.Redis.from_url(self.env["REDIS_URL"])
+
+    @property
+    def processes(self) -> dict[str, Handle]:
+        """What was started and not stopped for good, by name."""
+        return {name: Handle(self._supervisor.child(name)) for name in self._supervisor.names()}
+
+    def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """The rows that a query gives, in a transaction of its own."""
+        with psycopg.connect(self.database_url) as connection:
+            cursor = connection.execute(query.encode(), values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def start(self, name: str) -> Handle:
+        """Start a process, or start it again."""
+        if name in ("postgres", "redis"):
+            self.eventually(lambda: self._start_server(name))
+        else:
+            assert self._services is not None
+            self._supervisor.start(self._services.named(name))
+        return self.processes[name]
+
+    def _start_server(self, name: str) -> bool:
+        """PostgreSQL refuses while backends of a killed one are still ending."""
+        try:
+            self._local.start_server(name)
+        except LocalError:
+            return False
+        return True
+
+    def wait_ready(self, seconds: float = 60) -> None:
+        """Until `/readyz` answers 200, and counts both workers if they were to be started."""
+        if not set(CORE) <= set(self._names):
+            return self.wait_alive(seconds) if API in self._names else None
+        alive = [name for name in self._names if self.processes[name].alive]
+        return self._supervisor.wait_until(self._local.is_ready, seconds, "the stack", alive)
+
+    def wait_alive(self, seconds: float = 60) -> None:
+        """Until the API answers `/healthz`, whatever else is up."""
+        self.eventually(lambda: self.get("/healthz").status_code == 200, seconds)
+
+    def eventually(self, check: Any, seconds: float = 30) -> Any:
+        """The first true value of `check()`; connections that fail are tried again."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                value = check()
+            except (requests.RequestException, psycopg.Error, redis.RedisError):
+                value = None
+            if value:
+                return value
+            assert time.monotonic() < deadline, f"not so within {seconds} s"
+            time.sleep(0.05)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> requests.Response:
+        """POST JSON to the API."""
+        return requests.post(self.api_url + path, json=body, timeout=HTTP_SECONDS, **options)
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        """GET from the API."""
+        return requests.get(self.api_url + path, timeout=HTTP_SECONDS, **options)
+
+    def close(self) -> None:
+        """Stop all and remove every trace."""
+        for name in self._supervisor.names():
+            self._supervisor.child(name).signal(signal.SIGCONT)
+        self._local.stop()
+        self.home.unlock()
+        self.receiver.close()
+        folders = {self.home.path, self.home.postgres_data.parent, self.home.sockets}
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _show_logs(self) -> None:
+        for log in sorted(self.home.logs.glob("*.log")):
+            print(f"--- {log.name}\n{last_lines(log, 30)}")
+
+
+def _quiet(_step: str, _seconds: float) -> None:
+    """Steps are not news in a test."""
