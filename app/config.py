@@ -74,7 +74,7 @@ class Settings:
         """Read and check the environment; raises `ConfigError`."""
         read = _Reader(env)
         redis_url = read.required("REDIS_URL")
-        settings = cls(
+        return cls(
             database_url=_psycopg(read.required("DATABASE_URL")),
             redis_url=redis_url,
             broker_url=_broker(read.text("CELERY_BROKER_URL") or redis_url),
@@ -89,7 +89,6 @@ class Settings:
             max_body=int(read.number("SENTINEL_MAX_BODY", 256 * KIB, KIB, 64 * KIB * KIB)),
             inbox=read.choice("SENTINEL_INBOX", ("on", "off"), "off") == "on",
         )
-        return settings
 
 
 class _Reader:
@@ -107,7 +106,9 @@ class _Reader:
             try:
                 value = Path(path).read_text(encoding="utf-8")
             except OSError as error:
-                raise ConfigError(f"{name}_FILE", f"cannot read {path}: {error.strerror}") from error
+                raise ConfigError(
+                    f"{name}_FILE", f"cannot read {path}: {error.strerror}"
+                ) from error
         return value.strip() or None if value else None
 
     def required(self, name: str) -> str:
@@ -144,7 +145,8 @@ class _Reader:
                 Fernet(key)
             except ValueError:
                 raise ConfigError(
-                    name, "must be 32 random bytes in URL-safe base64 (several, by commas, to rotate)"
+                    name,
+                    "must be 32 random bytes in URL-safe base64 (several, by commas, to rotate)",
                 ) from None
         return keys
 

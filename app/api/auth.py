@@ -1,0 +1,61 @@
+"""Who may call what: bearer keys with scopes, unless `SENTINEL_AUTH=off`."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
+
+from flask import g, request
+from flask_smorest import Blueprint
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import Forbidden, Unauthorized
+
+from app.extensions import session
+from app.runtime import runtime
+from app.services import keys
+from app.services.keys import ANYBODY, Caller
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def requires(bp: Blueprint, scope: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a view run only for callers with `scope`, and say so in the OpenAPI document.
+
+    It stands above `bp.arguments`, so that nobody learns from a validation error what they may not call.
+    """
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            _authorize(scope)
+            return view(*args, **kwargs)
+
+        document: Any = bp.doc(security=[{"bearer": [scope]}])
+        return cast(Callable[P, R], document(guarded))
+
+    return decorate
+
+
+def caller() -> Caller:
+    """Who makes the current request, once `requires` has let it through."""
+    return cast(Caller, g.caller)
+
+
+def _authorize(scope: str) -> None:
+    g.caller = ANYBODY if runtime().settings.auth == "off" else _identify()
+    if not g.caller.may(scope):
+        raise Forbidden(f"this key lacks the scope `{scope}`")
+
+
+def _identify() -> Caller:
+    authorization = request.authorization
+    if authorization is None or authorization.type != "bearer" or not authorization.token:
+        raise Unauthorized(
+            "send a key: `Authorization: Bearer snt_…`", www_authenticate=WWWAuthenticate("bearer")
+        )
+    found = keys.caller(session(), authorization.token) if "\0" not in authorization.token else None
+    if found is None:
+        raise Unauthorized(
+            "the key is unknown or revoked", www_authenticate=WWWAuthenticate("bearer")
+        )
+    return found

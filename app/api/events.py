@@ -1,0 +1,104 @@
+"""`/events`: the door that events come in by."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import request, url_for
+from flask_smorest import Blueprint
+
+from app.api.auth import caller, requires
+from app.api.request import StrictParser
+from app.extensions import session
+from app.metrics import EVENTS_INGESTED, totals
+from app.models.events import Event
+from app.runtime import now
+from app.schemas.common import cursor, read_cursor
+from app.schemas.events import (
+    ACCEPTED,
+    Accepted,
+    EventHeaders,
+    EventIn,
+    EventOut,
+    EventPage,
+    EventQuery,
+)
+from app.services import ingest, tracing
+from app.services.ingest import Idempotency
+from tasks.publisher import wake_events
+from tasks.wiring import publish
+
+bp = Blueprint("events", __name__, url_prefix="/events", description="What happened")
+bp.ARGUMENTS_PARSER = StrictParser()
+
+
+@bp.route("", methods=["POST"])
+@requires(bp, "ingest")
+@bp.arguments(EventHeaders, location="headers")
+@bp.arguments(EventIn)
+@bp.response(202, Accepted)
+def post(
+    headers: dict[str, Any], body: dict[str, Any]
+) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Accept an event
+
+    The answer is a promise: the event is stored, and will be evaluated by the rules as they are now.
+    """
+    key = headers["idempotency_key"]
+    who = str(caller().key_id or "")
+    idempotency = Idempotency.of(who, key, request.get_data()) if key else None
+    accepted = ingest.accept(session(), body, source="http", now=now(), idempotency=idempotency)
+    session().commit()
+    if not accepted.duplicate:
+        publish([wake_events([accepted.event_id])])
+    totals.count(EVENTS_INGESTED, "http", "duplicate" if accepted.duplicate else ACCEPTED)
+    location = url_for("events.get", event_id=accepted.event_id)
+    answer = {
+        "id": accepted.event_id,
+        "status": ACCEPTED,
+        "duplicate": accepted.duplicate,
+        "links": {"self": location},
+    }
+    return answer, 202, {"Location": location}
+
+
+@bp.route("/<uuid:event_id>", methods=["GET"])
+@requires(bp, "read")
+@bp.response(200, EventOut)
+def get(event_id: UUID) -> dict[str, Any]:
+    """Read an event and its state"""
+    return _view(*tracing.event(session(), event_id))
+
+
+@bp.route("", methods=["GET"])
+@requires(bp, "read")
+@bp.arguments(EventQuery, location="query")
+@bp.response(200, EventPage)
+def listing(query: dict[str, Any]) -> dict[str, Any]:
+    """List events, newest first"""
+    rows = tracing.events(
+        session(),
+        type_=query["type"],
+        since=query["since"],
+        until=query["until"],
+        matched=query["matched"],
+        after=read_cursor(query["after"]),
+        limit=query["limit"] + 1,
+    )
+    page = rows[: query["limit"]]
+    more = len(rows) > len(page)
+    return {
+        "data": [_view(*row) for row in page],
+        "next": cursor(page[-1][0].id) if more else None,
+    }
+
+
+def _view(event: Event, waits: bool) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "type": event.type,
+        "source": event.source,
+        "state": "pending" if waits else "evaluated",
+        "accepted_at": event.accepted_at,
+        "occurred_at": event.occurred_at,
+        "body": event.body,
+    }

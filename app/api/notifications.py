@@ -1,0 +1,67 @@
+"""`/notifications`: what was sent, what was tried, and what was given up."""
+
+from typing import Any
+from uuid import UUID
+
+from flask_smorest import Blueprint
+
+from app.api.auth import requires
+from app.api.request import StrictParser
+from app.extensions import session
+from app.runtime import now
+from app.schemas.common import cursor, read_cursor
+from app.schemas.notifications import (
+    NotificationDetail,
+    NotificationOut,
+    NotificationPage,
+    NotificationQuery,
+)
+from app.services import delivery, tracing
+from tasks.publisher import wake_notification
+from tasks.wiring import publish
+
+bp = Blueprint("notifications", __name__, url_prefix="/notifications", description="Who heard")
+bp.ARGUMENTS_PARSER = StrictParser()
+
+
+@bp.route("", methods=["GET"])
+@requires(bp, "read")
+@bp.arguments(NotificationQuery, location="query")
+@bp.response(200, NotificationPage)
+def listing(query: dict[str, Any]) -> dict[str, Any]:
+    """List notifications, newest first"""
+    found = tracing.notifications(
+        session(),
+        status=query["status"],
+        channel=query["channel"],
+        after=read_cursor(query["after"]),
+        limit=query["limit"] + 1,
+    )
+    page = found[: query["limit"]]
+    return {"data": page, "next": cursor(page[-1].id) if len(found) > len(page) else None}
+
+
+@bp.route("/<uuid:notification_id>", methods=["GET"])
+@requires(bp, "read")
+@bp.response(200, NotificationDetail)
+def get(notification_id: UUID) -> dict[str, Any]:
+    """Read a notification with all its attempts"""
+    return _detail(notification_id)
+
+
+@bp.route("/<uuid:notification_id>/retry", methods=["POST"])
+@requires(bp, "write")
+@bp.response(202, NotificationDetail)
+def retry(notification_id: UUID) -> dict[str, Any]:
+    """Try a dead letter again, under the same id; 409 while it is no dead letter"""
+    delivery.redrive(session(), notification_id, now())
+    session().commit()
+    publish([wake_notification(notification_id)])
+    return _detail(notification_id)
+
+
+def _detail(notification_id: UUID) -> dict[str, Any]:
+    notification = tracing.notification(session(), notification_id)
+    attempts = tracing.attempts(session(), notification_id)
+    fields = {name: getattr(notification, name) for name in NotificationOut().fields}
+    return fields | {"attempt_log": attempts}

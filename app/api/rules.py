@@ -1,0 +1,153 @@
+"""`/rules`: sentences that say when who hears what."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from flask import Response, url_for
+from flask_smorest import Blueprint
+
+from app.api.auth import requires
+from app.api.guards import check_target
+from app.api.request import StrictParser
+from app.extensions import session
+from app.models.rules import RuleVersion
+from app.runtime import now
+from app.schemas.common import PageQuery, cursor, read_cursor
+from app.schemas.rules import (
+    IfMatch,
+    RuleIn,
+    RuleOut,
+    RulePage,
+    RulePatch,
+    RuleVersions,
+    TestIn,
+    TestOut,
+    ValidateIn,
+    ValidateOut,
+)
+from app.services import rules
+from app.services.rules import Draft
+from rules_dsl import diagnostics
+
+bp = Blueprint("rules", __name__, url_prefix="/rules", description="When who hears what")
+bp.ARGUMENTS_PARSER = StrictParser()
+
+Answer = tuple[RuleVersion, int, dict[str, str]]
+
+
+@bp.route("", methods=["GET"])
+@requires(bp, "read")
+@bp.arguments(PageQuery, location="query")
+@bp.response(200, RulePage)
+def listing(query: dict[str, Any]) -> dict[str, Any]:
+    """List rules, oldest first"""
+    found = rules.listing(session(), read_cursor(query["after"]), query["limit"] + 1)
+    page = found[: query["limit"]]
+    return {"data": page, "next": cursor(page[-1].rule_id) if len(found) > len(page) else None}
+
+
+@bp.route("", methods=["POST"])
+@requires(bp, "write")
+@bp.arguments(RuleIn)
+@bp.response(201, RuleOut)
+def create(body: dict[str, Any]) -> Answer:
+    """Create a rule
+
+    A sentence that cannot be accepted is refused with its line, its column and a hint.
+    """
+    version = rules.create(session(), _draft(body), check_target, now())
+    session().commit()
+    location = url_for("rules.get", rule_id=version.rule_id)
+    return version, 201, _headers(version) | {"Location": location}
+
+
+@bp.route("/<uuid:rule_id>", methods=["GET"])
+@requires(bp, "read")
+@bp.response(200, RuleOut)
+def get(rule_id: UUID) -> Answer:
+    """Read a rule in its current version"""
+    version = rules.get(session(), rule_id)
+    return version, 200, _headers(version)
+
+
+@bp.route("/<uuid:rule_id>", methods=["PUT"])
+@requires(bp, "write")
+@bp.arguments(IfMatch, location="headers")
+@bp.arguments(RuleIn)
+@bp.response(200, RuleOut)
+def replace(headers: dict[str, Any], body: dict[str, Any], rule_id: UUID) -> Answer:
+    """Replace a rule by a new version"""
+    return _change(rule_id, body, headers)
+
+
+@bp.route("/<uuid:rule_id>", methods=["PATCH"])
+@requires(bp, "write")
+@bp.arguments(IfMatch, location="headers")
+@bp.arguments(RulePatch)
+@bp.response(200, RuleOut)
+def patch(headers: dict[str, Any], body: dict[str, Any], rule_id: UUID) -> Answer:
+    """Change some fields of a rule, by a new version"""
+    return _change(rule_id, body, headers)
+
+
+@bp.route("/<uuid:rule_id>", methods=["DELETE"])
+@requires(bp, "write")
+@bp.arguments(IfMatch, location="headers")
+@bp.response(204)
+def delete(headers: dict[str, Any], rule_id: UUID) -> Response:
+    """Delete a rule, and cancel what it has not sent
+
+    `X-Cancelled-Notifications` says how many notifications that were.
+    """
+    cancelled = rules.delete(session(), rule_id, now(), _if_match(headers))
+    session().commit()
+    return Response(status=204, headers={"X-Cancelled-Notifications": str(cancelled)})
+
+
+@bp.route("/<uuid:rule_id>/versions", methods=["GET"])
+@requires(bp, "read")
+@bp.response(200, RuleVersions)
+def versions(rule_id: UUID) -> dict[str, Sequence[RuleVersion]]:
+    """List every version of a rule, newest first"""
+    return {"data": rules.versions(session(), rule_id)}
+
+
+@bp.route("/validate", methods=["POST"])
+@requires(bp, "read")
+@bp.arguments(ValidateIn)
+@bp.response(200, ValidateOut)
+def validate(body: dict[str, Any]) -> dict[str, Any]:
+    """Check a sentence without saving it"""
+    found = diagnostics(body["dsl"], check_target)
+    return {"valid": all(one["severity"] != "error" for one in found), "diagnostics": found}
+
+
+@bp.route("/test", methods=["POST"])
+@requires(bp, "read")
+@bp.arguments(TestIn)
+@bp.response(200, TestOut)
+def test(body: dict[str, Any]) -> dict[str, Any]:
+    """Try a sentence on an event, with the explanation; nothing is stored or sent"""
+    return rules.trial(body["dsl"], body["event"], check_target, now())
+
+
+def _change(rule_id: UUID, body: dict[str, Any], headers: dict[str, Any]) -> Answer:
+    changes = body | ({"tags": tuple(body["tags"])} if "tags" in body else {})
+    version = rules.change(session(), rule_id, changes, check_target, now(), _if_match(headers))
+    session().commit()
+    return version, 200, _headers(version)
+
+
+def _draft(body: dict[str, Any]) -> Draft:
+    return Draft(**(body | {"tags": tuple(body["tags"])}))
+
+
+def _headers(version: RuleVersion) -> dict[str, str]:
+    return {"ETag": f'"{rules.etag(version)}"'}
+
+
+def _if_match(headers: dict[str, Any]) -> str | None:
+    """The version that the caller changes; `*` is any."""
+    given = headers["if_match"]
+    return None if given in (None, "*") else str(given).strip('"')

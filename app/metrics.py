@@ -1,0 +1,226 @@
+"""Metrics summed over all processes that ever were, by way of a table.
+
+Each process adds up what it counts and writes the sums to `metric_totals` every second; whoever is asked for `/metrics`
+reads the table. Files in shared memory could not cross containers, and would forget a process that died.
+"""
+
+import atexit
+import os
+import threading
+import time
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+)
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+VERSION: Final = "0.1.0"
+log = structlog.get_logger()
+
+FLUSH_SECONDS: Final = 1.0
+BUCKETS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
+LARGEST_LABEL_SET: Final = 1000
+OTHER: Final = "_other"
+
+_ADD = text(
+    "INSERT INTO metric_totals (name, labels, value) VALUES (:name, :labels, :value)"
+    " ON CONFLICT (name, labels) DO UPDATE SET value = metric_totals.value + excluded.value"
+)
+_GAUGES: Final = (
+    ("sentinel_events_pending", "Accepted events that wait for evaluation", "pending_events"),
+    (
+        "sentinel_rules_enabled",
+        "Rules that are switched on",
+        "rules WHERE enabled AND deleted_at IS NULL",
+    ),
+)
+_READ = text("SELECT name, labels, value FROM metric_totals ORDER BY since, labels")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One metric: its name without `_total`, help and labels; a histogram when it has buckets."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+EVENTS_INGESTED = Definition(
+    "events_ingested", "Events by source and outcome", ("source", "outcome")
+)
+RULES_TRIGGERED = Definition("rules_triggered", "Matches by rule", ("rule",))
+NOTIFICATIONS_SENT = Definition(
+    "notifications_sent", "Notifications ended, by channel and outcome", ("channel", "outcome")
+)
+RETRIES = Definition("sentinel_notification_retries", "Attempts that will be repeated")
+DEAD_LETTERS = Definition("sentinel_dead_letters", "Notifications given up")
+INGEST_REJECTED = Definition("sentinel_ingest_rejected", "Events refused, by reason", ("reason",))
+QUEUE_SECONDS = Definition(
+    "sentinel_event_queue_seconds", "From acceptance to evaluation", buckets=BUCKETS
+)
+EVALUATION_SECONDS = Definition(
+    "sentinel_rule_evaluation_seconds",
+    "Evaluating and recording one task's events",
+    buckets=BUCKETS,
+)
+NOTIFICATION_SECONDS = Definition(
+    "sentinel_notification_duration_seconds", "One attempt, request to answer", buckets=BUCKETS
+)
+DELIVERY_SECONDS = Definition(
+    "sentinel_event_to_delivery_seconds",
+    "From acceptance to the receiver's answer",
+    buckets=BUCKETS,
+)
+DEFINITIONS: Final = (
+    EVENTS_INGESTED,
+    RULES_TRIGGERED,
+    NOTIFICATIONS_SENT,
+    RETRIES,
+    DEAD_LETTERS,
+    INGEST_REJECTED,
+    QUEUE_SECONDS,
+    EVALUATION_SECONDS,
+    NOTIFICATION_SECONDS,
+    DELIVERY_SECONDS,
+)
+
+Sample = tuple[str, tuple[str, ...]]
+
+
+class Totals:
+    """This process's share of the totals, and the thread that writes it down."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+        self._deltas: dict[Sample, float]
+        self._started: bool
+        self._reset()
+        atexit.register(self.flush)
+
+    def bind(self, engine: Engine) -> None:
+        """Say where the totals are kept."""
+        self._engine = engine
+
+    def count(self, metric: Definition, *labels: str, by: float = 1) -> None:
+        """Add to a counter."""
+        self._add([((metric.name, labels), by)])
+
+    def observe(self, metric: Definition, seconds: float) -> None:
+        """Add one observation to a histogram."""
+        place = bisect_left(metric.buckets, seconds)
+        bucket = f"{metric.buckets[place]:g}" if place < len(metric.buckets) else "+Inf"
+        self._add(
+            [((f"{metric.name}_bucket", (bucket,)), 1), ((f"{metric.name}_sum", ()), seconds)]
+        )
+
+    def flush(self) -> None:
+        """Write down what was counted since the last time; kept for the next time where that fails."""
+        with self._lock:
+            deltas, self._deltas = self._deltas, defaultdict(float)
+        if not deltas or self._engine is None or self._pid != os.getpid():
+            return
+        rows = [
+            {"name": name, "labels": list(labels), "value": value}
+            for (name, labels), value in sorted(deltas.items())
+        ]
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(_ADD, rows)
+        except SQLAlchemyError as error:
+            log.warning("metrics_not_written", error=str(error))
+            self._add(list(deltas.items()))
+
+    def _add(self, samples: Sequence[tuple[Sample, float]]) -> None:
+        if self._pid != os.getpid():
+            self._reset()
+        with self._lock:
+            for sample, value in samples:
+                self._deltas[sample] += value
+            if not self._started:
+                self._started = True
+                threading.Thread(target=self._run, name="metrics", daemon=True).start()
+
+    def _reset(self) -> None:
+        """A forked process starts from nothing: what its parent counted is its parent's."""
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._deltas = defaultdict(float)
+        self._started = False
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(FLUSH_SECONDS)
+            self.flush()
+
+
+totals = Totals()
+
+
+class TotalsCollector(Collector):
+    """The totals of all processes, for a Prometheus registry."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric, also those that counted nothing yet."""
+        totals.flush()
+        values = self._read()
+        for metric in DEFINITIONS:
+            yield _histogram(metric, values) if metric.buckets else _counter(metric, values)
+        yield from self._gauges()
+        yield InfoMetricFamily("sentinel_build", "This release", {"version": VERSION})
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing: asking would need the database while the application is still being made."""
+        return iter(())
+
+    def _gauges(self) -> Iterator[Metric]:
+        with self._engine.connect() as connection:
+            for name, explained, rows in _GAUGES:
+                number = connection.execute(text(f"SELECT count(*) FROM {rows}")).scalar_one()  # noqa: S608 - constants
+                yield GaugeMetricFamily(name, explained, number)
+
+    def _read(self) -> dict[str, dict[tuple[str, ...], float]]:
+        values: dict[str, dict[tuple[str, ...], float]] = defaultdict(dict)
+        with self._engine.connect() as connection:
+            for name, labels, value in connection.execute(_READ):
+                values[name][tuple(labels)] = value
+        return values
+
+
+def _counter(metric: Definition, values: dict[str, dict[tuple[str, ...], float]]) -> Metric:
+    family = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
+    samples = list(values.get(metric.name, {}).items())
+    for labels, value in samples[:LARGEST_LABEL_SET]:
+        family.add_metric(list(labels), value)
+    rest = sum(value for _, value in samples[LARGEST_LABEL_SET:])
+    if rest:
+        family.add_metric([OTHER] * len(metric.labels), rest)
+    return family
+
+
+def _histogram(metric: Definition, values: dict[str, dict[tuple[str, ...], float]]) -> Metric:
+    counts = values.get(f"{metric.name}_bucket", {})
+    buckets, running = [], 0.0
+    for bound in [*(f"{bucket:g}" for bucket in metric.buckets), "+Inf"]:
+        running += counts.get((bound,), 0.0)
+        buckets.append((bound, running))
+    total = values.get(f"{metric.name}_sum", {}).get((), 0.0)
+    family = HistogramMetricFamily(metric.name, metric.help)
+    family.add_metric([], buckets, total)
+    return family

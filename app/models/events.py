@@ -1,0 +1,59 @@
+"""Events, the rows that say which of them wait for evaluation, and idempotency keys.
+
+`events` is partitioned by day over its UUIDv7 key and never updated; what changes lives in small tables beside it,
+without foreign keys, so that a day of events can be dropped whole.
+"""
+
+from uuid import UUID
+
+from sqlalchemy import Index, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.extensions import Base
+from app.models.columns import Document, Key, Moment, Ref, String
+
+
+class Event(Base):
+    """One JSON object that somebody sent."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        Index("ix_events_type_id", "type", "id"),
+        {"postgresql_partition_by": "RANGE (id)"},
+    )
+
+    id: Mapped[Key]
+    type: Mapped[String]
+    source: Mapped[String]
+    body: Mapped[Document]
+    accepted_at: Mapped[Moment]
+    occurred_at: Mapped[Moment]
+    # The revision of the rules at acceptance: it decides which version of each rule judges the event.
+    revision: Mapped[int]
+    replay_of: Mapped[UUID | None]
+
+
+class PendingEvent(Base):
+    """An accepted event that has not been evaluated; the row goes when it has."""
+
+    __tablename__ = "pending_events"
+    __table_args__ = (Index("ix_pending_events_wake_at", "wake_at"),)
+
+    event_id: Mapped[Key]
+    # When the sweep publishes the event again; a claim and a publication push it out.
+    wake_at: Mapped[Moment]
+    lease_until: Mapped[Moment | None]
+    # Counts the claims; a worker that lost its lease can no longer write.
+    epoch: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+
+
+class IdempotencyKey(Base):
+    """The first answer to an `Idempotency-Key`, for 24 hours."""
+
+    __tablename__ = "idempotency_keys"
+
+    owner: Mapped[str] = mapped_column(Text, primary_key=True)
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    digest: Mapped[bytes]
+    event_id: Mapped[Ref]
+    created_at: Mapped[Moment] = mapped_column(index=True)

@@ -1,0 +1,81 @@
+"""Notifications and their attempts.
+
+A notification's row holds all that decides its next attempt; a message on the broker only says "look at this row".
+"""
+
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.extensions import Base
+from app.models.columns import Key, Moment, Ref, String
+
+
+class Status(StrEnum):
+    """Where a notification stands."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+class AttemptOutcome(StrEnum):
+    """What became of one request; `unknown` while it runs, and for ever if its worker died."""
+
+    UNKNOWN = "unknown"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+class Notification(Base):
+    """One message to one target; its id is the `webhook-id`."""
+
+    __tablename__ = "notifications"
+    __table_args__ = (
+        UniqueConstraint("cause_id", "rule_version_id", "target"),
+        Index("ix_notifications_wake_at", "wake_at", postgresql_where=text("status = 'pending'")),
+        Index("ix_notifications_status_id", "status", "id"),
+        Index("ix_notifications_rule_id", "rule_id", postgresql_where=text("status = 'pending'")),
+    )
+
+    id: Mapped[Key]
+    cause: Mapped[String]
+    cause_id: Mapped[Ref]
+    rule_id: Mapped[UUID] = mapped_column(ForeignKey("rules.id"))
+    rule_version_id: Mapped[UUID] = mapped_column(ForeignKey("rule_versions.id"))
+    alert_id: Mapped[Ref]
+    target: Mapped[String]
+    message: Mapped[String]
+    status: Mapped[Status] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
+    attempts: Mapped[int] = mapped_column(default=0)
+    # Attempts made before the last retry by hand: they no longer count towards the limit.
+    attempts_forgiven: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[Moment]
+    next_attempt_at: Mapped[Moment]
+    finished_at: Mapped[Moment | None]
+    wake_at: Mapped[Moment]
+    lease_until: Mapped[Moment | None]
+    epoch: Mapped[int] = mapped_column(default=0)
+
+
+class Attempt(Base):
+    """One request of a notification, recorded before it is made."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (UniqueConstraint("notification_id", "number"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    notification_id: Mapped[UUID] = mapped_column(ForeignKey("notifications.id"))
+    number: Mapped[int]
+    epoch: Mapped[int]
+    started_at: Mapped[Moment]
+    finished_at: Mapped[Moment | None]
+    outcome: Mapped[AttemptOutcome] = mapped_column(Text)
+    status_code: Mapped[int | None]
+    latency_ms: Mapped[int | None]
+    detail: Mapped[str | None] = mapped_column(Text)
+    response: Mapped[str | None] = mapped_column(Text)

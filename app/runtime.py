@@ -1,0 +1,32 @@
+"""What one application was made with: its settings, its clock and its outgoing connections."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from flask import current_app
+
+from app.channels.transport import Transport
+from app.clock import Clock
+from app.config import Settings
+
+EXTENSION = "sentinel"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The parts that doors and tasks hand down to the services."""
+
+    settings: Settings
+    clock: Clock
+    transport: Transport
+
+
+def runtime() -> Runtime:
+    """The parts of the current application."""
+    return cast(Runtime, current_app.extensions[EXTENSION])
+
+
+def now() -> datetime:
+    """The current application's time, in UTC."""
+    return runtime().clock()

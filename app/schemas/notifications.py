@@ -1,0 +1,57 @@
+"""Notifications and their attempts on the wire."""
+
+from marshmallow import Schema, fields, validate
+
+from app.models.notifications import Status
+from app.schemas.common import PageQuery, Text
+
+
+class AttemptOut(Schema):
+    """One request, and what the receiver answered."""
+
+    number = fields.Integer(required=True)
+    started_at = fields.AwareDateTime(required=True)
+    finished_at = fields.AwareDateTime(required=True, allow_none=True)
+    outcome = fields.String(required=True)
+    status_code = fields.Integer(required=True, allow_none=True)
+    latency_ms = fields.Integer(required=True, allow_none=True)
+    detail = fields.String(required=True, allow_none=True)
+    response = fields.String(required=True, allow_none=True)
+
+
+class NotificationOut(Schema):
+    """One message to one target."""
+
+    id = fields.UUID(required=True)
+    cause = fields.String(required=True)
+    cause_id = fields.UUID(required=True)
+    rule_id = fields.UUID(required=True)
+    alert_id = fields.UUID(required=True)
+    target = fields.String(required=True)
+    message = fields.String(required=True)
+    status = fields.String(required=True)
+    reason = fields.String(required=True, allow_none=True)
+    attempts = fields.Integer(required=True)
+    created_at = fields.AwareDateTime(required=True)
+    next_attempt_at = fields.AwareDateTime(required=True)
+    finished_at = fields.AwareDateTime(required=True, allow_none=True)
+
+
+class NotificationDetail(NotificationOut):
+    """A notification with all its attempts."""
+
+    attempt_log = fields.List(fields.Nested(AttemptOut), required=True)
+
+
+class NotificationQuery(PageQuery):
+    """Which notifications to list."""
+
+    status = Text(load_default=None, validate=validate.OneOf([status.value for status in Status]))
+    channel = Text(load_default=None, metadata={"description": "a kind, or a whole target"})
+
+
+class NotificationPage(Schema):
+    """A page of notifications, newest first."""
+
+    data = fields.List(fields.Nested(NotificationOut), required=True)
+    next = fields.String(required=True, allow_none=True)

@@ -1,0 +1,108 @@
+"""Rules on the wire."""
+
+from marshmallow import Schema, fields, validate
+
+from app.schemas.common import NAME, Text
+
+EXAMPLE = 'when event.type == "order" and amount > 500 then notify("slack:#big-orders")'
+TAG = validate.Length(1, 64)
+
+
+class RuleIn(Schema):
+    """A whole rule."""
+
+    name = Text(required=True, validate=NAME, metadata={"example": "High value orders"})
+    dsl = Text(required=True, metadata={"example": EXAMPLE})
+    enabled = fields.Boolean(load_default=True, truthy={True}, falsy={False})
+    description = Text(load_default="", validate=validate.Length(max=4000))
+    tags = fields.List(Text(validate=TAG), load_default=list, validate=validate.Length(max=32))
+
+
+class RulePatch(Schema):
+    """The fields of a rule that change."""
+
+    name = Text(validate=NAME)
+    dsl = Text()
+    enabled = fields.Boolean(truthy={True}, falsy={False})
+    description = Text(validate=validate.Length(max=4000))
+    tags = fields.List(Text(validate=TAG), validate=validate.Length(max=32))
+
+
+class RuleOut(Schema):
+    """A rule in one of its versions."""
+
+    id = fields.UUID(required=True, attribute="rule_id")
+    name = fields.String(required=True)
+    dsl = fields.String(required=True)
+    enabled = fields.Boolean(required=True)
+    description = fields.String(required=True)
+    tags = fields.List(fields.String(), required=True)
+    version = fields.Integer(required=True, attribute="number")
+    created_at = fields.AwareDateTime(required=True, attribute="rule.created_at")
+    updated_at = fields.AwareDateTime(required=True, attribute="created_at")
+
+
+class RulePage(Schema):
+    """A page of rules, oldest first."""
+
+    data = fields.List(fields.Nested(RuleOut), required=True)
+    next = fields.String(required=True, allow_none=True)
+
+
+class RuleVersions(Schema):
+    """Every version of a rule, newest first."""
+
+    data = fields.List(fields.Nested(RuleOut), required=True)
+
+
+class IfMatch(Schema):
+    """The version that a change was made against."""
+
+    if_match = Text(data_key="If-Match", load_default=None)
+
+
+class ValidateIn(Schema):
+    """A sentence to be checked."""
+
+    dsl = Text(required=True)
+
+
+class DiagnosticOut(Schema):
+    """One finding about a sentence; lines and columns count from 1."""
+
+    line = fields.Integer(required=True)
+    column = fields.Integer(required=True)
+    end_column = fields.Integer(required=True)
+    severity = fields.String(required=True)
+    code = fields.String(required=True)
+    message = fields.String(required=True)
+    hint = fields.String(required=True, allow_none=True)
+
+
+class ValidateOut(Schema):
+    """What the checker says."""
+
+    valid = fields.Boolean(required=True)
+    diagnostics = fields.List(fields.Nested(DiagnosticOut), required=True)
+
+
+class TestIn(Schema):
+    """A sentence, and an event to try it on."""
+
+    dsl = Text(required=True)
+    event = fields.Dict(keys=fields.String(), required=True)
+
+
+class WouldNotify(Schema):
+    """A notification that would be made."""
+
+    target = fields.String(required=True)
+    message = fields.String(required=True)
+
+
+class TestOut(Schema):
+    """What the rule does with the event; nothing was sent."""
+
+    matched = fields.Boolean(required=True, allow_none=True)
+    explanation = fields.Dict(required=True)
+    notifications = fields.List(fields.Nested(WouldNotify), required=True)

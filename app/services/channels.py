@@ -1,0 +1,216 @@
+"""Named channels: kept with their secrets sealed, and found again when a notification needs one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.channels import registry
+from app.channels.base import AddressError, Channel, ChannelDefaults
+from app.channels.egress import Egress, UrlNotAllowed
+from app.config import Settings
+from app.ids import uuid7
+from app.models.channels import ChannelRow
+from app.services.errors import Conflict, NotFound, Refusal
+from app.services.secretbox import SecretsUnreadable, seal, unseal
+from rules_dsl import TargetError
+from rules_dsl.errors import did_you_mean
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where one notification goes, with the configuration to get there; or the problem that forbids it."""
+
+    kind: str
+    label: str
+    config: dict[str, Any] = field(default_factory=dict, repr=False)
+    channel_id: UUID | None = None
+    problem: str | None = None
+
+
+def create(
+    session: Session,
+    settings: Settings,
+    egress: Egress,
+    *,
+    name: str,
+    kind: str,
+    config: Mapping[str, Any],
+    enabled: bool,
+    now: datetime,
+) -> tuple[ChannelRow, dict[str, Any]]:
+    """A new channel, and those of its secrets that were made here, shown this once; the caller commits."""
+    channel = _kind(kind)
+    complete = channel.with_defaults(_checked(channel, config, egress))
+    made = {
+        key: value
+        for key, value in complete.items()
+        if key not in config and key in channel.secret_fields
+    }
+    public, secrets = _split(channel, complete)
+    row = ChannelRow(
+        id=uuid7(now),
+        name=name,
+        kind=kind,
+        config=public,
+        secrets=seal(settings.secret_keys, secrets),
+        enabled=enabled,
+        version=1,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(row)
+    _flush_name(session, kind, name)
+    return row, made
+
+
+def update(
+    session: Session,
+    settings: Settings,
+    egress: Egress,
+    row: ChannelRow,
+    *,
+    config: Mapping[str, Any] | None,
+    enabled: bool | None,
+    now: datetime,
+) -> ChannelRow:
+    """Change a channel; a secret that is not sent stays, one sent as null goes. The caller commits."""
+    channel = _kind(row.kind)
+    if config is not None:
+        kept = unseal(settings.secret_keys, row.secrets)
+        merged = {key: value for key, value in {**kept, **config}.items() if value is not None}
+        row.config, secrets = _split(channel, _checked(channel, merged, egress))
+        row.secrets = seal(settings.secret_keys, secrets)
+    if enabled is not None:
+        row.enabled = enabled
+        row.disabled_reason = None
+    row.version += 1
+    row.updated_at = now
+    return row
+
+
+def listing(session: Session) -> Sequence[ChannelRow]:
+    """All channels, by kind and name."""
+    return session.scalars(select(ChannelRow).order_by(ChannelRow.kind, ChannelRow.name)).all()
+
+
+def find(session: Session, name: str, *, lock: bool = False) -> ChannelRow:
+    """A channel by `kind:name`, or by its name where that is the only one of it."""
+    kind, separator, rest = name.partition(":")
+    query = select(ChannelRow)
+    if separator:
+        query = query.where(ChannelRow.kind == kind, ChannelRow.name == rest)
+    else:
+        query = query.where(ChannelRow.name == name)
+    rows = session.scalars(query.with_for_update() if lock else query).all()
+    if not rows:
+        raise NotFound(f"there is no channel {name!r}")
+    if len(rows) > 1:
+        raise Conflict(
+            f"several channels are called {name!r}: write `kind:{name}`", code="ambiguous_name"
+        )
+    return rows[0]
+
+
+def disable(session: Session, channel_id: UUID, reason: str, now: datetime) -> None:
+    """Switch off a channel whose receiver says that it is gone; the caller commits."""
+    row = session.get(ChannelRow, channel_id, with_for_update=True)
+    if row is not None and row.enabled:
+        row.enabled = False
+        row.disabled_reason = reason
+        row.version += 1
+        row.updated_at = now
+
+
+def check_target(
+    session: Session, settings: Settings, egress: Egress, kind: str, address: str
+) -> None:
+    """Refuse a target that nothing could be sent to; raises `TargetError` with a hint."""
+    kinds = registry.kinds()
+    if kind not in kinds:
+        hint = did_you_mean(kind, kinds) or f"kinds are: {', '.join(sorted(kinds))}"
+        raise TargetError(f"unknown kind of target `{kind}`", hint)
+    if _named(session, kind, address) is not None:
+        return
+    try:
+        channel = registry.get(kind)
+        channel.check_config(channel.resolve(address, ChannelDefaults(settings.slack)), egress)
+    except AddressError as error:
+        names = session.scalars(select(ChannelRow.name).where(ChannelRow.kind == kind)).all()
+        raise TargetError(error.message, did_you_mean(address, names) or error.hint) from error
+    except UrlNotAllowed as error:
+        raise TargetError(
+            str(error), "SENTINEL_EGRESS_ALLOW lists what may be reached although private"
+        ) from error
+
+
+def destination(session: Session, settings: Settings, target: str) -> Destination:
+    """Where a notification for `target` goes now: a named channel first, then what the address itself says."""
+    kind, _, address = target.partition(":")
+    row = _named(session, kind, address)
+    if row is not None:
+        return _of_row(settings, row)
+    try:
+        config = registry.get(kind).resolve(address, ChannelDefaults(settings.slack))
+    except (KeyError, AddressError) as error:
+        return Destination(kind, kind, problem=f"no_such_channel: {error}")
+    return Destination(kind, kind, config)
+
+
+def _of_row(settings: Settings, row: ChannelRow) -> Destination:
+    label = f"{row.kind}:{row.name}"
+    if not row.enabled:
+        return Destination(row.kind, label, channel_id=row.id, problem="channel_disabled")
+    try:
+        config = {**row.config, **unseal(settings.secret_keys, row.secrets)}
+    except SecretsUnreadable:
+        return Destination(row.kind, label, channel_id=row.id, problem="secrets_unreadable")
+    return Destination(row.kind, label, config, row.id)
+
+
+def _named(session: Session, kind: str, address: str) -> ChannelRow | None:
+    return session.scalars(
+        select(ChannelRow).where(ChannelRow.kind == kind, ChannelRow.name == address)
+    ).one_or_none()
+
+
+def _kind(kind: str) -> Channel:
+    if kind not in registry.kinds():
+        hint = did_you_mean(kind, registry.kinds()) or ""
+        raise Refusal(f"unknown kind {kind!r} {hint}".strip(), pointer="/kind", code="unknown_kind")
+    return registry.get(kind)
+
+
+def _checked(channel: Channel, config: Mapping[str, Any], egress: Egress) -> dict[str, Any]:
+    """The configuration as the kind's schema loads it; raises `Refusal` with a pointer."""
+    errors: dict[str, Any] = channel.config_schema.validate(config)
+    if errors:
+        fieldname, messages = next(iter(errors.items()))
+        detail = messages[0] if isinstance(messages, list) else str(messages)
+        pointer = "/config" if fieldname == "_schema" else f"/config/{fieldname}"
+        raise Refusal(detail, pointer=pointer, code="invalid_config")
+    loaded: dict[str, Any] = channel.config_schema.load(config)
+    try:
+        channel.check_config(loaded, egress)
+    except UrlNotAllowed as error:
+        raise Refusal(str(error), pointer="/config/url", code="url_not_allowed") from error
+    return loaded
+
+
+def _split(channel: Channel, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    secrets = {key: value for key, value in config.items() if key in channel.secret_fields}
+    return {key: value for key, value in config.items() if key not in secrets}, secrets
+
+
+def _flush_name(session: Session, kind: str, name: str) -> None:
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise Conflict(
+            f"a {kind} channel {name!r} exists", pointer="/name", code="name_taken"
+        ) from error

@@ -1,0 +1,38 @@
+"""What a verb refuses, in words for the caller; `app.api.problems` turns each into a problem document."""
+
+
+class Refusal(Exception):
+    """A request that cannot be carried out as asked."""
+
+    status = 422
+    code = "invalid"
+
+    def __init__(
+        self, detail: str, *, pointer: str = "", code: str | None = None, **extra: object
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.pointer = pointer
+        self.code = code or type(self).code
+        self.extra = extra
+
+
+class NotFound(Refusal):
+    """No such thing."""
+
+    status = 404
+    code = "not_found"
+
+
+class Conflict(Refusal):
+    """The thing's present state does not allow it."""
+
+    status = 409
+    code = "conflict"
+
+
+class StaleVersion(Refusal):
+    """`If-Match` names another version than the current one."""
+
+    status = 412
+    code = "stale_version"

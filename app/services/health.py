@@ -1,0 +1,65 @@
+"""Whether the parts that Sentinel stands on answer."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from kombu import Connection
+from kombu.exceptions import OperationalError as BrokerDown
+from redis.exceptions import RedisError
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from app.services import upkeep
+
+UP, DOWN = "up", "down"
+QUEUES = ("events", "notifications")
+
+
+@dataclass
+class Health:
+    """What answers. Without the broker events are still accepted, so only the database decides readiness."""
+
+    database: str = DOWN
+    migrations: str = "unknown"
+    broker: str = DOWN
+    workers: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a POST would be answered 202."""
+        return self.database == UP and self.migrations == "current"
+
+    @property
+    def down(self) -> list[str]:
+        """The names of what is missing."""
+        names = [name for name in ("database", "broker") if getattr(self, name) == DOWN]
+        names += ["migrations"] if self.migrations not in ("current", "unknown") else []
+        return names + [f"workers:{queue}" for queue in QUEUES if not self.workers.get(queue)]
+
+
+def check(session: Session, broker: Connection, migrations: str, now: datetime) -> Health:
+    """Ask each part; never raises. `migrations` is the folder with their scripts."""
+    health = Health()
+    try:
+        session.execute(text("SELECT 1"))
+        health.database = UP
+        health.migrations = _migrations(session, migrations)
+        if health.migrations == "current":
+            health.workers = upkeep.live_workers(session, now)
+    except SQLAlchemyError:
+        session.rollback()
+    try:
+        broker.ensure_connection(max_retries=0, timeout=1)
+        health.broker = UP
+    except (OSError, BrokerDown, RedisError):
+        health.broker = DOWN
+    return health
+
+
+def _migrations(session: Session, folder: str) -> str:
+    head = ScriptDirectory(folder).get_current_head()
+    current = MigrationContext.configure(session.connection()).get_current_revision()
+    return "current" if current == head else "pending"

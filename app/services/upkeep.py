@@ -1,0 +1,112 @@
+"""What keeps the promises when nobody else does: overdue rows, partitions, old keys, who is alive.
+
+The verbs of the sweep; `tasks.upkeep` calls them in time and publishes what they answer.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from app.ids import uuid7_floor
+from app.models.events import PendingEvent
+from app.models.notifications import Notification, Status
+from app.models.upkeep import Worker
+
+# Any constant will do, so long as no other advisory lock of this database has it.
+SWEEP_LOCK = 0x53454E54
+REPUBLISH_AFTER = timedelta(seconds=10)
+DAYS_AHEAD = 7
+WORKER_ALIVE = timedelta(seconds=15)
+
+
+def try_lock(session: Session) -> bool:
+    """Whether this transaction is the one that sweeps now."""
+    return bool(session.scalar(select(func.pg_try_advisory_xact_lock(SWEEP_LOCK))))
+
+
+def overdue_events(session: Session, now: datetime, limit: int) -> list[UUID]:
+    """Waiting events that nobody has been woken for lately, oldest first; the caller commits, then publishes."""
+    rows = (
+        select(PendingEvent.event_id)
+        .where(PendingEvent.wake_at <= now)
+        .order_by(PendingEvent.wake_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return list(
+        session.scalars(
+            update(PendingEvent)
+            .where(PendingEvent.event_id.in_(rows.scalar_subquery()))
+            .values(wake_at=now + REPUBLISH_AFTER)
+            .returning(PendingEvent.event_id)
+        )
+    )
+
+
+def overdue_notifications(session: Session, now: datetime, limit: int) -> list[UUID]:
+    """Likewise for notifications that are due."""
+    rows = (
+        select(Notification.id)
+        .where(Notification.status == Status.PENDING, Notification.wake_at <= now)
+        .order_by(Notification.wake_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return list(
+        session.scalars(
+            update(Notification)
+            .where(Notification.id.in_(rows.scalar_subquery()))
+            .values(wake_at=now + REPUBLISH_AFTER)
+            .returning(Notification.id)
+        )
+    )
+
+
+def ensure_partitions(session: Session, now: datetime) -> None:
+    """Partitions of `events` for today and the days to come; the caller commits.
+
+    Events that came while their day had none are in the default partition, and move into their own.
+    """
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    for offset in range(DAYS_AHEAD + 1):
+        day = midnight + timedelta(days=offset)
+        name = f"events_{day:%Y%m%d}"
+        if session.scalar(select(func.to_regclass(name))) is None:
+            _add_partition(session, name, uuid7_floor(day), uuid7_floor(day + timedelta(days=1)))
+
+
+def _add_partition(session: Session, name: str, low: UUID, high: UUID) -> None:
+    # Names and bounds come from dates alone; PostgreSQL takes no parameters here.
+    moved = f"DELETE FROM events_default WHERE id >= '{low}' AND id < '{high}' RETURNING *"  # noqa: S608
+    session.execute(text(f"CREATE TABLE {name} (LIKE events INCLUDING ALL)"))
+    session.execute(text(f"WITH moved AS ({moved}) INSERT INTO {name} SELECT * FROM moved"))  # noqa: S608
+    session.execute(
+        text(f"ALTER TABLE events ATTACH PARTITION {name} FOR VALUES FROM ('{low}') TO ('{high}')")
+    )
+
+
+def beat(session: Session, name: str, queues: Sequence[str], now: datetime) -> None:
+    """Say that a worker is alive; the caller commits."""
+    alive = {"queues": list(queues), "seen_at": now}
+    session.execute(
+        upsert(Worker)
+        .values(name=name, **alive)
+        .on_conflict_do_update(index_elements=["name"], set_=alive)
+    )
+
+
+def leave(session: Session, name: str) -> None:
+    """Say that a worker has stopped; the caller commits."""
+    session.execute(delete(Worker).where(Worker.name == name))
+
+
+def live_workers(session: Session, now: datetime) -> dict[str, int]:
+    """How many workers serve each queue."""
+    queue = func.unnest(Worker.queues).label("queue")
+    alive = select(queue).where(Worker.seen_at > now - WORKER_ALIVE).subquery()
+    rows = session.execute(select(alive.c.queue, func.count()).group_by(alive.c.queue))
+    return {str(name): int(number) for name, number in rows}

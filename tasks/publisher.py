@@ -1,0 +1,157 @@
+"""The publisher of wake-ups: a thread in each process that hands committed ids to the broker.
+
+No request and no task waits for Redis. What cannot be published is dropped here, on purpose: its row is in PostgreSQL,
+and the sweep publishes it again.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from queue import Empty, Full, Queue
+from typing import Any, Final, cast
+from uuid import UUID
+
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+log = structlog.get_logger()
+
+BATCH: Final = 100
+# Beyond this many waiting messages a queue needs no more of them: workers are busy, and rows wait as well as messages.
+QUEUE_LIMIT: Final = 10_000
+CHECK_EVERY: Final = 0.5
+PAUSE_AFTER_FAILURE: Final = 1.0
+
+
+@dataclass(frozen=True)
+class WakeUp:
+    """One message: a task's name and the ids that it gets."""
+
+    task: str
+    queue: str
+    args: tuple[object, ...]
+
+
+def wake_events(event_ids: Sequence[UUID]) -> WakeUp:
+    """The message that has events evaluated."""
+    return WakeUp("events.evaluate", "events", ([str(key) for key in event_ids],))
+
+
+def wake_notification(notification_id: UUID) -> WakeUp:
+    """The message that has a notification attempted."""
+    return WakeUp("notifications.deliver", "notifications", (str(notification_id),))
+
+
+class Publisher:
+    """A bounded queue, and the thread that empties it into the broker.
+
+    The thread starts with the first wake-up, so that each forked process gets its own.
+    """
+
+    def __init__(self, celery: Celery) -> None:
+        self._celery = celery
+        self._lock = threading.Lock()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._queue: Queue[WakeUp] = Queue(maxsize=QUEUE_LIMIT)
+        self._thread: threading.Thread | None = None
+        self._room: dict[str, float] = {}
+        self._checked_at = 0.0
+
+    def publish(self, wake_ups: Sequence[WakeUp]) -> None:
+        """Hand over wake-ups whose rows are committed; returns at once and never fails."""
+        self._ensure_thread()
+        for wake_up in wake_ups:
+            try:
+                self._queue.put_nowait(wake_up)
+            except Full:
+                return
+
+    def flush(self, timeout: float) -> None:
+        """Wait until everything handed over is published, or given up; at most `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while (
+            self._pid == os.getpid()
+            and self._queue.unfinished_tasks
+            and time.monotonic() < deadline
+        ):
+            time.sleep(0.005)
+
+    def room(self, queue: str) -> int:
+        """How many more messages a queue should get; 0 when it is long enough or the broker does not answer."""
+        try:
+            with self._celery.connection_for_read() as connection:
+                waiting = cast(Any, connection.default_channel).client.llen(queue)
+        except (OSError, OperationalError, RedisError):
+            return 0
+        return max(0, QUEUE_LIMIT - int(waiting))
+
+    def _ensure_thread(self) -> None:
+        if self._thread is not None and self._pid == os.getpid() and self._thread.is_alive():
+            return
+        with self._lock:
+            if self._pid != os.getpid():
+                self._reset()
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            batch = self._next_batch()
+            try:
+                self._send([wake_up for wake_up in batch if self._has_room(wake_up.queue)])
+            except Exception as error:  # noqa: BLE001 - whatever the broker does, the thread must live on
+                log.warning("publish_failed", count=len(batch), error=str(error))
+                time.sleep(PAUSE_AFTER_FAILURE)
+                self._drop_waiting()
+            finally:
+                for _ in batch:
+                    self._queue.task_done()
+
+    def _next_batch(self) -> list[WakeUp]:
+        batch = [self._queue.get()]
+        while len(batch) < BATCH:
+            try:
+                batch.append(self._queue.get_nowait())
+            except Empty:
+                break
+        return batch
+
+    def _send(self, batch: Sequence[WakeUp]) -> None:
+        if not batch:
+            return
+        with self._celery.producer_pool.acquire(block=True) as pooled, cast(Any, pooled).batch():
+            for wake_up in batch:
+                self._celery.send_task(
+                    wake_up.task,
+                    args=wake_up.args,
+                    producer=pooled,
+                    retry=False,
+                    ignore_result=True,
+                )
+                self._room[wake_up.queue] -= 1
+
+    def _has_room(self, queue: str) -> bool:
+        moment = time.monotonic()
+        if moment - self._checked_at > CHECK_EVERY:
+            self._room.clear()
+            self._checked_at = moment
+        if queue not in self._room:
+            self._room[queue] = self.room(queue)
+        return self._room[queue] > 0
+
+    def _drop_waiting(self) -> None:
+        """After a failure the rest would fail as slowly; the sweep knows about all of it."""
+        while True:
+            try:
+                self._queue.get_nowait()
+            except Empty:
+                return
+            self._queue.task_done()

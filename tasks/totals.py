@@ -1,0 +1,38 @@
+"""What the tasks count, after their commits."""
+
+from app.channels.base import Verdict
+from app.metrics import (
+    DEAD_LETTERS,
+    DELIVERY_SECONDS,
+    NOTIFICATION_SECONDS,
+    NOTIFICATIONS_SENT,
+    QUEUE_SECONDS,
+    RETRIES,
+    RULES_TRIGGERED,
+    totals,
+)
+from app.models.notifications import Status
+from app.runtime import now
+from app.services.delivery import Result, Sending
+from app.services.matching import Evaluation
+
+
+def evaluated(evaluation: Evaluation) -> None:
+    """Count the matches of one task and the time its events waited."""
+    for seconds in evaluation.waited:
+        totals.observe(QUEUE_SECONDS, seconds)
+    for rule in evaluation.triggered:
+        totals.count(RULES_TRIGGERED, rule)
+
+
+def attempted(sending: Sending, verdict: Verdict, result: Result) -> None:
+    """Count one attempt, and the notification's end where this was it."""
+    totals.observe(NOTIFICATION_SECONDS, verdict.latency)
+    if result.status is Status.PENDING:
+        totals.count(RETRIES)
+        return
+    totals.count(NOTIFICATIONS_SENT, sending.channel, result.status)
+    if result.status is Status.DEAD:
+        totals.count(DEAD_LETTERS)
+    else:
+        totals.observe(DELIVERY_SECONDS, (now() - sending.accepted_at).total_seconds())

@@ -1,0 +1,80 @@
+"""How tasks, processes and the application hold together: contexts, forks, shutdowns, the publisher."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, cast
+
+from celery import Celery, Task, signals
+from flask import Flask, current_app
+
+from app.extensions import db
+from app.metrics import totals
+from tasks.publisher import Publisher, WakeUp
+from tasks.upkeep import Upkeep
+
+EXTENSION: Final = "publisher"
+FLUSH_SECONDS: Final = 3.0
+
+
+def make_celery(app: Flask, broker_url: str) -> Celery:
+    """The Celery application whose tasks run in `app`'s context."""
+
+    class ContextTask(Task):  # type: ignore[type-arg]
+        """A task with the application's context, and so with a session of its own."""
+
+        abstract = True
+
+        def __call__(self, *args: object, **kwargs: object) -> object:
+            with app.app_context():
+                return self.run(*args, **kwargs)
+
+    celery = Celery("sentinel", task_cls=cast(Any, ContextTask), broker=broker_url)
+    celery.config_from_object("celeryconfig")
+    celery.set_default()
+    app.extensions["celery"] = celery
+    app.extensions[EXTENSION] = Publisher(celery)
+    _connect(app, celery)
+    return celery
+
+
+def publish(wake_ups: Sequence[WakeUp]) -> None:
+    """Hand wake-ups whose rows are committed to this process's publisher."""
+    _publisher(current_app).publish(wake_ups)
+
+
+def _publisher(app: Flask) -> Publisher:
+    return cast(Publisher, app.extensions[EXTENSION])
+
+
+def _connect(app: Flask, celery: Celery) -> None:
+    """Tell the worker's processes what to do as they come and go."""
+    upkeep = Upkeep(app, _publisher(app))
+
+    def on_ready(sender: Any, **_: object) -> None:
+        upkeep.start(sender.hostname, sorted(celery.amqp.queues.consume_from))
+
+    def on_stop(**_: object) -> None:
+        upkeep.stop()
+        _flush(app)
+
+    def on_fork(**_: object) -> None:
+        with app.app_context():
+            # The parent's connections are the parent's: leave them open, and forget them.
+            db.engine.dispose(close=False)
+
+    def on_child_stop(**_: object) -> None:
+        _flush(app)
+
+    _keep(signals.worker_ready, on_ready)
+    _keep(signals.worker_shutdown, on_stop)
+    _keep(signals.worker_process_init, on_fork)
+    _keep(signals.worker_process_shutdown, on_child_stop)
+
+
+def _keep(signal: Any, receiver: Callable[..., None]) -> None:
+    # A weak reference would die with this module's local functions.
+    signal.connect(receiver, weak=False)
+
+
+def _flush(app: Flask) -> None:
+    _publisher(app).flush(FLUSH_SECONDS)
+    totals.flush()
