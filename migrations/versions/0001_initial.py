@@ -63,6 +63,21 @@ def upgrade():
     sa.PrimaryKeyConstraint('owner', 'key', name=op.f('pk_idempotency_keys'))
     )
     op.create_index(op.f('ix_idempotency_keys_created_at'), 'idempotency_keys', ['created_at'], unique=False)
+    op.create_table('inbox_messages',
+    sa.Column('id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
+    sa.Column('received_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('source', sa.Text(), nullable=False),
+    sa.Column('path', sa.Text(), nullable=False),
+    sa.Column('headers', sa.JSON(), nullable=False),
+    sa.Column('body', sa.Text(), nullable=False),
+    sa.Column('answered', sa.Integer(), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_inbox_messages'))
+    )
+    op.create_table('inbox_mode',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('mode', sa.Text(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_inbox_mode'))
+    )
     op.create_table('matches',
     sa.Column('event_id', sa.Uuid(), nullable=False),
     sa.Column('rule_version_id', sa.Uuid(), nullable=False),
@@ -210,6 +225,8 @@ def downgrade():
     op.drop_table('matches')
     op.drop_index(op.f('ix_idempotency_keys_created_at'), table_name='idempotency_keys')
     op.drop_table('idempotency_keys')
+    op.drop_table('inbox_mode')
+    op.drop_table('inbox_messages')
     op.drop_index('ix_events_type_id', table_name='events')
     op.drop_table('events')
     op.drop_table('channels')
