@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields, validate
 
-from app.schemas.common import NAME, Text
+from app.schemas.common import Text
 
 
 class ChannelIn(Schema):
@@ -10,7 +10,10 @@ class ChannelIn(Schema):
 
     name = Text(
         required=True,
-        validate=(*NAME, validate.Regexp(r"^[^:/?]+$", error="contains `:`, `/` or `?`")),
+        validate=(
+            validate.Length(1, 200),
+            validate.Regexp(r"^[^:/?\x00-\x1f\x7f]+$", error="contains `:`, `/`, `?` or a control"),
+        ),
         metadata={"example": "erp"},
     )
     kind = Text(required=True, metadata={"example": "webhook"})
