@@ -2,6 +2,9 @@
 
 from rules_dsl.diagnostics import Diagnostic, diagnostics
 from rules_dsl.errors import RuleError, SchemaMismatch, TargetError
+from rules_dsl.explanation import Explanation, NearestMiss, Seen
+from rules_dsl.file import parse_rules_file
+from rules_dsl.functions import catalogue
 from rules_dsl.index import RuleSet
 from rules_dsl.rule import Condition, Rule, compile_rule, parse_condition
 from rules_dsl.serialize import SCHEMA_VERSION
@@ -11,13 +14,18 @@ __all__ = [
     "SCHEMA_VERSION",
     "Condition",
     "Diagnostic",
+    "Explanation",
+    "NearestMiss",
     "Rule",
     "RuleError",
     "RuleSet",
     "SchemaMismatch",
+    "Seen",
     "Target",
     "TargetError",
+    "catalogue",
     "compile_rule",
     "diagnostics",
     "parse_condition",
+    "parse_rules_file",
 ]

@@ -10,6 +10,7 @@ from typing import Final
 from rules_dsl import tree
 from rules_dsl.arguments import check_call
 from rules_dsl.errors import RuleError, TargetError
+from rules_dsl.format import format_expression
 from rules_dsl.functions import functions
 from rules_dsl.kinds import ANY, EQUATED, ORDERED, Kind, name_of
 from rules_dsl.limits import too_many_nodes
@@ -53,6 +54,8 @@ def kind_of(node: Expression) -> Kind:
             return _LITERALS[type(node.value)]
         case tree.ListLiteral():
             return Kind.LIST
+        case tree.Path(variable=None, steps=()):
+            return Kind.OBJECT
         case tree.Arithmetic() | tree.Minus():
             return Kind.NUMBER
         case tree.Call():
@@ -136,7 +139,7 @@ class _Checker:
         self.value(node)
         kind = kind_of(node)
         if Kind.BOOLEAN not in kind:
-            hint = "compare it with something, as in `len(items) > 3`"
+            hint = "compare it with something, as in `amount > 500`"
             self._refuse(node, f"{name_of(kind)} is no condition", hint)
 
     def _list(self, node: tree.ListLiteral) -> None:
@@ -148,7 +151,9 @@ class _Checker:
     def _presence(self, node: tree.Presence) -> None:
         self.value(node.path)
         if not isinstance(node.path, (tree.Path, *CONDITIONS)):
-            message = f"`{node.kind}` takes a field, not {name_of(kind_of(node.path))}"
+            kind = kind_of(node.path)
+            found = "an expression" if kind is ANY else name_of(kind)
+            message = f"`{node.kind}` takes a field, not {found}"
             self._refuse(node.path, message, "write the name of a field")
 
     def _default(self, node: tree.Default) -> None:
@@ -178,9 +183,10 @@ class _Checker:
             _RULES[node.operator](self, node)
 
     def _has_null(self, node: tree.Comparison) -> bool:
-        for side in (node.left, node.right):
+        for side, other in ((node.left, node.right), (node.right, node.left)):
             if kind_of(side) is Kind.NULL:
-                hint = "write `x is not null`" if node.operator == "!=" else "write `x is null`"
+                test = "is not null" if node.operator == "!=" else "is null"
+                hint = f"write `{format_expression(other)} {test}`"
                 self._refuse(side, "nothing compares with null", hint)
                 return True
         return False
@@ -192,10 +198,9 @@ class _Checker:
         allowed = EQUATED if equates else ORDERED
         for side, kind in ((node.left, left), (node.right, right)):
             if not kind & allowed:
-                verb = "compares" if equates else "orders"
+                lacks = "never compares" if equates else "has no order"
                 hint = "use `in` or `contains`" if kind is Kind.LIST else None
-                message = f"`{node.operator}` {verb} no {name_of(kind).split(' ', 1)[1]}"
-                return self._refuse(side, message, hint)
+                return self._refuse(side, f"{name_of(kind)} {lacks}", hint)
         if not left & right & allowed:
             message = f"{name_of(left)} never compares with {name_of(right)}"
             self._refuse(node, message, _conversion(left, right))

@@ -29,14 +29,23 @@ _SYNONYMS: Final = {
 
 def syntax_mistake(source: Source, tokens: Sequence[Token], offset: int, what: str) -> RuleError:
     """The mistake at the place where reading stopped."""
-    at = next((i for i, token in enumerate(tokens) if token.start >= offset), len(tokens))
-    view = View(tokens, at, what)
+    at = next((i for i, token in enumerate(tokens) if token.end > offset), len(tokens))
+    view = View(tokens, min(at, _head(tokens)) if what == "rule" else at, what)
     told = next(told for told in (teller(view) for teller in _TELLERS) if told)
     token = view.token
     # An unexpected end is placed just past the last character, where writing would go on.
     start = token.start if token else tokens[-1].end if tokens else 0
     end = token.end if token else start
     return mistake(source, start, end, told.message, told.hint, told.code)
+
+
+def _head(tokens: Sequence[Token]) -> int:
+    """The first token that no rule begins with, even where it could begin a condition."""
+    head = 0
+    if tokens and tokens[0].is_word("rule"):
+        head = 2 if len(tokens) > 1 and tokens[1].kind == "text" else 1
+    begun = head < len(tokens) and tokens[head].is_word("when")
+    return len(tokens) if begun else head
 
 
 def _tell_head(view: View) -> Telling | None:
@@ -67,14 +76,11 @@ def _tell_future(view: View) -> Telling | None:
 
 
 def _tell_path(view: View) -> Telling | None:
-    if view.follows("."):
+    if view.word == "." or view.follows("."):
         return Telling("after `.` comes the name of a field", 'or write ["any key"]')
     if view.token and view.token.is_symbol("?", "??") and view.follows("?"):
         return Telling("`?` is not an operator", "write a ?? b for b where a is missing")
-    before, owner = view.back(1), view.back(2)
-    if not (before and before.is_symbol("[") and owner):
-        return None
-    if owner.kind == "word" and (owner.after_dot or owner.text not in RESERVED - {"event"}):
+    if view.word == "[" and view.after_value and not view.follows(")"):
         hint = 'write [0], [-1] or ["key"]'
         return Telling("in brackets stands a whole number or a key in quotes", hint)
     return None
@@ -209,6 +215,15 @@ def _tell_method(view: View) -> Telling | None:
     return None
 
 
+def _tell_open_string(view: View) -> Telling | None:
+    """A string that ran on to the next quote, and what was to be quoted stands bare after it."""
+    before, token = view.back(1), view.token
+    if before and token and before.kind == "text" and before.end == token.start:
+        hint = "a quote is missing, or one inside the string lacks its backslash"
+        return Telling(f"a string ends just before `{_cut(token.text)}`", hint)
+    return None
+
+
 def _tell_two_values(view: View) -> Telling | None:
     if not (view.after_value and view.at_value):
         return None
@@ -236,6 +251,12 @@ def _tell_closing(view: View) -> Telling | None:
     return Telling(f"this `{view.word}` has no `{opener}` before it", None)
 
 
+def _tell_comma(view: View) -> Telling | None:
+    if view.word == "," and view.after_value and not view.opened:
+        return Telling("a comma joins no conditions", "write `and` or `or`")
+    return None
+
+
 def _tell_anything(view: View) -> Telling:
     if view.token is None:
         return Telling("the text ends too early", None)
@@ -243,8 +264,8 @@ def _tell_anything(view: View) -> Telling:
 
 
 _TELLERS: Final[tuple[Callable[[View], Telling | None], ...]] = (
-    _tell_head, _tell_empty, _tell_whole_rule, tell_after_then, _tell_future, _tell_path, _tell_list,
-    _tell_quantifier, _tell_is, _tell_presence, _tell_closing, _tell_end, _tell_missing_value,
-    _tell_not, _tell_condition_as_value, _tell_chain, _tell_method, _tell_two_values,
-    _tell_anything,
+    _tell_head, _tell_empty, _tell_whole_rule, tell_after_then, _tell_future, _tell_path,
+    _tell_list, _tell_quantifier, _tell_is, _tell_presence, _tell_closing, _tell_end,
+    _tell_missing_value, _tell_not, _tell_condition_as_value, _tell_chain, _tell_method,
+    _tell_open_string, _tell_two_values, _tell_comma, _tell_anything,
 )  # fmt: skip

@@ -41,7 +41,10 @@ class Run:
         if type(value) is str:
             self.steps += len(value) >> 10
         elif type(value) is list:
-            self.steps += len(value) >> 4
+            letters = sum(len(item) for item in value if type(item) is str)
+            self.steps += (len(value) >> 4) + (letters >> 10)
+        if self.steps > BUDGET:
+            raise BudgetSpent
 
 
 def clock(now: Now) -> float:
