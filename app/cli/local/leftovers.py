@@ -2,7 +2,7 @@
 itself.
 
 Each child carries the home in its environment, which tells ours from everybody else's. PostgreSQL
-overwrites its environment, but keeps its pid in its data folder.
+and Redis overwrite theirs; one keeps its pid in its data folder, the other its socket in its title.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from app.cli.local.home import Home
 from app.cli.local.process import MARK
+from app.cli.local.redis import SOCKET
 
 PATIENCE = 15
 
@@ -21,7 +22,7 @@ def end_leftovers(home: Home) -> None:
     """Tell all of them to end, and kill those that do not; only for the holder of the lock."""
     began = time.monotonic()
     told: set[int] = set()
-    while found := _ours(home):
+    while found := ours(home):
         late = time.monotonic() - began > PATIENCE
         for pid in found if late else found.keys() - told:
             with contextlib.suppress(ProcessLookupError):
@@ -31,18 +32,20 @@ def end_leftovers(home: Home) -> None:
     (home.postgres_data / "postmaster.pid").unlink(missing_ok=True)
 
 
-def _ours(home: Home) -> dict[int, signal.Signals]:
+def ours(home: Home) -> dict[int, signal.Signals]:
     """Their pids, each with the signal that ends it well."""
-    mark = f"{MARK}={home.path}".encode()
-    marked = {
-        pid for pid in _all_pids() if mark in _read(Path(f"/proc/{pid}/environ")).split(b"\0")
-    }
-    found = dict.fromkeys(marked - {os.getpid()}, signal.SIGTERM)
+    pids = {int(entry.name) for entry in Path("/proc").glob("[0-9]*")} - {os.getpid()}
+    found = {pid: signal.SIGTERM for pid in pids if _is_marked(pid, home) or _is_redis(pid, home)}
     return found | dict.fromkeys(_postmaster(home.postgres_data), signal.SIGINT)
 
 
-def _all_pids() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+def _is_marked(pid: int, home: Home) -> bool:
+    return f"{MARK}={home.path}".encode() in _read(Path(f"/proc/{pid}/environ")).split(b"\0")
+
+
+def _is_redis(pid: int, home: Home) -> bool:
+    title = _read(Path(f"/proc/{pid}/cmdline"))
+    return b"-server" in title and os.fsencode(home.sockets / SOCKET) in title
 
 
 def _postmaster(data: Path) -> set[int]:

@@ -52,11 +52,17 @@ class Postgres:
         """What goes into DATABASE_URL."""
         return f"postgresql://{ROLE}@/{database}?host={quote(str(self._home.sockets), safe='')}"
 
+    def check(self) -> None:
+        """Refuse data that cannot be started, before anything is touched."""
+        new = self._is_new()
+        self.programs  # noqa: B018 - finds them, or says what is missing
+        if not new:
+            self._check_owner()
+
     def prepare(self, wait: Callable[[subprocess.Popen[bytes]], int]) -> None:
-        """A data folder that can be started: made on first use, refused where it is broken."""
+        """A data folder that can be started, made on first use."""
         if self._is_new():
             self._initdb(wait)
-        self._check_data()
         self._write("pg_hba.conf", HBA)
         self._write("pg_ident.conf", f"sentinel {User.current().name} {ROLE}\n")
 
@@ -119,7 +125,7 @@ class Postgres:
             )
         return int(text)
 
-    def _check_data(self) -> None:
+    def _check_owner(self) -> None:
         owner = self._data.stat().st_uid
         if owner != self._home.postgres_user.uid:
             raise LocalError(

@@ -9,6 +9,7 @@ from app.cli.local.binaries import find_redis
 from app.cli.local.home import Home
 from app.cli.local.process import Spec
 
+SOCKET = "redis.sock"
 SETTINGS = {
     "port": "0",
     "unixsocketperm": "700",
@@ -25,7 +26,7 @@ class Redis:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._socket = home.sockets / "redis.sock"
+        self._socket = home.sockets / SOCKET
 
     @property
     def url(self) -> str:

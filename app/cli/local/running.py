@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 
 from app.cli.local.environment import LOOPBACK, Ports
 from app.cli.local.errors import LocalError, Stopped
@@ -43,10 +42,8 @@ def run(port: int | None, demo: bool) -> None:
     except Stopped:
         screen.note("Stopping")
     finally:
-        began = time.monotonic()
         if stack:
             stack.stop()
-            screen.step("Stopped", time.monotonic() - began)
         home.unlock()
 
 

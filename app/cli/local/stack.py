@@ -66,6 +66,8 @@ class LocalStack:
         end_leftovers(self.home)
         self.home.prepare()
         began = time.monotonic()
+        if self.postgres:
+            self.postgres.check()
         if self.redis:
             self.supervisor.start(self.redis.spec(common(self.home, self._given)))
         if self.postgres:
@@ -122,7 +124,10 @@ class LocalStack:
 
     def stop(self) -> None:
         """Everything, the servers last."""
-        self.supervisor.stop(STOP_ORDER)
+        began = time.monotonic()
+        if self.supervisor.names():
+            self.supervisor.stop(STOP_ORDER)
+            self._told("Stopped", time.monotonic() - began)
 
     def run(self, process: subprocess.Popen[bytes]) -> int:
         """Wait for a helper, which ends early if the end is asked for."""
