@@ -7,6 +7,7 @@ and links.
 
 import json
 from collections.abc import Iterator
+from datetime import UTC
 from typing import Any
 
 from app.channels.base import Notice
@@ -87,7 +88,7 @@ def _field(label: str, value: object) -> dict[str, Any]:
 
 def _context(notice: Notice) -> Iterator[dict[str, Any]]:
     event = str(notice.event.get("id", ""))
-    moment = notice.timestamp.isoformat(timespec="seconds")
+    moment = notice.timestamp.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     yield _plain(f"Event {event} · {moment}" if event else moment, FIELD_LIMIT)
     if notice.url and not set(notice.url) & set("<>|"):
         yield _verbatim(f"<{notice.url.replace('&', '&amp;')}|Open in Sentinel>")

@@ -10,6 +10,7 @@ from typing import Any
 from app.inbox.slack_text import Block, blocks_of
 from app.models.inbox import InboxMessage
 
+SHOWN_BODY = 64 * 1024
 _SIGNATURE = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 
@@ -62,12 +63,12 @@ def _card(message: InboxMessage, attempt: int, gap: str) -> Card:
         kind=str(payload.get("type") or ""),
         message=str(data.get("message") or ""),
         signature=_signature(message),
-        body=_pretty(message.body),
+        body=_pretty(message.body)[:SHOWN_BODY],
     )
 
 
 def _identity(message: InboxMessage) -> str:
-    """What stays the same when a message is sent again: its id, or for Slack, which has none, all of it."""
+    """What stays the same when a message is sent again: its id, or else all of it."""
     found = _lower(message).get("webhook-id")
     return found or hashlib.sha256(f"{message.path}\n{message.body}".encode()).hexdigest()
 

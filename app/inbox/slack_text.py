@@ -16,6 +16,8 @@ _SPAN = re.compile(
     r"|(?<!\w)_(?P<i>[^_\n]+)_(?!\w)"
     r"|(?<!\w)~(?P<s>[^~\n]+)~(?!\w)"
 )
+# A bare machine has no font with these, and the header of an alert begins with one.
+_SIGNS = {"🔴": "red", "🟠": "orange", "🟡": "yellow", "🔵": "blue", "✅": "green"}
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,17 @@ def _block(block: Any) -> Block:
     if kind in ("header", "section", "context", "divider"):
         items = block.get("fields") or block.get("elements")
         texts = tuple(_text(item) for item in items) if isinstance(items, list) else ()
-        return Block(str(kind), _text(block.get("text")), texts)
+        text = _text(block.get("text"))
+        return Block(str(kind), _signed(text) if kind == "header" else text, texts)
     return Block("raw", escape(json.dumps(block, ensure_ascii=False, indent=2)))
+
+
+def _signed(text: Markup) -> Markup:
+    """A header whose leading sign is drawn, not written."""
+    colour = _SIGNS.get(text[:1])
+    if colour is None:
+        return text
+    return Markup('<span class="sign {}"></span>{}').format(colour, text[1:].lstrip())
 
 
 def _text(value: Any) -> Markup:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -50,6 +50,13 @@ def latest(session: Session, count: int) -> Sequence[InboxMessage]:
     """The newest messages, newest first."""
     query = select(InboxMessage).order_by(InboxMessage.id.desc()).limit(count)
     return session.scalars(query).all()
+
+
+def mark(session: Session) -> str:
+    """A word that changes with the messages; each of them stays as it came."""
+    query = select(func.count(), func.max(InboxMessage.id))
+    count, newest = session.execute(query).one()
+    return f"{count}-{newest or 0}"
 
 
 def clear(session: Session) -> None:
