@@ -1,0 +1,35 @@
+"""The checks that a change must pass, in one command."""
+
+import click
+
+CHECKS = (
+    ("ruff", "check", ".", "sentinel"),
+    ("ruff", "format", "--check", ".", "sentinel"),
+    ("mypy", ".", "sentinel"),
+    ("lint-imports",),
+)
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("pytest_args", nargs=-1, type=click.UNPROCESSED)
+def test(pytest_args: tuple[str, ...]) -> None:
+    """Lint, types, import contracts, then the tests; with arguments, pytest alone."""
+    failed = [] if pytest_args else [check for check in CHECKS if not _passes(*check)]
+    for check in failed:
+        click.echo(f"failed: {' '.join(check)}")
+    passed = _passes("pytest", *(pytest_args or ("-v",)))
+    raise SystemExit(0 if passed and not failed else 1)
+
+
+def _passes(tool: str, *words: str) -> bool:
+    """Whether a tool of the virtual environment is content with the checkout."""
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    from app.cli.local.home import CHECKOUT
+
+    click.echo(f"$ {' '.join((tool, *words))}")
+    sys.stdout.flush()
+    command = [str(Path(sys.executable).with_name(tool)), *words]
+    return subprocess.run(command, cwd=CHECKOUT, check=False).returncode == 0  # noqa: S603 - CHECKS
