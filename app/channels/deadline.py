@@ -1,4 +1,4 @@
-"""A socket with one deadline for all that is done through it.
+"""A socket with one deadline, and one budget of bytes, for all that is done through it.
 
 A timeout of a socket is for each call, so a receiver that drips a byte a second never meets it.
 Here each call gets what is left of the whole.
@@ -30,15 +30,28 @@ class Deadline:
 class DeadlineSocket:
     """What `http.client` asks of a socket, for a socket with or without TLS."""
 
-    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self.raw = sock
-        self.deadline = deadline
+        self._deadline = Deadline(0)
+        self._budget = 0
+
+    def renew(self, deadline: Deadline, budget: int) -> None:
+        """Begin a request, which must be over by the deadline and may read so many bytes."""
+        self._deadline, self._budget = deadline, budget
 
     def sendall(self, data: "ReadableBuffer") -> None:
         view = memoryview(data).cast("B")
         while view:
-            self.raw.settimeout(self.deadline.left())
+            self.raw.settimeout(self._deadline.left())
             view = view[self.raw.send(view) :]
+
+    def recv_into(self, buffer: "WriteableBuffer") -> int:
+        if self._budget <= 0:
+            raise OSError("the answer is too long")
+        self.raw.settimeout(self._deadline.left())
+        count = self.raw.recv_into(buffer)
+        self._budget -= count
+        return count
 
     def makefile(self, mode: str) -> io.BufferedReader:
         return io.BufferedReader(_Reader(self))
@@ -48,7 +61,7 @@ class DeadlineSocket:
 
 
 class _Reader(io.RawIOBase):
-    """Reads under the deadline of the moment."""
+    """What BufferedReader asks of a file."""
 
     def __init__(self, owner: DeadlineSocket) -> None:
         self._owner = owner
@@ -57,5 +70,4 @@ class _Reader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
-        self._owner.raw.settimeout(self._owner.deadline.left())
-        return self._owner.raw.recv_into(buffer)
+        return self._owner.recv_into(buffer)

@@ -4,7 +4,7 @@ It connects to the judged addresses with the original name in SNI and Host. It f
 redirect, reads no proxy or netrc from the environment, keeps no cookies, decompresses nothing,
 reads 64 KiB of an answer at most, and is done in 15 seconds whatever the receiver does. Idle
 connections are kept for reuse; a request is never repeated in here, since whoever repeats it
-must record it first. One transport serves all threads of a process (make it after a fork).
+must record it first. One transport serves all threads of a process (fork before its first request).
 """
 
 import select
@@ -27,6 +27,8 @@ CONNECT_SECONDS = 5.0
 IDLE_SECONDS = 20.0
 MAX_IDLE = 256
 MAX_BODY = 64 * 1024
+# With the head, and what chunks cost.
+MAX_ANSWER = 2 * MAX_BODY
 BLOCKED = "blocked_destination"
 USER_AGENT = "Sentinel"
 
@@ -109,20 +111,22 @@ class _Link(HTTPConnection):
 
     def ready(self, deadline: Deadline) -> None:
         """Put what follows under a deadline, connecting if need be."""
-        if self._line is not None:
-            self._line.deadline = deadline
-            return
+        if self._line is None:
+            self._line = self.sock = DeadlineSocket(self._open(deadline))
+        self._line.renew(deadline, MAX_ANSWER)
+
+    def _open(self, deadline: Deadline) -> socket.socket:
         connecting = Deadline(deadline.left(CONNECT_SECONDS))
         sock = self._dial(connecting)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.to.scheme == "https":
                 sock.settimeout(connecting.left())
-                sock = self._tls.wrap_socket(sock, server_hostname=self.to.host)
+                return self._tls.wrap_socket(sock, server_hostname=self.to.host)
         except BaseException:
             sock.close()
             raise
-        self._line = self.sock = DeadlineSocket(sock, deadline)
+        return sock
 
     def hang_up(self) -> None:
         """Close the connection for good."""

@@ -251,6 +251,30 @@ def test_no_more_than_64_kib_are_read_and_memory_stays_low(
     assert "\0" not in reply.text
 
 
+@pytest.mark.parametrize("line", [b"A: " + b"x" * 60_000 + b"\r\n", b"1\r\nx\r\n"])
+def test_an_endless_head_or_endless_small_chunks_are_cut_short(
+    serve: Serve, transport: Transport, line: bytes
+) -> None:
+    sent: list[int] = []
+    chunked = line.startswith(b"1")
+
+    def flood(sock: socket.socket) -> None:
+        read_request(sock)
+        start = b"HTTP/1.1 200 OK\r\n"
+        sock.sendall(start + b"Transfer-Encoding: chunked\r\n\r\n" if chunked else start)
+        for _ in range(100_000_000 // len(line)):
+            sock.sendall(line)
+            sent.append(len(line))
+
+    began = time.monotonic()
+    reply = transport.post(serve(flood).url, b"x", {})
+    assert time.monotonic() - began < 5
+    assert sum(sent) < 20_000_000
+    assert (reply.status, reply.trouble) == (
+        (200, "") if chunked else (None, "the answer is too long")
+    )
+
+
 def test_a_gzip_bomb_stays_packed(serve: Serve, transport: Transport) -> None:
     bomb = gzip.compress(b"\0" * 50_000_000)[:50_000]
 
