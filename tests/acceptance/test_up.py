@@ -110,6 +110,11 @@ def status(port: int, path: str) -> int:
         return int(answer.status)
 
 
+def text_of(port: int, path: str) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        return str(answer.read().decode())
+
+
 def postgres_data(home: Path) -> Path:
     return Home(home).postgres_data
 

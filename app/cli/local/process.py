@@ -22,6 +22,7 @@ from app.cli.local.home import CHECKOUT, User
 MARK = "SENTINEL_LOCAL_HOME"
 LOG_LIMIT = 10 * 1024 * 1024
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
@@ -119,6 +120,12 @@ def _dies_with_parent(orphan: signal.Signals) -> Callable[[], None] | None:
             os._exit(1)
 
     return ask_kernel
+
+
+def adopt_orphans() -> None:
+    """Become the parent of whatever a child leaves behind."""
+    if _prctl is not None:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def last_lines(log: Path, count: int = 12) -> str:

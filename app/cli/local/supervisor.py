@@ -4,13 +4,15 @@ One thread does everything, the main one: the kernel's parent-death signal is ti
 that forked.
 """
 
+import contextlib
+import os
 import signal
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from app.cli.local.errors import LocalError, Stopped
-from app.cli.local.process import Child, Spec, last_lines
+from app.cli.local.process import Child, Spec, adopt_orphans, last_lines
 
 TICK = 0.05
 STEADY = 60.0
@@ -39,11 +41,14 @@ class Supervisor:
         self._say = say
         self._kept: dict[str, Keeping] = {}
         self._asked_to_stop = 0
+        self._listens = False
 
     def listen(self) -> None:
         """Take Ctrl-C, SIGTERM and SIGHUP as the wish to stop; a second one hurries."""
         for number in ENDS:
             signal.signal(number, self._on_signal)
+        adopt_orphans()
+        self._listens = True
 
     def _on_signal(self, number: int, _frame: object) -> None:
         self._asked_to_stop += 1
@@ -121,6 +126,8 @@ class Supervisor:
         for group in (*known, tuple(self._kept.keys() - named)):
             self._stop_together([self._kept[name].child for name in group], wishes)
         self._kept.clear()
+        if self._listens:
+            _reap()
 
     def _stop_together(self, children: list[Child], wishes: int) -> None:
         alive = [child for child in children if child.exit_code is None]
@@ -135,6 +142,13 @@ class Supervisor:
             time.sleep(TICK)
         for child in children:
             child.sweep()
+
+
+def _reap() -> None:
+    """Take leave of the orphans that were adopted: in a container nobody else may do it."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
 
 
 def _ending(child: Child) -> str:
