@@ -169,7 +169,7 @@ def _lock_due(
     ).one_or_none()
     if row is None or (row[0].lease_until is not None and row[0].lease_until > now):
         return None
-    return row._tuple()
+    return row
 
 
 def _still_wanted(

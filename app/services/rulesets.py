@@ -61,6 +61,12 @@ def at_revision(session: Session, revision: int) -> CompiledRules:
     return loaded
 
 
+def forget() -> None:
+    """Drop what is compiled, for a process whose database was replaced."""
+    with _lock:
+        _cache.clear()
+
+
 def _load(session: Session, revision: int) -> list[JudgingRule]:
     versions = session.scalars(
         select(RuleVersion).where(

@@ -46,7 +46,7 @@ def events(
     if matched is not None:
         hit = exists().where(Match.event_id == Event.id)
         query = query.where(hit if matched else ~hit)
-    return [row._tuple() for row in session.execute(query)]
+    return [(event, waits) for event, waits in session.execute(query)]
 
 
 def notification(session: Session, notification_id: UUID) -> Notification:

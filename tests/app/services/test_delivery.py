@@ -1,0 +1,216 @@
+"""An attempt is recorded, made, and recorded again; only the one who holds the row may write."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from app.channels.base import Outcome, Verdict
+from app.config import RetryPolicy, Settings
+from app.extensions import session
+from app.models.notifications import Attempt, AttemptOutcome, Status
+from app.services import delivery
+from app.services.delivery import Sending
+from tests.app.helpers import evaluate, make_rule, notifications, post_event
+from tests.conftest import TestClock
+
+SENT = Verdict(Outcome.DELIVERED, 200, "ok", response="fine\0", latency=0.012)
+BUSY = Verdict(Outcome.TRANSIENT, 503, "busy", latency=0.5)
+GONE = Verdict(Outcome.PERMANENT, 410, "gone")
+POLICY = RetryPolicy(base=10, factor=2, maximum=3600, attempts=3)
+
+
+@pytest.fixture
+def waiting(client: FlaskClient, clock: TestClock) -> UUID:
+    """A notification that is due."""
+    make_rule(client)
+    post_event(client)
+    [notification_id] = evaluate(clock()).notification_ids
+    return notification_id
+
+
+def begin(notification_id: UUID, settings: Settings, clock: TestClock) -> Sending | None:
+    sending = delivery.begin(session(), notification_id, settings, clock())
+    session().commit()
+    return sending
+
+
+def attempt(
+    notification_id: UUID, settings: Settings, clock: TestClock, verdict: Verdict
+) -> delivery.Result | None:
+    sending = begin(notification_id, settings, clock)
+    assert sending is not None
+    result = delivery.finish(session(), sending, verdict, POLICY, clock())
+    session().commit()
+    return result
+
+
+def attempts() -> list[Attempt]:
+    session().expire_all()
+    return list(session().scalars(select(Attempt).order_by(Attempt.number)))
+
+
+def test_the_attempt_is_on_record_before_anything_is_sent(
+    waiting: UUID, settings: Settings, clock: TestClock
+) -> None:
+    sending = begin(waiting, settings, clock)
+    assert sending is not None
+    assert sending.notice.id == str(waiting)
+    [row] = attempts()
+    assert (row.number, row.outcome, row.finished_at) == (1, AttemptOutcome.UNKNOWN, None)
+
+
+def test_a_delivered_notification_is_sent_for_good(
+    waiting: UUID, settings: Settings, clock: TestClock
+) -> None:
+    result = attempt(waiting, settings, clock, SENT)
+    assert result is not None
+    assert (result.status, result.retry_in) == (Status.SENT, None)
+    [row] = attempts()
+    assert (row.outcome, row.status_code, row.latency_ms) == (AttemptOutcome.SENT, 200, 12)
+    clock.tick(3600)
+    assert begin(waiting, settings, clock) is None
+
+
+def test_a_transient_failure_is_tried_again_after_the_countdown_and_not_before(
+    waiting: UUID, settings: Settings, clock: TestClock
+) -> None:
+    result = attempt(waiting, settings, clock, BUSY)
+    assert result is not None
+    assert result.retry_in is not None
+    assert 8 <= result.retry_in <= 12
+    clock.tick(7)
+    assert begin(waiting, settings, clock) is None
+    clock.tick(5.1)
+    sending = begin(waiting, settings, clock)
+    assert sending is not None
+    assert sending.tried == 2
+
+
+def test_the_last_attempt_makes_a_dead_letter(
+    waiting: UUID, settings: Settings, clock: TestClock
+) -> None:
+    for _ in range(2):
+        result = attempt(waiting, settings, clock, BUSY)
+        assert result is not None
+        assert result.status is Status.PENDING
+        clock.tick(60)
+    result = attempt(waiting, settings, clock, BUSY)
+    assert result is not None
+    assert (result.status, result.retry_in) == (Status.DEAD, None)
+    assert [row.outcome for row in attempts()] == [AttemptOutcome.FAILED] * 3
+    assert notifications()[0].reason == "busy"
+
+
+def test_a_permanent_failure_is_a_dead_letter_at_once(
+    waiting: UUID, settings: Settings, clock: TestClock
+) -> None:
+    result = attempt(waiting, settings, clock, GONE)
+    assert result is not None
+    assert result.status is Status.DEAD
+
+
+def test_a_receivers_retry_after_is_never_undercut(
+    waiting: UUID, settings: Settings, clock: TestClock
+) -> None:
+    asked = Verdict(Outcome.TRANSIENT, 429, "slow down", retry_after=700)
+    result = attempt(waiting, settings, clock, asked)
+    assert result is not None
+    assert result.retry_in == 700
+
+
+def test_a_pause_too_long_for_a_countdown_is_left_to_the_sweep(
+    waiting: UUID, settings: Settings, clock: TestClock
+) -> None:
+    asked = Verdict(Outcome.TRANSIENT, 429, "tomorrow", retry_after=5000)
+    result = attempt(waiting, settings, clock, asked)
+    assert result is not None
+    assert result.retry_in is None
+    assert notifications()[0].wake_at == clock() + timedelta(seconds=5000)
+
+
+def test_a_second_worker_finds_nothing_to_do_while_the_lease_lasts(
+    waiting: UUID, settings: Settings, clock: TestClock
+) -> None:
+    assert begin(waiting, settings, clock) is not None
+    clock.tick(21)
+    assert begin(waiting, settings, clock) is None
+
+
+def test_a_worker_thought_dead_cannot_write_over_the_next_one(
+    waiting: UUID, settings: Settings, clock: TestClock
+) -> None:
+    first = begin(waiting, settings, clock)
+    clock.tick(23)
+    second = begin(waiting, settings, clock)
+    assert first is not None
+    assert second is not None
+    assert delivery.finish(session(), first, SENT, POLICY, clock()) is None
+    session().commit()
+    result = delivery.finish(session(), second, SENT, POLICY, clock())
+    session().commit()
+    assert result is not None
+    assert [row.outcome for row in attempts()] == [AttemptOutcome.UNKNOWN, AttemptOutcome.SENT]
+
+
+def test_a_worker_that_died_in_the_last_attempt_leaves_a_dead_letter(
+    waiting: UUID, settings: Settings, clock: TestClock
+) -> None:
+    for _ in range(settings.retry.attempts):
+        assert begin(waiting, settings, clock) is not None
+        clock.tick(23)
+    assert begin(waiting, settings, clock) is None
+    [notification] = notifications()
+    assert (notification.status, notification.reason) == (Status.DEAD, "attempts_exhausted")
+
+
+def test_a_rule_switched_off_during_an_attempt_stops_the_retries(
+    client: FlaskClient, waiting: UUID, settings: Settings, clock: TestClock
+) -> None:
+    sending = begin(waiting, settings, clock)
+    assert sending is not None
+    rule_id = client.get("/rules").json["data"][0]["id"]  # type: ignore[index]
+    client.patch(f"/rules/{rule_id}", json={"enabled": False})
+    delivery.finish(session(), sending, BUSY, POLICY, clock())
+    session().commit()
+    clock.tick(60)
+    assert begin(waiting, settings, clock) is None
+    assert notifications()[0].status == Status.CANCELLED
+
+
+def test_a_dead_letter_can_be_tried_again_under_the_same_id_with_fresh_attempts(
+    client: FlaskClient, waiting: UUID, settings: Settings, clock: TestClock
+) -> None:
+    attempt(waiting, settings, clock, GONE)
+    answer = client.post(f"/notifications/{waiting}/retry")
+    assert answer.status_code == 202
+    sending = begin(waiting, settings, clock)
+    assert sending is not None
+    assert (sending.notice.id, sending.tried) == (str(waiting), 1)
+    delivery.finish(session(), sending, SENT, POLICY, clock())
+    session().commit()
+    assert [row.number for row in attempts()] == [1, 2]
+
+
+def test_only_a_dead_letter_can_be_tried_again(client: FlaskClient, waiting: UUID) -> None:
+    assert client.post(f"/notifications/{waiting}/retry").status_code == 409
+
+
+def test_a_target_whose_channel_is_gone_fails_for_good_without_a_request(
+    client: FlaskClient, settings: Settings, clock: TestClock
+) -> None:
+    client.post(
+        "/channels",
+        json={"name": "erp", "kind": "webhook", "config": {"url": "https://93.184.216.34/x"}},
+    )
+    make_rule(client, 'when amount > 1 then notify("webhook:erp")')
+    post_event(client)
+    [notification_id] = evaluate(clock()).notification_ids
+    assert client.delete("/channels/erp").status_code == 204
+    sending = begin(notification_id, settings, clock)
+    assert sending is not None
+    verdict = delivery.send(sending, None)  # type: ignore[arg-type]  # nothing may be sent
+    assert verdict.outcome is Outcome.PERMANENT
+    assert "erp" in verdict.detail

@@ -1,0 +1,162 @@
+"""Events are claimed, judged by the rules of their time, and struck off once."""
+
+from datetime import timedelta
+
+from flask.testing import FlaskClient
+from sqlalchemy import select, update
+
+from app.extensions import session
+from app.models.alerts import Alert, Match
+from app.models.events import PendingEvent
+from app.models.notifications import Status
+from app.models.rules import RuleVersion
+from app.services import matching, rules, rulesets
+from tests.app.helpers import evaluate, make_rule, notifications, post_event
+from tests.conftest import TestClock
+
+
+def test_a_match_writes_itself_an_alert_and_a_notification(
+    client: FlaskClient, clock: TestClock
+) -> None:
+    rule_id = make_rule(client)
+    event_id = post_event(client)
+    evaluation = evaluate(clock.tick(0.2))
+    [notification] = notifications()
+    assert evaluation.notification_ids == [notification.id]
+    assert evaluation.triggered == ["Orders"]
+    assert evaluation.waited == [0.2]
+    assert notification.cause_id == event_id
+    assert notification.target == "slack:#big-orders"
+    alert = session().scalars(select(Alert)).one()
+    assert (str(alert.rule_id), alert.state, alert.count) == (rule_id, "open", 1)
+    assert session().scalars(select(Match.event_id)).all() == [event_id]
+    assert session().scalars(select(PendingEvent)).all() == []
+
+
+def test_what_is_false_or_unknown_leaves_nothing_behind(
+    client: FlaskClient, clock: TestClock
+) -> None:
+    make_rule(client)
+    post_event(client, amount=5)
+    post_event(client, amount="750")
+    assert evaluate(clock()).notification_ids == []
+    assert session().scalars(select(Match)).all() == []
+
+
+def test_matches_of_one_rule_count_in_one_alert(client: FlaskClient, clock: TestClock) -> None:
+    make_rule(client)
+    for _ in range(3):
+        post_event(client)
+    evaluate(clock())
+    post_event(client)
+    evaluate(clock.tick(1))
+    alert = session().scalars(select(Alert)).one()
+    assert alert.count == 4
+    assert len(notifications()) == 4
+
+
+def test_a_claimed_event_is_nobody_elses_until_its_lease_ends(
+    client: FlaskClient, clock: TestClock
+) -> None:
+    event_id = post_event(client)
+    [first] = matching.claim(session(), [event_id], clock())
+    session().commit()
+    assert matching.claim(session(), [event_id], clock.tick(21)) == []
+    [second] = matching.claim(session(), [event_id], clock.tick(2))
+    assert second.epoch == first.epoch + 1
+
+
+def test_a_worker_that_lost_its_claim_writes_nothing(client: FlaskClient, clock: TestClock) -> None:
+    make_rule(client)
+    event_id = post_event(client)
+    lost = matching.claim(session(), [event_id], clock())
+    session().commit()
+    held = matching.claim(session(), [event_id], clock.tick(23))
+    session().commit()
+    assert matching.evaluate(session(), lost, clock()).notification_ids == []
+    session().commit()
+    assert len(matching.evaluate(session(), held, clock()).notification_ids) == 1
+
+
+def test_an_event_that_is_done_cannot_be_claimed(client: FlaskClient, clock: TestClock) -> None:
+    event_id = post_event(client)
+    evaluate(clock())
+    assert matching.claim(session(), [event_id], clock.tick(60)) == []
+
+
+def test_the_version_that_was_current_at_acceptance_decides(
+    client: FlaskClient, clock: TestClock
+) -> None:
+    rule_id = make_rule(client)
+    before = post_event(client, amount=750)
+    client.patch(
+        f"/rules/{rule_id}",
+        json={"dsl": 'when amount > 10000 then notify("slack:#huge")'},
+    )
+    post_event(client, amount=750)
+    evaluate(clock.tick(1))
+    assert [(n.cause_id, n.target) for n in notifications()] == [(before, "slack:#big-orders")]
+
+
+def test_a_rule_made_after_acceptance_does_not_judge_the_event(
+    client: FlaskClient, clock: TestClock
+) -> None:
+    post_event(client)
+    make_rule(client)
+    assert evaluate(clock()).triggered == []
+
+
+def test_a_rule_switched_off_while_its_events_wait_sends_nothing_and_counts_it(
+    client: FlaskClient, clock: TestClock
+) -> None:
+    rule_id = make_rule(client)
+    post_event(client)
+    client.patch(f"/rules/{rule_id}", json={"enabled": False})
+    assert evaluate(clock()).notification_ids == []
+    assert [(n.status, n.reason) for n in notifications()] == [(Status.CANCELLED, "rule_off")]
+
+
+def test_a_rule_deleted_while_its_notifications_wait_cancels_and_says_how_many(
+    client: FlaskClient, clock: TestClock
+) -> None:
+    rule_id = make_rule(client)
+    for _ in range(2):
+        post_event(client)
+    evaluate(clock())
+    answer = client.delete(f"/rules/{rule_id}")
+    assert answer.headers["X-Cancelled-Notifications"] == "2"
+    assert {n.status for n in notifications()} == {Status.CANCELLED}
+
+
+def test_numbers_reach_the_rules_exactly_as_they_were_sent(
+    client: FlaskClient, clock: TestClock
+) -> None:
+    make_rule(client, 'when n == 9007199254740993 then notify("slack:#exact")', "Exact")
+    make_rule(client, 'when big == 1e308 then notify("slack:#big")', "Big")
+    post_event(client, n=9007199254740993, big=1e308)
+    post_event(client, n=9007199254740992)
+    evaluate(clock())
+    assert sorted(n.target for n in notifications()) == ["slack:#big", "slack:#exact"]
+
+
+def test_a_tree_stored_by_another_release_is_compiled_again(
+    client: FlaskClient, clock: TestClock
+) -> None:
+    make_rule(client)
+    session().execute(update(RuleVersion).values(tree={"schema": -1}, schema=-1))
+    session().commit()
+    rulesets.forget()
+    post_event(client)
+    assert evaluate(clock()).triggered == ["Orders"]
+    assert rules.recompile_outdated(session()) == 1
+    session().commit()
+    assert rules.recompile_outdated(session()) == 0
+
+
+def test_a_message_of_the_rule_is_rendered_with_the_events_values(
+    client: FlaskClient, clock: TestClock
+) -> None:
+    make_rule(client, 'when amount > 1 then notify("slack:#a") message "Order of {{ amount }}"')
+    post_event(client)
+    evaluate(clock() + timedelta(seconds=1))
+    assert notifications()[0].message == "Order of 750"

@@ -1,0 +1,97 @@
+"""Whatever is overdue is found, once, by whoever sweeps."""
+
+from datetime import UTC, datetime, timedelta
+
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from app.extensions import db, session
+from app.ids import uuid7
+from app.services import ingest, upkeep
+from tests.app.helpers import evaluate, make_rule, notifications, post_event
+from tests.conftest import TestClock
+
+
+def test_an_event_nobody_came_for_is_overdue_after_five_seconds_and_then_every_ten(
+    client: FlaskClient, clock: TestClock
+) -> None:
+    event_id = post_event(client)
+    assert upkeep.overdue_events(session(), clock.tick(4), 100) == []
+    assert upkeep.overdue_events(session(), clock.tick(1), 100) == [event_id]
+    assert upkeep.overdue_events(session(), clock.tick(9), 100) == []
+    assert upkeep.overdue_events(session(), clock.tick(1), 100) == [event_id]
+
+
+def test_no_more_are_woken_than_the_queue_has_room_for(
+    client: FlaskClient, clock: TestClock
+) -> None:
+    for _ in range(3):
+        post_event(client)
+    assert len(upkeep.overdue_events(session(), clock.tick(6), 2)) == 2
+    assert len(upkeep.overdue_events(session(), clock(), 2)) == 1
+
+
+def test_a_notification_whose_wake_up_was_lost_is_overdue(
+    client: FlaskClient, clock: TestClock
+) -> None:
+    make_rule(client)
+    post_event(client)
+    evaluate(clock())
+    [notification] = notifications()
+    assert upkeep.overdue_notifications(session(), clock.tick(4), 100) == []
+    assert upkeep.overdue_notifications(session(), clock.tick(2), 100) == [notification.id]
+
+
+def test_only_one_sweeps_at_a_time(app: Flask) -> None:
+    assert upkeep.try_lock(session())
+    with db.engine.connect() as other:
+        taken = other.execute(text(f"SELECT pg_try_advisory_xact_lock({upkeep.SWEEP_LOCK})"))
+        assert taken.scalar() is False
+    session().rollback()
+
+
+def test_a_day_of_events_gets_its_partition_and_those_that_came_before_it_move_in(
+    client: FlaskClient, clock: TestClock
+) -> None:
+    clock.now = datetime(2031, 5, 4, 23, 59, 59, 900000, tzinfo=UTC)
+    before = post_event(client)
+    after = post_event(client, time=clock.tick(1).isoformat())
+    home = text("SELECT tableoid::regclass::text FROM events WHERE id = :id")
+    assert session().execute(home, {"id": before}).scalar() == "events_default"
+    upkeep.ensure_partitions(session(), datetime(2031, 5, 4, 12, tzinfo=UTC))
+    upkeep.ensure_partitions(session(), datetime(2031, 5, 4, 13, tzinfo=UTC))
+    assert session().execute(home, {"id": before}).scalar() == "events_20310504"
+    assert session().execute(home, {"id": after}).scalar() == "events_20310505"
+    session().rollback()
+
+
+def test_a_workers_sign_of_life_fades(app: Flask, clock: TestClock) -> None:
+    upkeep.beat(session(), "events@a", ["events"], clock())
+    upkeep.beat(session(), "events@b", ["events"], clock.tick(10))
+    upkeep.beat(session(), "notifications@a", ["notifications"], clock())
+    assert upkeep.live_workers(session(), clock()) == {"events": 2, "notifications": 1}
+    assert upkeep.live_workers(session(), clock.tick(6)) == {"events": 1, "notifications": 1}
+    upkeep.leave(session(), "events@b")
+    assert upkeep.live_workers(session(), clock()) == {"notifications": 1}
+
+
+def test_an_idempotency_key_is_forgotten_after_a_day(client: FlaskClient, clock: TestClock) -> None:
+    def send() -> dict[str, object]:
+        answer = client.post("/events", json={"type": "a"}, headers={"Idempotency-Key": "k"})
+        found: dict[str, object] = answer.json
+        return found
+
+    first = send()
+    clock.now += timedelta(hours=23)
+    assert send()["id"] == first["id"]
+    clock.now += timedelta(hours=2)
+    assert send()["duplicate"] is False
+    ingest.purge_idempotency_keys(session(), clock.now + timedelta(days=2))
+    rows = session().execute(text("SELECT count(*) FROM idempotency_keys")).scalar()
+    assert rows == 0
+
+
+def test_keys_of_one_millisecond_keep_their_order(clock: TestClock) -> None:
+    keys = [uuid7(clock.tick(0.000002)) for _ in range(100)]
+    assert keys == sorted(keys)

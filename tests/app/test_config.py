@@ -1,0 +1,77 @@
+"""The environment becomes settings, or a message that names the variable."""
+
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from app.config import ConfigError, Settings
+
+KEY = Fernet.generate_key().decode()
+GOOD = {
+    "DATABASE_URL": "postgres://u:p@db/sentinel",
+    "REDIS_URL": "redis://redis:6379/0",
+    "SENTINEL_SECRET_KEY": KEY,
+}
+
+
+def test_three_variables_are_enough_and_keys_are_on() -> None:
+    settings = Settings.from_env(GOOD)
+    assert settings.auth == "keys"
+    assert settings.database_url == "postgresql+psycopg://u:p@db/sentinel"
+    assert settings.broker_url == "redis://redis:6379/0"
+    assert settings.retry.attempts == 10
+
+
+@pytest.mark.parametrize("name", sorted(GOOD))
+def test_a_missing_variable_is_named(name: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        Settings.from_env({key: value for key, value in GOOD.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://db"),
+        ("DATABASE_URL", "nonsense"),
+        ("CELERY_BROKER_URL", "kafka://broker"),
+        ("SENTINEL_SECRET_KEY", "short"),
+        ("SENTINEL_AUTH", "maybe"),
+        ("SENTINEL_PORT", "0"),
+        ("SENTINEL_PORT", "http"),
+        ("SENTINEL_RETRY_ATTEMPTS", "0"),
+        ("SENTINEL_RETRY_BASE", "nan"),
+        ("SENTINEL_MAX_BODY", "1"),
+        ("SENTINEL_INBOX", "yes"),
+    ],
+)
+def test_a_wrong_value_stops_the_boot_and_names_its_variable(name: str, value: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Settings.from_env(GOOD | {name: value})
+    assert caught.value.variable == name
+    assert str(caught.value).startswith(name)
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(KEY + "\n")
+    env = {name: value for name, value in GOOD.items() if name != "SENTINEL_SECRET_KEY"}
+    assert Settings.from_env(env | {"SENTINEL_SECRET_KEY_FILE": str(file)}).secret_keys == (KEY,)
+    with pytest.raises(ConfigError, match="SENTINEL_SECRET_KEY_FILE"):
+        Settings.from_env(env | {"SENTINEL_SECRET_KEY_FILE": str(tmp_path / "none")})
+
+
+def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="set one of them"):
+        Settings.from_env(GOOD | {"SENTINEL_SECRET_KEY_FILE": str(tmp_path)})
+
+
+def test_a_redis_socket_is_spelt_as_kombu_wants_it() -> None:
+    settings = Settings.from_env(GOOD | {"REDIS_URL": "unix:///run/redis.sock"})
+    assert settings.broker_url == "redis+socket:///run/redis.sock"
+
+
+def test_no_secret_is_in_the_repr_of_the_settings() -> None:
+    settings = Settings.from_env(GOOD | {"SLACK_BOT_TOKEN": "xoxb-secret"})
+    for secret in (KEY, "xoxb-secret", "u:p"):
+        assert secret not in repr(settings)

@@ -1,0 +1,29 @@
+"""Keys sort by time and carry it."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.ids import uuid7, uuid7_floor
+
+moments = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1)).map(  # noqa: DTZ001
+    lambda naive: naive.replace(tzinfo=UTC)
+)
+
+
+@given(moments)
+def test_a_key_is_a_uuid_of_version_7_that_holds_its_milliseconds(moment: datetime) -> None:
+    key = uuid7(moment)
+    assert (key.version, key.variant) == (7, "specified in RFC 4122")
+    assert abs((key.int >> 80) - moment.timestamp() * 1000) <= 1
+
+
+@given(moments, st.integers(2, 10**12))
+def test_a_later_key_is_greater(moment: datetime, later: int) -> None:
+    assert uuid7(moment) < uuid7(moment + timedelta(microseconds=later))
+
+
+@given(moments)
+def test_the_floor_of_a_moment_is_not_above_any_of_its_keys(moment: datetime) -> None:
+    assert uuid7_floor(moment) <= uuid7(moment)

@@ -1,0 +1,82 @@
+"""What all tests share: one set of real servers, and an application on a clean database."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from app.config import Settings
+from app.extensions import db
+from app.factory import create_app
+from app.metrics import totals
+from app.services import rulesets
+from tests.acceptance.stack import Stack
+
+KEPT = {"alembic_version", "ruleset", "events_default"}
+
+
+class TestClock:
+    """A clock that stands until it is moved."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def tick(self, seconds: float) -> datetime:
+        """Move on, and tell the time."""
+        self.now += timedelta(seconds=seconds)
+        return self.now
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Stack]:
+    """PostgreSQL and Redis with the schema in place, and no process of Sentinel."""
+    with Stack(start=()) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def database_url(servers: Stack) -> str:
+    """A database with the schema in place."""
+    return servers.database_url
+
+
+@pytest.fixture
+def clock() -> TestClock:
+    """The application's time."""
+    return TestClock()
+
+
+@pytest.fixture
+def settings(servers: Stack) -> Settings:
+    """What the application is made with; a test that needs other settings overrides this."""
+    return Settings.from_env(servers.env)
+
+
+@pytest.fixture
+def app(settings: Settings, clock: TestClock) -> Iterator[Flask]:
+    """An application in its context, on a database without rows."""
+    made = create_app(settings, clock)
+    rulesets.forget()
+    with made.app_context():
+        yield made
+        totals.flush()
+        db.session.rollback()
+        tables = [table.name for table in db.metadata.sorted_tables if table.name not in KEPT]
+        db.session.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE"))
+        db.session.commit()
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """Calls the application as HTTP would."""
+    return app.test_client()
