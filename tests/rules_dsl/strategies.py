@@ -153,14 +153,22 @@ def conditions(scope: tuple[str, ...] = (), depth: int = 3) -> st.SearchStrategy
     if depth == 0:
         return tests(scope)
     below = conditions(scope, depth - 1)
+    quantified = names.flatmap(lambda name: _quantifiers(scope, name, depth - 1))
+    return st.one_of(tests(scope), quantified, *_joined(below))
+
+
+def logic(depth: int) -> st.SearchStrategy[Expression]:
+    """Conditions without quantifiers."""
+    return tests(()) if depth == 0 else st.one_of(tests(()), *_joined(logic(depth - 1)))
+
+
+def _joined(below: st.SearchStrategy[Expression]) -> list[st.SearchStrategy[Expression]]:
     several = st.lists(below, min_size=2, max_size=3).map(tuple)
-    return st.one_of(
-        tests(scope),
+    return [
         below.map(lambda each: tree.Not(HERE, each)),
         several.map(lambda each: tree.And(HERE, each)),
         several.map(lambda each: tree.Or(HERE, each)),
-        names.flatmap(lambda name: _quantifiers(scope, name, depth - 1)),
-    )
+    ]
 
 
 def _quantifiers(scope: tuple[str, ...], name: str, depth: int) -> st.SearchStrategy[Expression]:
