@@ -167,6 +167,11 @@ class _Reader:
         )
 
 
+def database_url(env: Mapping[str, str] = os.environ) -> str:
+    """`DATABASE_URL` alone, for what needs nothing else; raises `ConfigError`."""
+    return _psycopg(_Reader(env).required("DATABASE_URL"))
+
+
 def _psycopg(url: str) -> str:
     """A PostgreSQL URL for SQLAlchemy's psycopg 3 dialect, whatever driver it named."""
     scheme, separator, rest = url.partition("://")

@@ -1,6 +1,5 @@
 """How Alembic reaches the database: through the application's engine, one transaction for all steps."""
 
-import app.models.inbox
 from alembic import context
 from flask import current_app
 
@@ -8,6 +7,7 @@ from flask import current_app
 import app.models.alerts
 import app.models.channels
 import app.models.events
+import app.models.inbox
 import app.models.keys
 import app.models.notifications
 import app.models.rules

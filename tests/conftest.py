@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from app.config import Settings
@@ -14,6 +14,7 @@ from app.factory import create_app
 from app.metrics import totals
 from app.services import rulesets
 from tests.acceptance.stack import Stack
+from tests.app.client import Client
 
 KEPT = {"alembic_version", "ruleset", "events_default"}
 
@@ -77,6 +78,6 @@ def app(settings: Settings, clock: TestClock) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def client(app: Flask) -> FlaskClient:
+def client(app: Flask) -> Client:
     """Calls the application as HTTP would."""
-    return app.test_client()
+    return cast(Client, app.test_client())

@@ -67,6 +67,7 @@ def http_problem(error: HTTPException) -> Response:
 
 
 def _refused(error: Refusal) -> Response:
+    session().rollback()
     entry: dict[str, object] = {
         "pointer": error.pointer,
         "detail": error.detail,

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from app.extensions import session
@@ -13,22 +12,23 @@ from app.models.events import PendingEvent
 from app.models.notifications import Notification
 from app.services import matching
 from app.services.matching import Evaluation
+from tests.app.client import Client
 
 ORDERS = 'when event.type == "order" and amount > 500 then notify("slack:#big-orders")'
 
 
-def make_rule(client: FlaskClient, dsl: str = ORDERS, name: str = "Orders", **more: Any) -> str:
+def make_rule(client: Client, dsl: str = ORDERS, name: str = "Orders", **more: Any) -> str:
     """A rule's id."""
     answer = client.post("/rules", json={"name": name, "dsl": dsl, **more})
     assert answer.status_code == 201, answer.text
-    return str(answer.json["id"])  # type: ignore[index]
+    return str(answer.json["id"])
 
 
-def post_event(client: FlaskClient, **body: Any) -> UUID:
+def post_event(client: Client, **body: Any) -> UUID:
     """An accepted event's id."""
     answer = client.post("/events", json={"type": "order", "amount": 750} | body)
     assert answer.status_code == 202, answer.text
-    return UUID(answer.json["id"])  # type: ignore[index]
+    return UUID(answer.json["id"])
 
 
 def evaluate(now: datetime, event_ids: Sequence[UUID] | None = None) -> Evaluation:

@@ -2,34 +2,35 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 from uuid import UUID
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from app.extensions import session
 from app.models.events import Event, PendingEvent
+from tests.app.client import Client
 from tests.app.helpers import evaluate, make_rule, post_event
 from tests.conftest import TestClock
 
 JSON = {"Content-Type": "application/json"}
 
 
-def test_an_event_is_stored_and_waits_before_it_is_accepted(client: FlaskClient) -> None:
+def test_an_event_is_stored_and_waits_before_it_is_accepted(client: Client) -> None:
     answer = client.post("/events", json={"type": "order", "amount": 750})
     assert answer.status_code == 202
     body = answer.json
     assert answer.headers["Location"] == f"/events/{body['id']}" == body["links"]["self"]
     assert (body["status"], body["duplicate"]) == ("accepted", False)
-    assert session().get(Event, UUID(body["id"])).body == {"type": "order", "amount": 750}
+    assert session().get_one(Event, UUID(body["id"])).body == {"type": "order", "amount": 750}
     assert session().get(PendingEvent, UUID(body["id"])) is not None
     assert client.get(body["links"]["self"]).json["state"] == "pending"
 
 
 def test_an_events_own_time_is_kept_beside_the_time_of_acceptance(
-    client: FlaskClient, clock: TestClock
+    client: Client, clock: TestClock
 ) -> None:
     event_id = post_event(client, time="2026-02-28T23:00:00+02:00")
     found = client.get(f"/events/{event_id}").json
@@ -40,7 +41,7 @@ def test_an_events_own_time_is_kept_beside_the_time_of_acceptance(
 @pytest.mark.parametrize(
     "time", ["yesterday", "2026-02-28T23:00:00", 5, "2026-13-01T00:00:00Z", []]
 )
-def test_a_time_that_is_none_is_refused_at_its_place(client: FlaskClient, time: object) -> None:
+def test_a_time_that_is_none_is_refused_at_its_place(client: Client, time: object) -> None:
     answer = client.post("/events", json={"type": "a", "time": time})
     assert answer.status_code == 422
     assert answer.json["errors"][0]["pointer"] == "/time"
@@ -84,7 +85,7 @@ BAD_BODIES = {
 
 
 @pytest.mark.parametrize("name", BAD_BODIES)
-def test_a_bad_body_gets_a_problem_that_does_not_repeat_it(client: FlaskClient, name: str) -> None:
+def test_a_bad_body_gets_a_problem_that_does_not_repeat_it(client: Client, name: str) -> None:
     body, status = BAD_BODIES[name]
     answer = client.post("/events", data=body, headers=JSON)
     assert answer.status_code == status, answer.text
@@ -108,13 +109,11 @@ def test_a_bad_body_gets_a_problem_that_does_not_repeat_it(client: FlaskClient, 
         b' \r\n{"type":"a"}\n',
     ],
 )
-def test_a_body_at_the_edge_of_what_is_allowed_is_accepted(
-    client: FlaskClient, body: bytes
-) -> None:
+def test_a_body_at_the_edge_of_what_is_allowed_is_accepted(client: Client, body: bytes) -> None:
     answer = client.post("/events", data=body, headers=JSON)
     assert answer.status_code == 202, answer.text
     sent = json.loads(body)
-    assert client.get(answer.json["links"]["self"]).get_json()["body"] == sent
+    assert client.get(answer.json["links"]["self"]).json["body"] == sent
 
 
 @pytest.mark.parametrize(
@@ -127,18 +126,18 @@ def test_a_body_at_the_edge_of_what_is_allowed_is_accepted(
         {"Content-Type": "application/json", "Content-Encoding": "gzip"},
     ],
 )
-def test_anything_but_plain_json_is_415(client: FlaskClient, headers: dict[str, str]) -> None:
+def test_anything_but_plain_json_is_415(client: Client, headers: dict[str, str]) -> None:
     answer = client.post("/events", data=b'{"type": "a"}', headers=headers)
     assert answer.status_code == 415
     assert answer.content_type == "application/problem+json"
 
 
-def test_a_body_over_the_limit_is_413(client: FlaskClient) -> None:
+def test_a_body_over_the_limit_is_413(client: Client) -> None:
     body = json.dumps({"type": "a", "x": "y" * 262_144}).encode()
     assert client.post("/events", data=body, headers=JSON).status_code == 413
 
 
-def test_the_same_idempotency_key_and_body_get_the_first_answer_again(client: FlaskClient) -> None:
+def test_the_same_idempotency_key_and_body_get_the_first_answer_again(client: Client) -> None:
     first, again = (
         client.post("/events", json={"type": "a"}, headers={"Idempotency-Key": "k1"}).json
         for _ in range(2)
@@ -147,7 +146,7 @@ def test_the_same_idempotency_key_and_body_get_the_first_answer_again(client: Fl
     assert session().scalar(select(func.count()).select_from(Event)) == 1
 
 
-def test_an_idempotency_key_with_another_body_is_refused(client: FlaskClient) -> None:
+def test_an_idempotency_key_with_another_body_is_refused(client: Client) -> None:
     client.post("/events", json={"type": "a"}, headers={"Idempotency-Key": "k1"})
     answer = client.post("/events", json={"type": "b"}, headers={"Idempotency-Key": "k1"})
     assert answer.status_code == 422
@@ -156,7 +155,7 @@ def test_an_idempotency_key_with_another_body_is_refused(client: FlaskClient) ->
 
 def test_a_hundred_parallel_posts_with_one_key_are_one_event(app: Flask) -> None:
     def send(_: int) -> tuple[int, str]:
-        answer = app.test_client().post(
+        answer = cast(Client, app.test_client()).post(
             "/events", json={"type": "a"}, headers={"Idempotency-Key": "storm"}
         )
         return answer.status_code, answer.json["id"]
@@ -167,7 +166,7 @@ def test_a_hundred_parallel_posts_with_one_key_are_one_event(app: Flask) -> None
     assert session().scalar(select(func.count()).select_from(Event)) == 1
 
 
-def test_events_are_listed_newest_first_in_pages(client: FlaskClient, clock: TestClock) -> None:
+def test_events_are_listed_newest_first_in_pages(client: Client, clock: TestClock) -> None:
     ids = []
     for number in range(5):
         clock.tick(1)
@@ -178,7 +177,7 @@ def test_events_are_listed_newest_first_in_pages(client: FlaskClient, clock: Tes
     assert second["next"] is None
 
 
-def test_events_can_be_found_by_type_time_and_match(client: FlaskClient, clock: TestClock) -> None:
+def test_events_can_be_found_by_type_time_and_match(client: Client, clock: TestClock) -> None:
     make_rule(client)
     small = post_event(client, amount=1)
     clock.tick(60)
@@ -209,13 +208,13 @@ def test_events_can_be_found_by_type_time_and_match(client: FlaskClient, clock: 
         ("colour=red", "/query/colour"),
     ],
 )
-def test_a_wrong_query_is_told_by_its_name(client: FlaskClient, query: str, pointer: str) -> None:
+def test_a_wrong_query_is_told_by_its_name(client: Client, query: str, pointer: str) -> None:
     answer = client.get(f"/events?{query}")
     assert answer.status_code == 422
     assert answer.json["errors"][0]["pointer"] == pointer
 
 
-def test_what_is_not_there_is_404_and_a_wrong_method_405(client: FlaskClient) -> None:
+def test_what_is_not_there_is_404_and_a_wrong_method_405(client: Client) -> None:
     missing = client.get("/events/01a20991-cc19-714b-b1de-3c65f67f389a")
     assert (missing.status_code, missing.content_type) == (404, "application/problem+json")
     assert client.get("/events/nonsense").status_code == 404
@@ -224,6 +223,6 @@ def test_what_is_not_there_is_404_and_a_wrong_method_405(client: FlaskClient) ->
     assert "POST" in wrong.headers["Allow"]
 
 
-def test_a_foreign_host_name_is_refused(client: FlaskClient) -> None:
+def test_a_foreign_host_name_is_refused(client: Client) -> None:
     answer = client.get("/events", headers={"Host": "evil.example"})
     assert answer.status_code == 400

@@ -4,7 +4,6 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from app.channels.base import Outcome, Verdict
@@ -13,6 +12,7 @@ from app.extensions import session
 from app.models.notifications import Attempt, AttemptOutcome, Status
 from app.services import delivery
 from app.services.delivery import Sending
+from tests.app.client import Client
 from tests.app.helpers import evaluate, make_rule, notifications, post_event
 from tests.conftest import TestClock
 
@@ -23,7 +23,7 @@ POLICY = RetryPolicy(base=10, factor=2, maximum=3600, attempts=3)
 
 
 @pytest.fixture
-def waiting(client: FlaskClient, clock: TestClock) -> UUID:
+def waiting(client: Client, clock: TestClock) -> UUID:
     """A notification that is due."""
     make_rule(client)
     post_event(client)
@@ -167,11 +167,11 @@ def test_a_worker_that_died_in_the_last_attempt_leaves_a_dead_letter(
 
 
 def test_a_rule_switched_off_during_an_attempt_stops_the_retries(
-    client: FlaskClient, waiting: UUID, settings: Settings, clock: TestClock
+    client: Client, waiting: UUID, settings: Settings, clock: TestClock
 ) -> None:
     sending = begin(waiting, settings, clock)
     assert sending is not None
-    rule_id = client.get("/rules").json["data"][0]["id"]  # type: ignore[index]
+    rule_id = client.get("/rules").json["data"][0]["id"]
     client.patch(f"/rules/{rule_id}", json={"enabled": False})
     delivery.finish(session(), sending, BUSY, POLICY, clock())
     session().commit()
@@ -181,7 +181,7 @@ def test_a_rule_switched_off_during_an_attempt_stops_the_retries(
 
 
 def test_a_dead_letter_can_be_tried_again_under_the_same_id_with_fresh_attempts(
-    client: FlaskClient, waiting: UUID, settings: Settings, clock: TestClock
+    client: Client, waiting: UUID, settings: Settings, clock: TestClock
 ) -> None:
     attempt(waiting, settings, clock, GONE)
     answer = client.post(f"/notifications/{waiting}/retry")
@@ -194,12 +194,12 @@ def test_a_dead_letter_can_be_tried_again_under_the_same_id_with_fresh_attempts(
     assert [row.number for row in attempts()] == [1, 2]
 
 
-def test_only_a_dead_letter_can_be_tried_again(client: FlaskClient, waiting: UUID) -> None:
+def test_only_a_dead_letter_can_be_tried_again(client: Client, waiting: UUID) -> None:
     assert client.post(f"/notifications/{waiting}/retry").status_code == 409
 
 
 def test_a_target_whose_channel_is_gone_fails_for_good_without_a_request(
-    client: FlaskClient, settings: Settings, clock: TestClock
+    client: Client, settings: Settings, clock: TestClock
 ) -> None:
     client.post(
         "/channels",

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
 from app.extensions import session
@@ -11,12 +10,13 @@ from app.models.events import PendingEvent
 from app.models.notifications import Status
 from app.models.rules import RuleVersion
 from app.services import matching, rules, rulesets
+from tests.app.client import Client
 from tests.app.helpers import evaluate, make_rule, notifications, post_event
 from tests.conftest import TestClock
 
 
 def test_a_match_writes_itself_an_alert_and_a_notification(
-    client: FlaskClient, clock: TestClock
+    client: Client, clock: TestClock
 ) -> None:
     rule_id = make_rule(client)
     event_id = post_event(client)
@@ -33,9 +33,7 @@ def test_a_match_writes_itself_an_alert_and_a_notification(
     assert session().scalars(select(PendingEvent)).all() == []
 
 
-def test_what_is_false_or_unknown_leaves_nothing_behind(
-    client: FlaskClient, clock: TestClock
-) -> None:
+def test_what_is_false_or_unknown_leaves_nothing_behind(client: Client, clock: TestClock) -> None:
     make_rule(client)
     post_event(client, amount=5)
     post_event(client, amount="750")
@@ -43,7 +41,7 @@ def test_what_is_false_or_unknown_leaves_nothing_behind(
     assert session().scalars(select(Match)).all() == []
 
 
-def test_matches_of_one_rule_count_in_one_alert(client: FlaskClient, clock: TestClock) -> None:
+def test_matches_of_one_rule_count_in_one_alert(client: Client, clock: TestClock) -> None:
     make_rule(client)
     for _ in range(3):
         post_event(client)
@@ -56,7 +54,7 @@ def test_matches_of_one_rule_count_in_one_alert(client: FlaskClient, clock: Test
 
 
 def test_a_claimed_event_is_nobody_elses_until_its_lease_ends(
-    client: FlaskClient, clock: TestClock
+    client: Client, clock: TestClock
 ) -> None:
     event_id = post_event(client)
     [first] = matching.claim(session(), [event_id], clock())
@@ -66,7 +64,7 @@ def test_a_claimed_event_is_nobody_elses_until_its_lease_ends(
     assert second.epoch == first.epoch + 1
 
 
-def test_a_worker_that_lost_its_claim_writes_nothing(client: FlaskClient, clock: TestClock) -> None:
+def test_a_worker_that_lost_its_claim_writes_nothing(client: Client, clock: TestClock) -> None:
     make_rule(client)
     event_id = post_event(client)
     lost = matching.claim(session(), [event_id], clock())
@@ -78,14 +76,14 @@ def test_a_worker_that_lost_its_claim_writes_nothing(client: FlaskClient, clock:
     assert len(matching.evaluate(session(), held, clock()).notification_ids) == 1
 
 
-def test_an_event_that_is_done_cannot_be_claimed(client: FlaskClient, clock: TestClock) -> None:
+def test_an_event_that_is_done_cannot_be_claimed(client: Client, clock: TestClock) -> None:
     event_id = post_event(client)
     evaluate(clock())
     assert matching.claim(session(), [event_id], clock.tick(60)) == []
 
 
 def test_the_version_that_was_current_at_acceptance_decides(
-    client: FlaskClient, clock: TestClock
+    client: Client, clock: TestClock
 ) -> None:
     rule_id = make_rule(client)
     before = post_event(client, amount=750)
@@ -99,7 +97,7 @@ def test_the_version_that_was_current_at_acceptance_decides(
 
 
 def test_a_rule_made_after_acceptance_does_not_judge_the_event(
-    client: FlaskClient, clock: TestClock
+    client: Client, clock: TestClock
 ) -> None:
     post_event(client)
     make_rule(client)
@@ -107,7 +105,7 @@ def test_a_rule_made_after_acceptance_does_not_judge_the_event(
 
 
 def test_a_rule_switched_off_while_its_events_wait_sends_nothing_and_counts_it(
-    client: FlaskClient, clock: TestClock
+    client: Client, clock: TestClock
 ) -> None:
     rule_id = make_rule(client)
     post_event(client)
@@ -117,7 +115,7 @@ def test_a_rule_switched_off_while_its_events_wait_sends_nothing_and_counts_it(
 
 
 def test_a_rule_deleted_while_its_notifications_wait_cancels_and_says_how_many(
-    client: FlaskClient, clock: TestClock
+    client: Client, clock: TestClock
 ) -> None:
     rule_id = make_rule(client)
     for _ in range(2):
@@ -129,7 +127,7 @@ def test_a_rule_deleted_while_its_notifications_wait_cancels_and_says_how_many(
 
 
 def test_numbers_reach_the_rules_exactly_as_they_were_sent(
-    client: FlaskClient, clock: TestClock
+    client: Client, clock: TestClock
 ) -> None:
     make_rule(client, 'when n == 9007199254740993 then notify("slack:#exact")', "Exact")
     make_rule(client, 'when big == 1e308 then notify("slack:#big")', "Big")
@@ -140,7 +138,7 @@ def test_numbers_reach_the_rules_exactly_as_they_were_sent(
 
 
 def test_a_tree_stored_by_another_release_is_compiled_again(
-    client: FlaskClient, clock: TestClock
+    client: Client, clock: TestClock
 ) -> None:
     make_rule(client)
     session().execute(update(RuleVersion).values(tree={"schema": -1}, schema=-1))
@@ -154,7 +152,7 @@ def test_a_tree_stored_by_another_release_is_compiled_again(
 
 
 def test_a_message_of_the_rule_is_rendered_with_the_events_values(
-    client: FlaskClient, clock: TestClock
+    client: Client, clock: TestClock
 ) -> None:
     make_rule(client, 'when amount > 1 then notify("slack:#a") message "Order of {{ amount }}"')
     post_event(client)

@@ -3,18 +3,18 @@
 from datetime import UTC, datetime, timedelta
 
 from flask import Flask
-from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from app.extensions import db, session
 from app.ids import uuid7
 from app.services import ingest, upkeep
+from tests.app.client import Client
 from tests.app.helpers import evaluate, make_rule, notifications, post_event
 from tests.conftest import TestClock
 
 
 def test_an_event_nobody_came_for_is_overdue_after_five_seconds_and_then_every_ten(
-    client: FlaskClient, clock: TestClock
+    client: Client, clock: TestClock
 ) -> None:
     event_id = post_event(client)
     assert upkeep.overdue_events(session(), clock.tick(4), 100) == []
@@ -23,18 +23,14 @@ def test_an_event_nobody_came_for_is_overdue_after_five_seconds_and_then_every_t
     assert upkeep.overdue_events(session(), clock.tick(1), 100) == [event_id]
 
 
-def test_no_more_are_woken_than_the_queue_has_room_for(
-    client: FlaskClient, clock: TestClock
-) -> None:
+def test_no_more_are_woken_than_the_queue_has_room_for(client: Client, clock: TestClock) -> None:
     for _ in range(3):
         post_event(client)
     assert len(upkeep.overdue_events(session(), clock.tick(6), 2)) == 2
     assert len(upkeep.overdue_events(session(), clock(), 2)) == 1
 
 
-def test_a_notification_whose_wake_up_was_lost_is_overdue(
-    client: FlaskClient, clock: TestClock
-) -> None:
+def test_a_notification_whose_wake_up_was_lost_is_overdue(client: Client, clock: TestClock) -> None:
     make_rule(client)
     post_event(client)
     evaluate(clock())
@@ -52,7 +48,7 @@ def test_only_one_sweeps_at_a_time(app: Flask) -> None:
 
 
 def test_a_day_of_events_gets_its_partition_and_those_that_came_before_it_move_in(
-    client: FlaskClient, clock: TestClock
+    client: Client, clock: TestClock
 ) -> None:
     clock.now = datetime(2031, 5, 4, 23, 59, 59, 900000, tzinfo=UTC)
     before = post_event(client)
@@ -76,7 +72,7 @@ def test_a_workers_sign_of_life_fades(app: Flask, clock: TestClock) -> None:
     assert upkeep.live_workers(session(), clock()) == {"notifications": 1}
 
 
-def test_an_idempotency_key_is_forgotten_after_a_day(client: FlaskClient, clock: TestClock) -> None:
+def test_an_idempotency_key_is_forgotten_after_a_day(client: Client, clock: TestClock) -> None:
     def send() -> dict[str, object]:
         answer = client.post("/events", json={"type": "a"}, headers={"Idempotency-Key": "k"})
         found: dict[str, object] = answer.json

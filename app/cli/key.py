@@ -1,0 +1,120 @@
+"""`./sentinel key`: who may call the API.
+
+The first key has to come from somewhere: without `SENTINEL_API_KEY`, `key create` writes it into the database itself,
+which only the operator of this machine can reach.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+import click
+
+from app.client import ApiError, Client, KeyInfo
+
+SCOPES = ("ingest", "read", "write", "admin")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def key() -> None:
+    """Create, list and revoke API keys."""
+
+
+@key.command()
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(SCOPES),
+    required=True,
+    help="What the key may do; repeat it for several. `admin` may do everything.",
+)
+@AS_JSON
+def create(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
+    """Create a key and show it, this once."""
+    with _told():
+        if os.environ.get("SENTINEL_API_KEY"):
+            made, text = Client.from_env().create_key(name, scopes)
+        else:
+            made, text = _first_key(name, scopes)
+    if as_json:
+        click.echo(json.dumps(asdict(made) | {"key": text}))
+        return
+    click.echo(text)
+    click.echo(f"Key {name!r} may {', '.join(made.scopes)}. It is not shown again.", err=True)
+
+
+@key.command("list")
+@AS_JSON
+def listing(as_json: bool) -> None:
+    """List keys, also those revoked."""
+    with _told():
+        found = Client.from_env().keys()
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in found]))
+        return
+    for one in found:
+        state = "revoked" if one.revoked_at else "active"
+        click.echo(f"{one.id}  {one.prefix}…  {state:8}{','.join(one.scopes):28}{one.name}")
+
+
+@key.command()
+@click.argument("key_id")
+@AS_JSON
+def revoke(key_id: str, as_json: bool) -> None:
+    """Revoke a key at once."""
+    with _told():
+        gone = Client.from_env().revoke_key(key_id)
+    click.echo(json.dumps(asdict(gone)) if as_json else f"Key {gone.name!r} is revoked.")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say what was refused, and exit with 1."""
+    try:
+        yield
+    except ApiError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+
+
+def _first_key(name: str, scopes: tuple[str, ...]) -> tuple[KeyInfo, str]:
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.orm import Session
+
+    from app.clock import system_clock
+    from app.services import keys
+
+    try:
+        with Session(create_engine(_database_url())) as session:
+            made, text = keys.create(session, name, scopes, system_clock())
+            session.commit()
+            info = KeyInfo(
+                id=str(made.id),
+                name=made.name,
+                prefix=made.prefix,
+                scopes=tuple(made.scopes),
+                created_at=made.created_at.isoformat(),
+                revoked_at=None,
+            )
+            return info, text
+    except OperationalError:
+        raise ApiError(0, "the database does not answer; is Sentinel running?") from None
+
+
+def _database_url() -> str:
+    """The configured database, or the embedded one of this machine's `up`."""
+    from app.cli.local.home import Home
+    from app.cli.local.postgres import Postgres
+    from app.config import ConfigError, database_url
+
+    try:
+        return database_url()
+    except ConfigError:
+        return database_url({"DATABASE_URL": Postgres(Home.from_env()).url()})

@@ -1,0 +1,113 @@
+"""Who may call what: every operation of the OpenAPI document against every kind of caller."""
+
+import re
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+
+from app.config import Settings
+from app.extensions import session
+from app.services import keys
+from tests.app.client import Client
+from tests.conftest import TestClock
+
+OPEN = {("get", "/healthz"), ("get", "/readyz")}
+ALLOWS = {
+    "ingest": {"ingest"},
+    "read": {"read"},
+    "write": {"read", "write"},
+    "admin": {"ingest", "read", "write", "admin"},
+}
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return replace(settings, auth="keys")
+
+
+@pytest.fixture
+def callers(app: Flask, clock: TestClock) -> dict[str, dict[str, str]]:
+    """The headers of each kind of caller."""
+    made = {"none": {}, "bad": {"Authorization": "Bearer snt_" + "x" * 43}}
+    made["basic"] = {"Authorization": "Basic dTpw"}
+    for scope in keys.SCOPES:
+        _, text = keys.create(session(), scope, [scope], clock())
+        made[scope] = {"Authorization": f"Bearer {text}"}
+    revoked, text = keys.create(session(), "revoked", ["admin"], clock())
+    keys.revoke(session(), revoked.id, clock())
+    made["revoked"] = {"Authorization": f"Bearer {text}"}
+    session().commit()
+    return made
+
+
+def operations(client: Client) -> list[tuple[str, str, dict[str, Any]]]:
+    document = client.get("/openapi.json").json
+    return [
+        (method, path, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in ("get", "post", "put", "patch", "delete")
+    ]
+
+
+def test_every_operation_lets_in_exactly_whom_its_scope_allows(
+    client: Client, callers: dict[str, dict[str, str]]
+) -> None:
+    seen = set()
+    for method, path, operation in operations(client):
+        url = re.sub(r"\{[^}]+\}", str(uuid4()), path)
+        for name, headers in callers.items():
+            answer = client.open(url, method=method.upper(), headers=headers)
+            told = f"{method} {path} as {name}: {answer.status_code}"
+            if (method, path) in OPEN:
+                assert answer.status_code not in (401, 403), told
+                continue
+            [scope] = operation["security"][0]["bearer"]
+            seen.add(scope)
+            if name not in ALLOWS:
+                assert answer.status_code == 401, told
+                assert answer.headers["WWW-Authenticate"].lower().startswith("bearer")
+            elif scope in ALLOWS[name]:
+                assert answer.status_code not in (401, 403), told
+            else:
+                assert answer.status_code == 403, told
+    assert seen == set(keys.SCOPES)
+
+
+def test_a_key_is_shown_once_and_kept_as_a_digest(
+    client: Client, callers: dict[str, dict[str, str]]
+) -> None:
+    made = client.post(
+        "/keys", json={"name": "checkout", "scopes": ["ingest"]}, headers=callers["admin"]
+    )
+    assert made.status_code == 201
+    text = made.json["key"]
+    assert len(text) == 4 + 43
+    assert text not in client.get("/keys", headers=callers["admin"]).text
+    event = client.post("/events", json={"type": "a"}, headers={"Authorization": f"Bearer {text}"})
+    assert event.status_code == 202
+    revoked = client.delete(f"/keys/{made.json['id']}", headers=callers["admin"])
+    assert revoked.json["revoked_at"] is not None
+    after = client.post("/events", json={"type": "a"}, headers={"Authorization": f"Bearer {text}"})
+    assert after.status_code == 401
+
+
+@pytest.mark.parametrize("scopes", [[], ["root"], "admin", None])
+def test_a_key_needs_scopes_that_exist(
+    client: Client, callers: dict[str, dict[str, str]], scopes: object
+) -> None:
+    body = {"name": "x", "scopes": scopes}
+    assert client.post("/keys", json=body, headers=callers["admin"]).status_code == 422
+
+
+def test_two_keys_may_use_the_same_idempotency_key(
+    client: Client, callers: dict[str, dict[str, str]]
+) -> None:
+    answers = [
+        client.post("/events", json={"type": "a"}, headers={"Idempotency-Key": "k", **callers[c]})
+        for c in ("ingest", "admin", "ingest")
+    ]
+    assert [a.json["duplicate"] for a in answers] == [False, False, True]

@@ -1,0 +1,104 @@
+"""Channels keep their secrets to themselves."""
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from app.extensions import session
+from tests.app.client import Client
+
+URL = "https://93.184.216.34/hook"
+
+
+def make(client: Client, **config: object) -> dict[str, object]:
+    body = {"name": "erp", "kind": "webhook", "config": {"url": URL} | config}
+    answer = client.post("/channels", json=body)
+    assert answer.status_code == 201, answer.text
+    found: dict[str, object] = answer.json
+    return found
+
+
+def dump() -> str:
+    rows = session().execute(text("SELECT c::text, encode(secrets, 'escape') FROM channels c"))
+    return str(rows.all())
+
+
+def test_a_secret_goes_in_and_never_comes_out(client: Client) -> None:
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    made = make(client, secret=secret)
+    assert made["generated"] == {}
+    assert made["secret_fields"] == ["headers", "secret", "secret_previous"]
+    seen = [client.get("/channels").text, client.get("/channels/erp").text, str(made), dump()]
+    assert not any(secret in text for text in seen)
+
+
+def test_a_secret_that_was_left_out_is_made_and_shown_this_once(client: Client) -> None:
+    made = make(client)
+    generated = made["generated"]
+    assert isinstance(generated, dict)
+    assert generated["secret"].startswith("whsec_")
+    assert generated["secret"] not in client.get("/channels/erp").text
+
+
+def test_a_channel_is_found_by_name_or_by_kind_and_name(client: Client) -> None:
+    made = make(client)
+    assert client.get("/channels/erp").json["id"] == made["id"]
+    assert client.get("/channels/webhook:erp").json["id"] == made["id"]
+    assert client.get("/channels/slack:erp").status_code == 404
+    assert client.get("/channels/nobody").status_code == 404
+
+
+def test_a_channels_name_is_taken_once_for_each_kind(client: Client) -> None:
+    make(client)
+    again = client.post(
+        "/channels", json={"name": "erp", "kind": "webhook", "config": {"url": URL}}
+    )
+    assert (again.status_code, again.json["errors"][0]["code"]) == (409, "name_taken")
+    slack = {"name": "erp", "kind": "slack", "config": {"bot_token": "xoxb-1", "channel": "#erp"}}
+    assert client.post("/channels", json=slack).status_code == 201
+    assert client.get("/channels/erp").status_code == 409
+
+
+def test_a_change_keeps_the_secrets_that_it_does_not_name(app: Flask, client: Client) -> None:
+    make(client, secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    before = session().execute(text("SELECT secrets FROM channels")).scalar()
+    moved = client.patch("/channels/erp", json={"config": {"url": URL + "2"}, "enabled": False})
+    assert moved.status_code == 200
+    assert (moved.json["config"]["url"], moved.json["enabled"]) == (URL + "2", False)
+    assert session().execute(text("SELECT secrets FROM channels")).scalar() != before
+    from app.runtime import runtime
+    from app.services import channels
+
+    row = channels.find(session(), "erp")
+    config = channels.destination(session(), runtime().settings, "webhook:erp")
+    assert config.problem == "channel_disabled"
+    assert row.config == {"url": URL + "2"}
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"name": ""}, "/name"),
+        ({"name": "a:b"}, "/name"),
+        ({"kind": "webhok"}, "/kind"),
+        ({"config": {}}, "/config/url"),
+        ({"config": {"url": URL, "secret": "short"}}, "/config/secret"),
+        ({"config": {"url": URL, "colour": 1}}, "/config/colour"),
+        ({"config": {"url": 5}}, "/config/url"),
+        ({"config": 5}, "/config"),
+        ({"config": {"url": "http://127.0.0.1:1/"}}, "/config/url"),
+        ({"config": {"url": "http://169.254.169.254/latest"}}, "/config/url"),
+    ],
+)
+def test_a_wrong_channel_is_refused_at_its_field(
+    client: Client, change: dict[str, object], pointer: str
+) -> None:
+    body = {"name": "erp", "kind": "webhook", "config": {"url": URL}} | change
+    answer = client.post("/channels", json=body)
+    assert answer.status_code == 422
+    assert answer.json["errors"][0]["pointer"] == pointer
+
+
+def test_a_private_url_is_refused_by_its_own_code(client: Client) -> None:
+    body = {"name": "x", "kind": "webhook", "config": {"url": "http://10.0.0.1/"}}
+    assert client.post("/channels", json=body).json["errors"][0]["code"] == "url_not_allowed"

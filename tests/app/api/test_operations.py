@@ -1,0 +1,159 @@
+"""What operators and programs look at beside the resources: health, metrics, documents, errors."""
+
+from dataclasses import replace
+from typing import cast
+
+import pytest
+from flask import Flask
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.config import Settings
+from app.extensions import session
+from app.factory import create_app
+from app.metrics import RULES_TRIGGERED, Totals, TotalsCollector, totals
+from app.services import upkeep
+from tests.app.client import Client
+from tests.app.helpers import post_event
+from tests.conftest import TestClock
+
+
+def sample(client: Client, name: str, **labels: str) -> float | None:
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    for family in families:
+        for one in family.samples:
+            if one.name == name and labels.items() <= one.labels.items():
+                return float(one.value)
+    return None
+
+
+def test_ready_means_that_events_are_accepted_and_says_which_workers_live(
+    client: Client, clock: TestClock
+) -> None:
+    without = client.get("/readyz")
+    assert (without.status_code, without.json["status"]) == (200, "degraded")
+    assert without.json["down"] == ["workers:events", "workers:notifications"]
+    upkeep.beat(session(), "a", ["events", "notifications"], clock())
+    session().commit()
+    assert client.get("/readyz").json["status"] == "ready"
+
+
+def test_without_a_broker_events_are_still_accepted(
+    settings: Settings, clock: TestClock, app: Flask
+) -> None:
+    nowhere = create_app(replace(settings, broker_url="redis://127.0.0.1:1/0"), clock)
+    client = cast(Client, nowhere.test_client())
+    ready = client.get("/readyz")
+    assert ready.status_code == 200
+    assert "broker" in ready.json["down"]
+    with nowhere.app_context():
+        assert post_event(client).version == 7
+
+
+def test_without_a_database_the_answer_is_503_and_never_202(
+    settings: Settings, clock: TestClock
+) -> None:
+    url = "postgresql+psycopg://nobody@127.0.0.1:1/none"
+    client = cast(Client, create_app(replace(settings, database_url=url), clock).test_client())
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json["status"]) == (503, "down")
+    assert "database" in ready.json["down"]
+    answer = client.post("/events", json={"type": "a"})
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "2"
+    assert answer.content_type == "application/problem+json"
+    assert client.get("/healthz").status_code == 200
+
+
+def test_the_required_counters_are_there_and_count(client: Client) -> None:
+    before = sample(client, "events_ingested_total", source="http", outcome="accepted") or 0
+    post_event(client)
+    after = sample(client, "events_ingested_total", source="http", outcome="accepted")
+    assert after == before + 1
+    assert sample(client, "sentinel_events_pending") == 1
+    shown = client.get("/metrics").text
+    for name in ("rules_triggered_total", "notifications_sent_total", "sentinel_build_info"):
+        assert f"# TYPE {name.removesuffix('_total')}" in shown or f"# TYPE {name}" in shown
+
+
+def test_counters_of_several_processes_add_up_and_survive_them(app: Flask, client: Client) -> None:
+    from app.extensions import db
+
+    for _ in range(2):
+        process = Totals()
+        process.bind(db.engine)
+        process.count(RULES_TRIGGERED, "Orders", by=2)
+        process.flush()
+        del process
+    assert sample(client, "rules_triggered_total", rule="Orders") == 4
+
+
+def test_what_could_not_be_written_down_is_kept_for_the_next_time(app: Flask) -> None:
+    from sqlalchemy import create_engine
+
+    from app.extensions import db
+
+    process = Totals()
+    process.bind(create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none"))
+    process.count(RULES_TRIGGERED, "Kept")
+    process.flush()
+    process.bind(db.engine)
+    process.flush()
+    [family] = [f for f in TotalsCollector(db.engine).collect() if f.name == "rules_triggered"]
+    assert [s.value for s in family.samples if s.labels == {"rule": "Kept"}] == [1]
+    totals.flush()
+
+
+def test_rules_past_a_thousand_share_one_label(app: Flask) -> None:
+    from app.extensions import db
+
+    process = Totals()
+    process.bind(db.engine)
+    for number in range(1003):
+        process.count(RULES_TRIGGERED, f"Rule {number:04}")
+    process.flush()
+    [family] = [f for f in TotalsCollector(db.engine).collect() if f.name == "rules_triggered"]
+    values = {s.labels["rule"]: s.value for s in family.samples}
+    assert len(values) == 1001
+    assert values["_other"] == 3
+
+
+def test_flasks_own_metrics_are_by_route_and_not_by_url(client: Client) -> None:
+    client.get("/events/01a20991-cc19-714b-b1de-3c65f67f389a")
+    shown = client.get("/metrics").text
+    assert 'url_rule="/events/<uuid:event_id>"' in shown
+    assert "01a20991" not in shown
+
+
+def test_the_openapi_document_is_3_1_and_describes_the_errors(client: Client) -> None:
+    document = client.get("/openapi.json").json
+    assert document["openapi"] == "3.1.0"
+    assert "/rules/{rule_id}/versions" in document["paths"]
+    assert "Problem" in document["components"]["schemas"]
+
+
+def test_the_docs_page_names_every_operation_and_loads_nothing_from_elsewhere(
+    client: Client,
+) -> None:
+    page = client.get("/docs")
+    assert page.status_code == 200
+    for path in client.get("/openapi.json").json["paths"]:
+        assert path in page.text
+    assert "http://" not in page.text.replace("http://localhost", "")
+    assert "https://" not in page.text
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert client.get("/docs/static/docs.css").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/nonsense", "/rules/nonsense", "/docs/static/../x"])
+def test_what_does_not_exist_is_a_problem_too(client: Client, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
+
+
+def test_a_sane_request_id_is_kept_and_another_replaced(client: Client) -> None:
+    def told(sent: str) -> str:
+        return client.get("/healthz", headers={"X-Request-ID": sent}).headers["X-Request-ID"]
+
+    assert told("abc-123") == "abc-123"
+    assert told("a b") != "a b"
+    assert told("x" * 65) != "x" * 65

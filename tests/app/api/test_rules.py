@@ -1,0 +1,160 @@
+"""Rules are kept in versions, and a bad one never gets in."""
+
+import pytest
+
+from tests.app.client import Client
+from tests.app.helpers import ORDERS, make_rule
+from tests.conftest import TestClock
+
+README = "when event.type == 'order' and amount > 500 then notify('slack:#big-orders')"
+
+
+def test_the_rule_of_the_readme_is_created_and_read_back(client: Client) -> None:
+    answer = client.post("/rules", json={"name": "High value orders", "dsl": README})
+    assert answer.status_code == 201
+    rule = client.get(answer.headers["Location"]).json
+    assert rule == answer.json
+    assert (rule["name"], rule["dsl"], rule["version"]) == ("High value orders", README, 1)
+    assert (rule["enabled"], rule["description"], rule["tags"]) == (True, "", [])
+
+
+def test_a_bad_sentence_is_refused_with_its_place_a_caret_and_a_hint(client: Client) -> None:
+    dsl = 'when lenght(items) > 3 then notify("slack:#ops")'
+    answer = client.post("/rules", json={"name": "Items", "dsl": dsl})
+    assert answer.status_code == 422
+    [error] = answer.json["errors"]
+    assert (error["pointer"], error["line"], error["column"], error["end_column"]) == (
+        "/dsl", 1, 6, 12
+    )  # fmt: skip
+    assert error["hint"] == "did you mean `len`?"
+    assert f"  {dsl}\n       ^^^^^^\n" in error["detail"]
+    assert client.get("/rules").json["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("slak:#ops", "did you mean `slack`?"),
+        ("webhook:erb", "did you mean `erp`?"),
+        ("webhook:http://127.0.0.1:1/x", "not"),
+        ("webhook:file:///etc/passwd", ""),
+    ],
+)
+def test_a_target_that_nothing_can_be_sent_to_is_refused(
+    client: Client, target: str, said: str
+) -> None:
+    config = {"url": "https://93.184.216.34/hook"}
+    client.post("/channels", json={"name": "erp", "kind": "webhook", "config": config})
+    answer = client.post(
+        "/rules", json={"name": "R", "dsl": f'when a == 1 then notify("{target}")'}
+    )
+    assert answer.status_code == 422
+    assert answer.json["errors"][0]["pointer"] == "/dsl"
+    assert said in answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, "/name"),
+        ({"name": "", "dsl": ORDERS}, "/name"),
+        ({"name": "a" * 201, "dsl": ORDERS}, "/name"),
+        ({"name": "a\nb", "dsl": ORDERS}, "/name"),
+        ({"name": 5, "dsl": ORDERS}, "/name"),
+        ({"name": "a"}, "/dsl"),
+        ({"name": "a", "dsl": None}, "/dsl"),
+        ({"name": "a", "dsl": ""}, "/dsl"),
+        ({"name": "a", "dsl": ORDERS, "enabled": "yes"}, "/enabled"),
+        ({"name": "a", "dsl": ORDERS, "tags": ["x", 5]}, "/tags/1"),
+        ({"name": "a", "dsl": ORDERS, "colour": "red"}, "/colour"),
+    ],
+)
+def test_a_wrong_field_is_told_by_its_pointer(
+    client: Client, body: dict[str, object], pointer: str
+) -> None:
+    answer = client.post("/rules", json=body)
+    assert answer.status_code == 422
+    assert pointer in [error["pointer"] for error in answer.json["errors"]]
+
+
+def test_two_rules_cannot_have_one_name_until_the_first_is_deleted(client: Client) -> None:
+    first = make_rule(client, name="Orders")
+    again = client.post("/rules", json={"name": "Orders", "dsl": ORDERS})
+    assert (again.status_code, again.json["errors"][0]["code"]) == (409, "name_taken")
+    assert client.delete(f"/rules/{first}").status_code == 204
+    make_rule(client, name="Orders")
+
+
+def test_every_change_makes_a_version_and_the_old_ones_are_kept(client: Client) -> None:
+    rule_id = make_rule(client)
+    client.patch(f"/rules/{rule_id}", json={"description": "For the sales team"})
+    client.put(f"/rules/{rule_id}", json={"name": "Orders", "dsl": README, "tags": ["sales"]})
+    client.patch(f"/rules/{rule_id}", json={"enabled": False})
+    versions = client.get(f"/rules/{rule_id}/versions").json["data"]
+    assert [v["version"] for v in versions] == [4, 3, 2, 1]
+    assert [v["enabled"] for v in versions] == [False, True, True, True]
+    assert [v["description"] for v in versions] == ["", "", "For the sales team", ""]
+    assert client.get(f"/rules/{rule_id}").json == versions[0]
+
+
+def test_a_change_that_changes_nothing_makes_no_version(client: Client) -> None:
+    rule_id = make_rule(client)
+    assert client.patch(f"/rules/{rule_id}", json={"enabled": True}).json["version"] == 1
+    assert client.patch(f"/rules/{rule_id}", json={}).json["version"] == 1
+
+
+def test_a_change_against_an_old_version_is_412(client: Client) -> None:
+    rule_id = make_rule(client)
+    url = f"/rules/{rule_id}"
+    etag = client.get(url).headers["ETag"]
+    assert client.patch(url, json={"tags": ["a"]}, headers={"If-Match": etag}).status_code == 200
+    stale = client.patch(url, json={"tags": ["b"]}, headers={"If-Match": etag})
+    assert stale.status_code == 412
+    assert client.delete(url, headers={"If-Match": etag}).status_code == 412
+    assert client.delete(url, headers={"If-Match": "*"}).status_code == 204
+
+
+def test_a_deleted_rule_is_gone_but_its_versions_stay_on_record(client: Client) -> None:
+    rule_id = make_rule(client)
+    client.delete(f"/rules/{rule_id}")
+    assert client.get(f"/rules/{rule_id}").status_code == 404
+    assert client.patch(f"/rules/{rule_id}", json={"enabled": False}).status_code == 404
+    assert client.delete(f"/rules/{rule_id}").status_code == 404
+    assert len(client.get(f"/rules/{rule_id}/versions").json["data"]) == 1
+    assert client.get("/rules").json["data"] == []
+
+
+def test_rules_are_listed_in_pages(client: Client, clock: TestClock) -> None:
+    names = [f"Rule {number}" for number in range(5)]
+    for name in names:
+        clock.tick(1)
+        make_rule(client, name=name)
+    first = client.get("/rules?limit=3").json
+    second = client.get(f"/rules?limit=3&after={first['next']}").json
+    assert [rule["name"] for rule in first["data"] + second["data"]] == names
+    assert second["next"] is None
+
+
+def test_validate_says_what_is_wrong_without_saving(client: Client) -> None:
+    good = client.post("/rules/validate", json={"dsl": README}).json
+    assert good == {"valid": True, "diagnostics": []}
+    bad = client.post("/rules/validate", json={"dsl": "when amount = 5 then notify('slack:#a')"})
+    assert bad.status_code == 200
+    assert bad.json["valid"] is False
+    [found] = bad.json["diagnostics"]
+    assert (found["line"], found["column"], found["severity"]) == (1, 13, "error")
+    assert "==" in found["hint"]
+
+
+@pytest.mark.parametrize(("amount", "matched"), [(750, True), (320, False), ("750", None)])
+def test_a_trial_tells_the_outcome_and_why_and_sends_nothing(
+    client: Client, amount: object, matched: bool | None
+) -> None:
+    event = {"type": "order", "amount": amount}
+    answer = client.post("/rules/test", json={"dsl": README, "event": event})
+    assert answer.status_code == 200
+    assert answer.json["matched"] is matched
+    assert answer.json["explanation"]["text"]
+    wanted = ["slack:#big-orders"] if matched else []
+    assert [one["target"] for one in answer.json["notifications"]] == wanted
+    assert client.get("/notifications").json["data"] == []
