@@ -15,7 +15,7 @@ from app.inbox.slack_text import blocks_of, mrkdwn, plain
         ("`a < b`", "<code>a &lt; b</code>"),
         ("a*b*c snake_case_name", "a*b*c snake_case_name"),
         ("&lt;b&gt; &amp;amp;", "&lt;b&gt; &amp;amp;"),
-        ("<b>", "&lt;b&gt;"),
+        ("<b> *x* <i>", "&lt;b&gt; <b>x</b> &lt;i&gt;"),
         (
             "<https://a.example/?x=1&amp;y=2|see *it*>",
             '<a href="https://a.example/?x=1&amp;y=2" rel="noopener noreferrer">see *it*</a>',
