@@ -6,6 +6,8 @@ from rules_dsl.checker import CheckTarget, check_sentence
 from rules_dsl.errors import RuleError
 from rules_dsl.lint import lint_sentence
 from rules_dsl.parser import parse_sentence
+from rules_dsl.recursion import room_to_recurse
+from rules_dsl.tree import Sentence
 
 
 class Diagnostic(TypedDict):
@@ -22,13 +24,18 @@ class Diagnostic(TypedDict):
 
 def diagnostics(text: str, check_target: CheckTarget | None = None) -> list[Diagnostic]:
     """All that is wrong with a rule; when nothing is, what is worth a second look."""
-    try:
-        sentence = parse_sentence(text)
-    except RuleError as error:
-        return [_diagnostic(error, "error")]
-    errors = check_sentence(sentence, text, check_target)
-    if errors:
-        return [_diagnostic(error, "error") for error in errors]
+    with room_to_recurse():
+        try:
+            sentence = parse_sentence(text)
+        except RuleError as error:
+            return [_diagnostic(error, "error")]
+        errors = check_sentence(sentence, text, check_target)
+        if errors:
+            return [_diagnostic(error, "error") for error in errors]
+        return _warnings(sentence, text)
+
+
+def _warnings(sentence: Sentence, text: str) -> list[Diagnostic]:
     return [
         _diagnostic(
             RuleError(each.message, code=each.code, text=text, span=each.span, hint=each.hint),

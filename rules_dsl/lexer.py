@@ -10,7 +10,7 @@ from typing import Final
 
 _TOKEN: Final = re.compile(
     r"""
-    (?P<space>\s+)
+    (?P<space>[ \t\r\n]+)
   | (?P<comment>\#[^\n]*)
   | (?P<text>"(?:[^"\\\n\r]|\\.)*"|'(?:[^'\\\n\r]|\\.)*')
   | (?P<open_text>["'](?:[^\\\n\r]|\\.)*\\?)

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
-_DURATION: Final = re.compile(
-    r"(-?)(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII
-)
+_DURATION: Final = re.compile(r"(-?)" + "".join(rf"(?:(0|[1-9][0-9]*){unit})?" for unit in "wdhms"))
 _UNITS: Final = (604_800, 86_400, 3_600, 60, 1)
-_PERCENTAGE: Final = re.compile(r"(-?[0-9.]+)(?:[eE]([-+]?[0-9]+))?%")
 # Enough digits for any double; longer ones would only burn time, and int() refuses 4,300.
 _MOST_DIGITS: Final = 400
 _ESCAPES: Final = {
@@ -76,12 +73,13 @@ def _duration(written: str) -> int | float | None:
 
 def _percentage(written: str) -> float | None:
     """The double nearest to the decimal value: never a division, which would round twice."""
-    match = _PERCENTAGE.fullmatch(written)
+    match = NUMBER.fullmatch(written[:-1])
     if match is None:
         return None
-    exponent = match[2] or "0"
-    power = int(exponent) if len(exponent) < 10 else int(exponent[0] + "999999999")
-    return float(f"{match[1]}e{power - 2}")
+    digits, _, exponent = written[:-1].lower().partition("e")
+    # An exponent of thousands of digits says no more than one of nine, and int() would refuse it.
+    power = int(exponent[:9] or "0")
+    return float(f"{digits}e{power - 2}")
 
 
 def _character(written: str, at: int) -> tuple[str, int]:

@@ -1,17 +1,13 @@
 """The parser: a text to a tree, by way of the textX grammar.
 
-textX parses by recursion, some forty frames a parenthesis. The nesting limit is therefore kept
-before it, and the interpreter's recursion limit is raised while it runs; both under a lock, since
-that limit belongs to the whole process.
+The nesting limit is kept before textX, which parses by recursion. It reads under a lock: what the
+interpreter allows one thread at a time anyway is not worth trusting its clones of a parser for.
 """
 
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path as File
-from typing import Any, Final
+from typing import Any
 
 from textx import metamodel_from_file
 from textx.exceptions import TextXSyntaxError
@@ -25,7 +21,6 @@ from rules_dsl.source import Source
 from rules_dsl.spelling import spelling_mistake
 from rules_dsl.tree import Expression, Sentence
 
-_FRAMES: Final = 20_000
 _reading = threading.Lock()
 
 
@@ -78,23 +73,13 @@ def _read(source: Source, what: str) -> tuple[Any, list[Token]]:
 
 
 def _textx(text: str) -> Any:
-    with _reading, _deep_recursion():
+    with _reading:
         return _metamodel().model_from_str(text)
 
 
 @cache
 def _metamodel() -> Any:
     return metamodel_from_file(File(__file__).with_name("grammar.tx"), autokwd=True)
-
-
-@contextmanager
-def _deep_recursion() -> Iterator[None]:
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, _FRAMES))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
 
 
 def _place(error: RuleError) -> tuple[int, int]:

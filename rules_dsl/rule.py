@@ -11,6 +11,7 @@ from rules_dsl.explain import explain
 from rules_dsl.explanation import Explanation
 from rules_dsl.format import format_expression, format_sentence
 from rules_dsl.parser import parse_expression, parse_sentence
+from rules_dsl.recursion import room_to_recurse
 from rules_dsl.run import BudgetSpent, Now, Run, clock
 from rules_dsl.tree import Expression, Target
 from rules_dsl.values import as_text
@@ -31,16 +32,18 @@ class Condition:
         """Whether it is true of an event; None when that is unknown."""
         try:
             return self._program(Run(event, clock(now)))
-        except BudgetSpent:
+        except (BudgetSpent, RecursionError):  # the latter from a caller deep in its own stack
             return None
 
     def explain(self, event: Mapping[str, object], now: Now = None) -> Explanation:
         """Why it is true, false or unknown of an event."""
-        return explain(self.text, self.tree, event, clock(now))
+        with room_to_recurse():
+            return explain(self.text, self.tree, event, clock(now))
 
     def format(self) -> str:
         """The condition as the formatter writes it."""
-        return format_expression(self.tree)
+        with room_to_recurse():
+            return format_expression(self.tree)
 
 
 class Rule:
@@ -90,16 +93,19 @@ class Rule:
 
     def format(self) -> str:
         """The rule as the formatter writes it."""
-        return format_sentence(self.tree)
+        with room_to_recurse():
+            return format_sentence(self.tree)
 
     def to_json(self) -> dict[str, object]:
         """The checked tree, to be stored."""
-        return serialize.dump(self.text, self.tree)
+        with room_to_recurse():
+            return serialize.dump(self.text, self.tree)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, object]) -> "Rule":
         """A rule from what `to_json` gave; SchemaMismatch when another version gave it."""
-        return cls(*serialize.load(stored))
+        with room_to_recurse():
+            return cls(*serialize.load(stored))
 
 
 def compile_rule(text: str, check_target: CheckTarget | None = None) -> Rule:
@@ -107,15 +113,17 @@ def compile_rule(text: str, check_target: CheckTarget | None = None) -> Rule:
 
     `check_target` is asked about each target's kind and address, and refuses with TargetError.
     """
-    sentence = parse_sentence(text)
-    for mistake in check_sentence(sentence, text, check_target):
-        raise mistake
-    return Rule(text, sentence)
+    with room_to_recurse():
+        sentence = parse_sentence(text)
+        for mistake in check_sentence(sentence, text, check_target):
+            raise mistake
+        return Rule(text, sentence)
 
 
 def parse_condition(text: str) -> Condition:
     """A condition that stands alone, without `when` and `then`."""
-    expression = parse_expression(text)
-    for mistake in check_condition(expression, text):
-        raise mistake
-    return Condition(text, expression)
+    with room_to_recurse():
+        expression = parse_expression(text)
+        for mistake in check_condition(expression, text):
+            raise mistake
+        return Condition(text, expression)

@@ -110,6 +110,9 @@ def _number_hint(written: str) -> str | None:
 
 def _check_word(source: Source, tokens: Sequence[Token], index: int) -> RuleError | None:
     token = tokens[index]
+    if not (token.text[0].isalpha() or token.text[0] == "_"):
+        hint = "a name begins with a letter or `_`"
+        return _at(source, token, f"`{token.text}` is no name", hint)
     if token.after_dot:
         return None
     if token.text not in RESERVED and token.text.lower() in RESERVED:
@@ -150,6 +153,8 @@ def _named(character: str) -> str:
 def _symbol_hint(token: Token) -> str | None:
     if token.text in _QUOTES:
         return 'a string stands in straight quotes: "text"'
+    if token.text.isspace():
+        return "between words stand plain spaces, tabs and line breaks"
     if token.text == ";":
         return "a rule is one sentence and needs no `;`"
     if token.text in "$@":
