@@ -183,7 +183,7 @@ class Stack:
         if not set(CORE) <= set(self._names):
             return self.wait_alive(seconds) if API in self._names else None
         alive = [name for name in self._names if self.processes[name].alive]
-        return self._supervisor.wait_until(self._local.is_ready, seconds, "the stack", alive)
+        return self._local.await_ready(seconds, alive)
 
     def wait_alive(self, seconds: float = 60) -> None:
         """Until the API answers `/healthz`, whatever else is up."""

@@ -90,6 +90,11 @@ def complete(
         "SENTINEL_INBOX": "on",
         "SENTINEL_EGRESS_ALLOW": ",".join(allowed),
     }
-    if not is_set("SLACK_BOT_TOKEN", env) and not is_set("SLACK_WEBHOOK_URL", env):
-        env |= {"SLACK_BOT_TOKEN": LOCAL_TOKEN, "SLACK_API_URL": f"http://{inbox}/api/"}
-    return env
+    return env | slack(inbox, env)
+
+
+def slack(inbox: str, env: Mapping[str, str]) -> dict[str, str]:
+    """What makes the receiver at `inbox` Slack, unless `env` has a real one."""
+    if is_set("SLACK_BOT_TOKEN", env) or is_set("SLACK_WEBHOOK_URL", env):
+        return {}
+    return {"SLACK_BOT_TOKEN": LOCAL_TOKEN, "SLACK_API_URL": f"http://{inbox}/api/"}

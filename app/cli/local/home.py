@@ -33,7 +33,12 @@ class User:
 
     @classmethod
     def current(cls) -> "User":
-        return cls._of(pwd.getpwuid(os.geteuid()))
+        try:
+            return cls._of(pwd.getpwuid(os.geteuid()))
+        except KeyError:
+            raise LocalError(
+                f"user {os.geteuid()} has no name here, and PostgreSQL needs one; set DATABASE_URL."
+            ) from None
 
     @classmethod
     def for_postgres(cls) -> "User":

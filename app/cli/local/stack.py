@@ -1,11 +1,9 @@
 """A local Sentinel from its servers up to "ready", and down again."""
 
-import http.client
-import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from app.cli.local import migrations
@@ -15,11 +13,10 @@ from app.cli.local.home import Home
 from app.cli.local.leftovers import end_leftovers
 from app.cli.local.ports import is_free
 from app.cli.local.postgres import Postgres
+from app.cli.local.readiness import Readiness
 from app.cli.local.redis import Redis
 from app.cli.local.services import (
     CORE,
-    EVENTS,
-    NOTIFICATIONS,
     POSTGRES,
     REDIS,
     STOP_ORDER,
@@ -101,26 +98,14 @@ class LocalStack:
         services = Services(self.home, self.ports, self.env)
         for name in CORE:
             self.supervisor.start(services.named(name))
-        self.supervisor.wait_until(self.is_ready, READY_SECONDS, "Sentinel", needs=CORE)
+        self.await_ready(READY_SECONDS, CORE)
         self._told("API, workers, inbox", time.monotonic() - began)
         return services
 
-    def is_ready(self) -> bool:
-        """Whether `/readyz` says so, of both workers too."""
-        connection = http.client.HTTPConnection(
-            self.ports.reachable.strip("[]"), self.ports.api, timeout=2
-        )
-        try:
-            connection.request("GET", "/readyz")
-            answer = connection.getresponse()
-            body = json.loads(answer.read())
-        except (OSError, http.client.HTTPException, ValueError):
-            return False
-        finally:
-            connection.close()
-        workers = body.get("components", {}).get("workers", {})
-        alive = all(workers.get(name, 0) for name in (EVENTS, NOTIFICATIONS))
-        return answer.status == http.client.OK and alive
+    def await_ready(self, seconds: float, needs: Iterable[str]) -> None:
+        """Until `/readyz` says so, of both workers too."""
+        readiness = Readiness(self.ports)
+        self.supervisor.wait_until(readiness.reached, seconds, readiness, needs)
 
     def stop(self) -> None:
         """Everything, the servers last."""

@@ -72,9 +72,9 @@ class Supervisor:
         return name in self._kept and self._kept[name].child.exit_code is None
 
     def wait_until(
-        self, done: Callable[[], bool], seconds: float, what: str, needs: Iterable[str] = ()
+        self, done: Callable[[], bool], seconds: float, what: object, needs: Iterable[str] = ()
     ) -> None:
-        """Come back when `done`; those in `needs` must not die meanwhile."""
+        """Come back when `done`; those in `needs` must not die meanwhile. `what` says what failed."""
         deadline = time.monotonic() + seconds
         while not done():
             for name in needs:

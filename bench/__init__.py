@@ -1,0 +1,1 @@
+"""Measurements, each on a fresh stack of its own."""
