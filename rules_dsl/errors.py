@@ -9,6 +9,7 @@ from rules_dsl.source import Span, line_and_column, line_at
 
 _WIDEST_LINE: Final = 100
 _LEAD: Final = 60
+_LONGEST: Final = 300
 
 
 class RuleError(Exception):
@@ -18,9 +19,9 @@ class RuleError(Exception):
         self, message: str, *, code: str, text: str, span: Span, hint: str | None = None
     ) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = _legible(message)
         self.code = code
-        self.hint = hint
+        self.hint = _legible(hint) if hint else None
         self.text = text
         self.span = span
         self.line, self.column = line_and_column(text, span.start)
@@ -67,7 +68,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 def _window(line: str, column: int) -> tuple[str, int]:
     """The part of a long line around a column, and where the column stands in it."""
-    plain = line.replace("\t", " ")
+    plain = "".join(char if char.isprintable() else " " for char in line)
     if len(plain) <= _WIDEST_LINE:
         return plain, column
     start = max(0, min(column - 1 - _LEAD, len(plain) - _WIDEST_LINE))
@@ -75,6 +76,12 @@ def _window(line: str, column: int) -> tuple[str, int]:
     left = "…" if start else ""
     right = "…" if end < len(plain) else ""
     return left + plain[start:end] + right, column - start + len(left)
+
+
+def _legible(text: str) -> str:
+    """A message on one line that any terminal and any encoding can take, whatever it quotes."""
+    cut = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return "".join(char if char.isprintable() else " " for char in cut)
 
 
 def _width(text: str) -> int:

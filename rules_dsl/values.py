@@ -9,6 +9,7 @@ from rules_dsl.kinds import Kind
 
 LARGEST: Final = 1.7976931348623157e308
 _SHOWN: Final = 80
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False)
 
 
 class Absent(Enum):
@@ -83,8 +84,13 @@ def shown(value: object) -> str:
 def _json(value: object) -> str:
     if type(value) is int and value.bit_length() > 1_024:
         return f"a whole number of {value.bit_length():,} bits"
+    text = ""
     try:
-        text = json.dumps(value, ensure_ascii=False)
+        # Piece by piece, since a field may hold the whole 256 KiB of an event.
+        for piece in _ENCODER.iterencode(value):
+            text += piece
+            if len(text) > _SHOWN:
+                break
     except (ValueError, TypeError, RecursionError):
         return f"a value that cannot be shown ({type(value).__name__})"
     # An explanation is stored and sent as UTF-8, which has no place for half a surrogate pair.

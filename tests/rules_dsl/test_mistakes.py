@@ -66,6 +66,17 @@ def test_a_long_line_is_shown_around_the_mistake() -> None:
     assert line[carets.index("^")] == "="
 
 
+@pytest.mark.parametrize("odd", ["a\x1b[31m", "\r", "\u200b", "\ud800", "\u2028", "x" * 5_000])
+def test_an_error_is_legible_whatever_it_quotes(odd: str) -> None:
+    for text in (f'when a == "{odd}" b', f'when a then notify("{odd}")', f"when {odd}(1) > 2 then"):
+        with pytest.raises(RuleError) as caught:
+            compile_rule(text)
+        told = str(caught.value)
+        assert all(line.isprintable() for line in told.split("\n"))
+        assert len(told) < 1_000
+        told.encode()
+
+
 def test_every_semantic_mistake_is_in_the_diagnostics() -> None:
     found = diagnostics('when lenght(a) > 1 and b == null then notify("nope:x", "x:y")')
     assert [(each["code"], each["column"]) for each in found] == [("function", 6), ("type", 29)]
