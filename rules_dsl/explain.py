@@ -46,7 +46,7 @@ class _Explainer:
         self._event = event
         self._now = now
         self._variables: dict[str, object] = {}
-        self._steps = 10 * STEPS
+        self._steps = 5 * STEPS
         self._clauses = _MOST_CLAUSES
 
     def outcome(self, node: Expression) -> tuple[Outcome, bool]:
@@ -161,7 +161,7 @@ class _Explainer:
 
     def _seen_value(self, written: str, value: object) -> Seen:
         kind = kind_of(value)
-        name = value.value if isinstance(value, Absent) else name_of(kind) if kind else "no value"
+        name = value.value if isinstance(value, Absent) else name_of(kind) if kind else "none"
         return Seen(written, shown(value), name.split(" ")[-1])
 
     def _value(self, node: Expression) -> object:

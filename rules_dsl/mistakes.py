@@ -151,6 +151,8 @@ def _tell_end(view: View) -> Telling | None:
     if view.opened:
         closer = ")" if view.opened.text == "(" else "]"
         return Telling(f"a `{closer}` is missing", f"one `{view.opened.text}` is never closed")
+    if view.what != "rule":
+        return Telling(f"a {view.what} is expected here, not a rule", "leave out `then`")
     return Telling("`then` is missing", 'a rule ends with then notify("kind:address")')
 
 

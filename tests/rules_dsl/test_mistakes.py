@@ -110,8 +110,9 @@ def test_a_good_rule_has_no_diagnostics() -> None:
 
 
 def test_a_condition_alone_is_not_a_rule() -> None:
-    with pytest.raises(RuleError, match="a condition is expected here, not a rule"):
-        parse_condition('when a > 5 then notify("a:b")')
+    for text in ('when a > 5 then notify("a:b")', 'a > 5 then notify("a:b")'):
+        with pytest.raises(RuleError, match="a condition is expected here, not a rule"):
+            parse_condition(text)
 
 
 def test_a_condition_alone_matches_and_is_explained() -> None:
