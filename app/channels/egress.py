@@ -136,14 +136,14 @@ def _parse(url: str) -> tuple[str, str, int, str]:
     found = _URL.fullmatch(url) if len(url) <= MAX_URL else None
     if found is None:
         raise UrlNotAllowed(
-            "must be http:// or https://, a host, and then a path: without a user, a fragment, "
+            "the URL must be http:// or https://, a host and a path, without a user, a fragment, "
             "spaces or letters beyond ASCII (write an international name as xn--…)"
         )
     scheme = found["scheme"].lower()
     host = _host(found["host"])
     port = int(found["port"]) if found["port"] else DEFAULT_PORTS[scheme]
     if not 0 < port < 65_536:
-        raise UrlNotAllowed(f"has the port {port}, which does not exist")
+        raise UrlNotAllowed(f"the URL has the port {port}, which does not exist")
     path = found["path"]
     return scheme, host, port, path if path.startswith("/") else f"/{path}"
 
@@ -154,12 +154,12 @@ def _host(text: str) -> str:
         try:
             return str(IPv6Address(text[1:-1]))
         except ValueError:
-            raise UrlNotAllowed("has a host that is no IPv6 address") from None
+            raise UrlNotAllowed("the URL has a host that is no IPv6 address") from None
     labels = text.removesuffix(".").split(".")
     if not all(_LABEL.fullmatch(label) for label in labels) or len(text) > 253:
-        raise UrlNotAllowed("has a host that is no name")
+        raise UrlNotAllowed("the URL has a host that is no name")
     if _NUMERIC.fullmatch(labels[-1]) and _literal(text) is None:
-        raise UrlNotAllowed("has a host that is a number, but no dotted IPv4 address")
+        raise UrlNotAllowed("the URL has a host that is a number, but no dotted IPv4 address")
     return text
 
 

@@ -1,6 +1,7 @@
 """Slack: `chat.postMessage` with a bot token, or an incoming webhook."""
 
 import json
+import re
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
@@ -37,6 +38,7 @@ _TRY_AGAIN = frozenset(
 _GONE = frozenset(
     {"account_inactive", "no_active_hooks", "no_service", "team_disabled", "token_revoked"}
 )
+_ADDRESS = re.compile(r"[#@][^\s#@]{1,100}|[CDGUW][A-Z0-9]{2,30}")
 _HINTS = {
     "channel_not_found": "no such channel, or a private one that the bot has not joined",
     "not_in_channel": "invite the bot to the channel",
@@ -85,12 +87,17 @@ class SlackChannel(Channel):
 
     def resolve(self, address: str, defaults: ChannelDefaults) -> Config:
         slack = defaults.slack
+        if not _ADDRESS.fullmatch(address):
+            raise AddressError(
+                f"there is no Slack channel {address!r}",
+                f"create a channel of that name, or write slack:#{address}",
+            )
         if slack.bot_token:
             return {"bot_token": slack.bot_token, "channel": address, "api_url": slack.api_url}
         if slack.webhook_url:
             return {"webhook_url": slack.webhook_url, "channel": address}
         raise AddressError(
-            f"there is no Slack channel {address!r}",
+            f"nothing says how to reach {address} in Slack",
             "set SLACK_BOT_TOKEN or SLACK_WEBHOOK_URL, or create a channel of that name",
         )
 

@@ -139,6 +139,19 @@ def test_an_address_uses_the_defaults_and_prefers_the_token() -> None:
     assert SLACK.resolve("#ops", ChannelDefaults(webhook))["webhook_url"] == webhook.webhook_url
 
 
+@pytest.mark.parametrize("address", ["#ops", "#büro", "#a.b-c_d", "@ada", "C0123ABCD", "U0123"])
+def test_a_name_with_its_sign_and_an_id_are_addresses(address: str) -> None:
+    defaults = ChannelDefaults(SlackDefaults("xoxb-1"))
+    assert SLACK.resolve(address, defaults)["channel"] == address
+
+
+@pytest.mark.parametrize("address", ["ops", "", "#", "# ops", "##ops", "c0123", "#a\n", "Ops"])
+def test_any_other_address_may_be_a_mistyped_channel(address: str) -> None:
+    with pytest.raises(AddressError) as refusal:
+        SLACK.resolve(address, ChannelDefaults(SlackDefaults("xoxb-1")))
+    assert "create a channel" in refusal.value.hint
+
+
 def test_without_defaults_the_error_says_what_to_set() -> None:
     with pytest.raises(AddressError) as refusal:
         SLACK.resolve("#ops", ChannelDefaults())

@@ -1,6 +1,7 @@
 """The page and the receiver, over one database."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from flask import Flask
@@ -10,7 +11,6 @@ from sqlalchemy import delete
 from app.config import Settings
 from app.extensions import db
 from app.inbox.receiver import create_receiver
-from app.inbox.views import blueprint
 from app.models.inbox import InboxMessage, InboxMode
 
 
@@ -26,11 +26,11 @@ def receiver(settings: Settings) -> Iterator[FlaskClient]:
 
 
 @pytest.fixture
-def page(settings: Settings) -> Iterator[FlaskClient]:
-    app = Flask("page", static_folder=None)
-    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
-    db.init_app(app)
-    app.register_blueprint(blueprint)
-    yield app.test_client()
-    with app.app_context():
-        db.engine.dispose()
+def settings(settings: Settings) -> Settings:
+    """Those of an installation that has the inbox."""
+    return replace(settings, inbox=True)
+
+
+@pytest.fixture
+def page(app: Flask) -> FlaskClient:
+    return app.test_client()
