@@ -1,6 +1,7 @@
 """The check of a call against the signature of its function."""
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from rules_dsl import tree
 from rules_dsl.errors import RuleError, did_you_mean
@@ -9,7 +10,11 @@ from rules_dsl.functions.registry import BadArgument, Parameter
 from rules_dsl.kinds import Kind, name_of
 from rules_dsl.source import Span
 from rules_dsl.tree import CONDITIONS, Expression
-from rules_dsl.words import FUTURE_FUNCTIONS
+
+_SYNONYMS: Final = {
+    "size": "len", "int": "num", "float": "num", "number": "num", "string": "str", "strip": "trim",
+    "dow": "weekday", "dayofweek": "weekday", "ceiling": "ceil", "in_cidr": "cidr", "join": "concat",
+}  # fmt: skip
 
 
 def check_call(
@@ -24,9 +29,8 @@ def check_call(
     called = functions().get(node.name)
     if called is None:
         span = Span(node.span.start, node.span.start + len(node.name))
-        hint = did_you_mean(node.name, functions().keys() - FUTURE_FUNCTIONS)
         message = f"unknown function `{node.name}`"
-        yield RuleError(message, code="function", text=text, span=span, hint=hint)
+        yield RuleError(message, code="function", text=text, span=span, hint=_known(node.name))
         return
     miscounted = _miscounted(called, len(node.arguments))
     if miscounted:
@@ -37,6 +41,14 @@ def check_call(
         refused = _refused(called, called.parameter(index), argument, kind_of(argument))
         if refused:
             yield RuleError(refused, code="arguments", text=text, span=argument.span)
+
+
+def _known(name: str) -> str:
+    """A hint for a function that there is not: the one that was meant, or else all there are."""
+    synonym = _SYNONYMS.get(name.lower())
+    if synonym:
+        return f"did you mean `{synonym}`?"
+    return did_you_mean(name.lower(), functions()) or f"functions are {', '.join(functions())}"
 
 
 def _miscounted(called: Function, count: int) -> str | None:

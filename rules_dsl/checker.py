@@ -24,6 +24,7 @@ CheckTarget = Callable[[str, str], None]
 _LITERALS: Final[dict[type, Kind]] = {
     bool: Kind.BOOLEAN, int: Kind.NUMBER, float: Kind.NUMBER, str: Kind.TEXT, type(None): Kind.NULL,
 }  # fmt: skip
+_NULL_TESTS: Final = {"==": "is null", "!=": "is not null"}
 _BETWEEN_TEXTS: Final = OPERATOR_WORDS - {"in", "contains"}
 
 
@@ -185,8 +186,8 @@ class _Checker:
     def _has_null(self, node: tree.Comparison) -> bool:
         for side, other in ((node.left, node.right), (node.right, node.left)):
             if kind_of(side) is Kind.NULL:
-                test = "is not null" if node.operator == "!=" else "is null"
-                hint = f"write `{format_expression(other)} {test}`"
+                test = _NULL_TESTS.get(node.operator)
+                hint = f"write `{format_expression(other)} {test}`" if test else None
                 self._refuse(side, "nothing compares with null", hint)
                 return True
         return False

@@ -63,13 +63,13 @@ def _tell_head(view: View) -> Telling | None:
 
 
 def _tell_whole_rule(view: View) -> Telling | None:
-    if view.what != "rule" and view.at == 0 and view.token and view.token.is_word("when", "rule"):
+    if view.what != "rule" and view.at == 0 and view.at_word("when", "rule"):
         return Telling(f"a {view.what} is expected here, not a rule", "leave out `when` and `then`")
     return None
 
 
 def _tell_future(view: View) -> Telling | None:
-    if view.token and view.token.is_word(*FUTURE_WINDOWS) and view.after_value:
+    if view.at_word(*FUTURE_WINDOWS) and view.after_value:
         hint = "rules look at one event at a time"
         return Telling(f"`{view.word}` is not supported yet", hint, "unsupported")
     return None
@@ -78,8 +78,6 @@ def _tell_future(view: View) -> Telling | None:
 def _tell_path(view: View) -> Telling | None:
     if view.word == "." or view.follows("."):
         return Telling("after `.` comes the name of a field", 'or write ["any key"]')
-    if view.token and view.token.is_symbol("?", "??") and view.follows("?"):
-        return Telling("`?` is not an operator", "write a ?? b for b where a is missing")
     if view.word == "[" and view.after_value and not view.follows(")"):
         hint = 'write [0], [-1] or ["key"]'
         return Telling("in brackets stands a whole number or a key in quotes", hint)
@@ -106,7 +104,7 @@ def _tell_quantifier(view: View) -> Telling | None:
     kind = view.tokens[view.at - steps].text
     hint = f"as in {_QUANTIFIED.format(kind)}"
     if steps == 1:
-        if view.token and view.token.is_word(*RESERVED):
+        if view.at_word(*RESERVED):
             return Telling(f"`{view.word}` is a reserved word and cannot be a name", hint)
         return Telling(f"after `{kind}` comes a name for the element", hint)
     if steps == 2:
@@ -122,9 +120,9 @@ def _tell_quantifier(view: View) -> Telling | None:
 
 def _tell_is(view: View) -> Telling | None:
     negated = view.follows("not") and (second := view.back(2)) is not None and second.is_word("is")
-    if not (view.follows("is") or negated or (view.token and view.token.is_word("is"))):
+    if not (view.follows("is") or negated or (view.at_word("is"))):
         return None
-    if view.token and view.token.is_word("is") and not view.after_value:
+    if view.at_word("is") and not view.after_value:
         return None
     following = view.ahead(1)
     negated = negated or (following is not None and following.is_word("not"))
@@ -170,7 +168,7 @@ def _tell_missing_value(view: View) -> Telling | None:
         return None
     if view.word == "+":
         return Telling("a number has no leading `+`", "leave it out")
-    if view.token and view.token.is_word(*(RESERVED - {"and", "or", "then", "when"})):
+    if view.at_word(*(RESERVED - {"and", "or", "then", "when"})):
         hint = f'a field of that name is written event["{view.word}"]'
         return Telling(f"`{view.word}` is a reserved word", hint)
     if before is None or before.is_word("when"):
@@ -260,9 +258,7 @@ def _tell_comma(view: View) -> Telling | None:
 
 
 def _tell_anything(view: View) -> Telling:
-    if view.token is None:
-        return Telling("the text ends too early", None)
-    return Telling(f"`{view.word}` has no place here", None)
+    return Telling(f"{_here(view)} has no place here", None)
 
 
 _TELLERS: Final[tuple[Callable[[View], Telling | None], ...]] = (

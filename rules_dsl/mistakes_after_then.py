@@ -38,7 +38,7 @@ def _tell_argument(view: View) -> Telling:
         return Telling("`resolved` is true or false", "as in resolved: true")
     if view.token is None:
         return Telling("a `)` is missing", "one `(` is never closed")
-    if view.token.is_word("resolved") and not view.follows(","):
+    if view.at_word("resolved") and not view.follows(","):
         return Telling("`resolved` stands after the targets", _RESOLVED)
     if view.follows("(", ","):
         if view.word == ")":
@@ -54,17 +54,15 @@ def _tell_clause(view: View) -> Telling:
         return Telling("`message` takes a string", 'as in message "Order {{ order.id }}"')
     if view.follows("severity"):
         return Telling(f"`severity` takes one of {', '.join(SEVERITIES)}", "as in severity high")
-    if view.token is None:
-        return Telling("the rule ends too early", None)
-    if view.token.is_word(*FUTURE_CLAUSES):
+    if view.at_word(*FUTURE_CLAUSES):
         hint = "rules look at one event at a time"
         return Telling(f"`{view.word}` is not supported yet", hint, "unsupported")
-    if view.token.is_word("notify"):
+    if view.at_word("notify"):
         return Telling("a comma is missing before this `notify`", "write notify(…), notify(…)")
-    if view.token.is_word("and", "or"):
+    if view.at_word("and", "or"):
         hint = "further targets follow a comma; conditions stand before `then`"
         return Telling("the condition is over", hint)
-    if view.token.is_word("when", "rule", "then"):
+    if view.at_word("when", "rule", "then"):
         return Telling("a text holds one rule", "write the next one on its own")
     known = [*CLAUSES, *FUTURE_CLAUSES]
     hint = did_you_mean(view.word, known) or f"clauses are {' and '.join(CLAUSES)}"

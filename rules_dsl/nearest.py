@@ -48,9 +48,7 @@ def nearest_miss(explained: Explanation) -> NearestMiss | None:
 
 
 def _candidates(explained: Explanation, wanted: bool) -> Iterator[tuple[Explanation, bool]]:
-    """The leaves of which one, given another outcome, gives this clause the outcome wanted."""
-    if explained.outcome is wanted:
-        return
+    """The leaves of which one, given another outcome, gives a clause the one it does not have."""
     match explained.node:
         case tree.Not():
             yield from _candidates(explained.children[0], not wanted)

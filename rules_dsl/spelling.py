@@ -157,6 +157,8 @@ def _symbol_hint(token: Token) -> str | None:
         return "between words stand plain spaces, tabs and line breaks"
     if token.text == ";":
         return "a rule is one sentence and needs no `;`"
+    if token.text == "?":
+        return "write a ?? b for b where a is missing"
     if token.text in "$@":
         return "a field is written by its name alone"
     return None

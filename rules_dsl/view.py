@@ -45,6 +45,10 @@ class View:
         before = self.back(1)
         return before is not None and (before.is_word(*texts) or before.is_symbol(*texts))
 
+    def at_word(self, *words: str) -> bool:
+        """Whether the token that did not fit is one of these words."""
+        return self.token is not None and self.token.is_word(*words)
+
     @property
     def in_rule_head(self) -> bool:
         """Whether the condition has not yet begun."""
@@ -107,9 +111,11 @@ class View:
         depth = 0
         for token in reversed(self.tokens[: self.at]):
             depth += token.is_symbol(")", "]") - token.is_symbol("(", "[")
-            if depth < 0 or (depth == 0 and token.is_word("and", "or", "not", "when", "is")):
+            if depth < 0 or (depth == 0 and token.is_word("and", "or", "not", "when")):
                 return None
-            if depth == 0 and (token.is_symbol(*COMPARISONS) or token.is_word(*OPERATOR_WORDS)):
+            if depth == 0 and (
+                token.is_symbol(*COMPARISONS) or token.is_word(*OPERATOR_WORDS, "is")
+            ):
                 return token
         return None
 

@@ -118,6 +118,7 @@ def test_a_condition_alone_is_not_a_rule() -> None:
 def test_a_condition_alone_matches_and_is_explained() -> None:
     condition = parse_condition("amount > 500")
     assert condition.matches({"amount": 501}) is True
+    assert condition.format() == "amount > 500"
     assert str(condition.explain({"amount": 320})).startswith(
         "amount > 500 is false: amount was 320"
     )
