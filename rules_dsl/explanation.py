@@ -82,7 +82,11 @@ class Explanation:
         return "\n".join([*lines, str(self.nearest_miss)] if self.nearest_miss else lines)
 
     def to_dict(self) -> dict[str, object]:
-        """The explanation as JSON."""
+        """The explanation as JSON; only the outermost clause has a nearest miss."""
+        miss = self.nearest_miss
+        return {**self._clause(), "nearest_miss": miss.to_dict() if miss else None}
+
+    def _clause(self) -> dict[str, object]:
         own: dict[str, object] = {
             "text": self.text,
             "span": list(self.span),
@@ -91,12 +95,10 @@ class Explanation:
             "outcome": self.outcome,
             "reason": self.reason,
             "values": [value.to_dict() for value in self.values],
-            "children": [child.to_dict() for child in self.children],
+            "children": [child._clause() for child in self.children],
         }
         if self.element is not None:
             own["element"] = self.element
-        if self.nearest_miss is not None:
-            own["nearest_miss"] = self.nearest_miss.to_dict()
         return own
 
     def as_element(self, index: int) -> "Explanation":

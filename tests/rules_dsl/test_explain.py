@@ -145,6 +145,7 @@ def test_an_explanation_is_json() -> None:
     explained = parse_condition("amount > 500 and name == 'x' and big > 1").explain(event)
     made = json.loads(json.dumps(explained.to_dict()))
     assert made["outcome"] is False
+    assert made["nearest_miss"] is None
     assert made["children"][0] == {
         "text": "amount > 500",
         "span": [0, 12],
@@ -155,6 +156,22 @@ def test_an_explanation_is_json() -> None:
         "values": [{"text": "amount", "value": "320", "kind": "number"}],
         "children": [],
     }
+
+
+def test_the_nearest_miss_is_json_beside_the_outermost_clause() -> None:
+    made = parse_condition("any x in items: (x > 5)").explain({"items": [3]}).to_dict()
+    assert made["nearest_miss"] == {
+        "text": "x > 5",
+        "span": [17, 22],
+        "needed": True,
+        "reason": None,
+        "values": [{"text": "x", "value": "3", "kind": "number"}],
+        "distance": "2",
+        "summary": "nearest miss: x > 5 had to be true; x was 3, 2 away",
+    }
+    (child,) = json.loads(json.dumps(made["children"]))
+    assert child["element"] == 0
+    assert "nearest_miss" not in child
 
 
 def test_a_spent_budget_is_the_reason() -> None:

@@ -1,5 +1,6 @@
 """Texts that are no rules: each is refused with a RuleError at a place in the text, and nothing else."""
 
+import re
 import sys
 
 import pytest
@@ -31,7 +32,8 @@ def check(text: str) -> None:
     assert 1 <= error.line <= len(lines)
     assert 1 <= error.column <= len(lines[error.line - 1]) + 1
     assert error.column < error.end_column
-    assert not WORDS_OF_TEXTX.search(error.message)
+    ours = re.sub(r"`[^`]*`", "", error.message)  # what the message does not quote
+    assert not WORDS_OF_TEXTX.search(ours)
     assert str(error)
     assert diagnostics(text)[0]["message"] == error.message
 

@@ -54,5 +54,8 @@ def test_a_rule_set_gives_the_keys_of_the_rules_that_fire() -> None:
     rules.add("big", compile_rule(README))
     rules.add("any", compile_rule('when type == "order" then notify("slack:#all")'))
     assert rules.match({"type": "order", "amount": 750}) == ["big", "any"]
+    assert (len(rules), "big" in rules) == (2, True)
     rules.remove("big")
+    with pytest.raises(KeyError):
+        rules.remove("big")
     assert rules.match({"type": "order", "amount": 750}) == ["any"]

@@ -8,7 +8,7 @@ import pytest
 from rules_dsl import RuleError, compile_rule, diagnostics, parse_condition
 
 GOLDEN = Path(__file__).with_name("mistakes.txt").read_text(encoding="utf-8")
-WORDS_OF_TEXTX = re.compile(r"expected '|textx|=>|model|RegExMatch|EOF|\(\?:", re.IGNORECASE)
+WORDS_OF_TEXTX = re.compile(r"expected '|textx|RegExMatch|NoMatch|EOF|\(\?:", re.IGNORECASE)
 
 
 def _cases() -> list[tuple[str, str, str]]:
