@@ -28,7 +28,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Notice:
-    """One message for one target; `id` stays the same over retries and redrives."""
+    """One message for one target; `id` stays the same over retries and redrives.
+
+    `event` has `id`, `type` and `accepted_at`, and what was sent as its `body`.
+    """
 
     id: str
     kind: str

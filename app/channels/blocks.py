@@ -74,7 +74,8 @@ def _blocks(notice: Notice, title: str) -> Iterator[dict[str, Any]]:
 def _fields(notice: Notice) -> Iterator[dict[str, Any]]:
     yield _field("Severity", notice.rule.get("severity", "warning"))
     yield _field("Event type", notice.event.get("type", ""))
-    shown = ((k, v) for k, v in notice.event.items() if k not in ("id", "type", "time"))
+    body = notice.event.get("body", {})
+    shown = ((k, v) for k, v in body.items() if k not in ("type", "time"))
     for _, (key, value) in zip(range(FIELDS_LIMIT - 2), shown, strict=False):
         yield _field(key, value)
 

@@ -140,9 +140,9 @@ def _notification(
 
 
 def message_of(match: FoundMatch) -> str:
-    """What the rule says of the event; its name and the event's type where it says nothing."""
+    """What the rule says of the event; that it matched, where it says nothing."""
     written = match.rule.compiled.render_message(match.event.body, match.event.accepted_at)
-    return written if written is not None else f"{match.rule.name}: {match.event.type}"
+    return written or f"{match.rule.name} matched an event of type {match.event.type}"
 
 
 def _write_notifications(session: Session, rows: list[dict[str, Any]]) -> list[UUID]:

@@ -95,7 +95,11 @@ def make_notice() -> Callable[..., Notice]:
             "address": "#big-orders",
             "alert": {"id": "a1", "count": 1},
             "rule": {"id": "r1", "name": "High value orders", "version": 3, "severity": "high"},
-            "event": {"id": "e1", "type": "order", "amount": 900, "customer": "Ada"},
+            "event": {
+                "id": "e1",
+                "type": "order",
+                "body": {"type": "order", "amount": 900, "customer": "Ada"},
+            },
             "message": "Order of 900",
         }
         return Notice(**(values | changes))

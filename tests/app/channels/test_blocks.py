@@ -45,7 +45,8 @@ def test_a_resolved_alert_says_so(make_notice: Make) -> None:
 
 def test_nothing_in_an_event_can_ping_or_link(make_notice: Make) -> None:
     rule = {"id": "r", "name": EVIL, "version": 1, "severity": EVIL}
-    event = {"id": EVIL, "type": EVIL, EVIL: EVIL, "list": [EVIL], "object": {EVIL: EVIL}}
+    body = {EVIL: EVIL, "list": [EVIL], "object": {EVIL: EVIL}}
+    event = {"id": EVIL, "type": EVIL, "body": body}
     payload = render(make_notice(rule=rule, event=event, message=EVIL))
     assert "<" not in json.dumps(payload)
     assert (payload["parse"], payload["link_names"], payload["mrkdwn"]) == ("none", False, False)
@@ -55,7 +56,8 @@ def test_nothing_in_an_event_can_ping_or_link(make_notice: Make) -> None:
 
 def test_slacks_limits_are_kept(make_notice: Make) -> None:
     long = "&" * 100_000
-    event = {"id": long, "type": long} | {f"key {n} {long}": long for n in range(200)}
+    body = {f"key {n} {long}": long for n in range(200)}
+    event = {"id": long, "type": long, "body": body}
     rule = {"id": "r", "name": long, "version": 1, "severity": "high"}
     payload = render(make_notice(rule=rule, event=event, message=long))
     blocks = payload["blocks"]
@@ -69,7 +71,7 @@ def test_slacks_limits_are_kept(make_notice: Make) -> None:
 
 @pytest.mark.parametrize("message", ["", "  \n"])
 def test_no_text_is_ever_empty(make_notice: Make, message: str) -> None:
-    event = {"type": "", "empty": "", "nothing": None, "": 0}
+    event = {"type": "", "body": {"empty": "", "nothing": None, "": 0}}
     payload = render(make_notice(message=message, event=event, rule={"name": ""}))
     assert all(text["text"].strip() for text in texts(payload["blocks"]))
     assert payload["text"].strip()

@@ -49,7 +49,11 @@ def test_the_body_is_the_standard_envelope(
         "data": {
             "alert": {"id": "a1", "count": 1},
             "rule": {"id": "r1", "name": "High value orders", "version": 3, "severity": "high"},
-            "event": {"id": "e1", "type": "order", "amount": 900, "customer": "Ada"},
+            "event": {
+                "id": "e1",
+                "type": "order",
+                "body": {"type": "order", "amount": 900, "customer": "Ada"},
+            },
             "message": "Order of 900",
             "explanation": explanation,
         },
