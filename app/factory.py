@@ -3,7 +3,7 @@
 from flask import Flask
 from sqlalchemy.pool import QueuePool
 
-from app import metrics
+from app import logs, metrics
 from app.api import registration
 from app.api.exposition import SentinelMetrics
 from app.api.problems import register_problems
@@ -36,6 +36,7 @@ POOL = {
 def create_app(settings: Settings | None = None, clock: Clock = system_clock) -> Flask:
     """The application for `settings` (the environment's where none are given); raises `ConfigError`."""
     settings = settings or Settings.from_env()
+    logs.configure()
     app = Flask("app", static_folder=None)
     app.request_class = SentinelRequest
     app.config.update(

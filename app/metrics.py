@@ -66,6 +66,7 @@ RULES_TRIGGERED = Definition("rules_triggered", "Matches by rule", ("rule",))
 NOTIFICATIONS_SENT = Definition(
     "notifications_sent", "Notifications ended, by channel and outcome", ("channel", "outcome")
 )
+RULE_ERRORS = Definition("sentinel_rule_errors", "Rules that could not be evaluated", ("rule",))
 RETRIES = Definition("sentinel_notification_retries", "Attempts that will be repeated")
 DEAD_LETTERS = Definition("sentinel_dead_letters", "Notifications given up")
 INGEST_REJECTED = Definition("sentinel_ingest_rejected", "Events refused, by reason", ("reason",))
@@ -88,6 +89,7 @@ DELIVERY_SECONDS = Definition(
 DEFINITIONS: Final = (
     EVENTS_INGESTED,
     RULES_TRIGGERED,
+    RULE_ERRORS,
     NOTIFICATIONS_SENT,
     RETRIES,
     DEAD_LETTERS,

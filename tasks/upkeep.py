@@ -13,7 +13,7 @@ from flask import Flask
 
 from app.extensions import session
 from app.runtime import now
-from app.services import ingest, upkeep
+from app.services import ingest, rules, upkeep
 from tasks.publisher import Publisher, wake_events, wake_notification
 
 log = structlog.get_logger()
@@ -75,6 +75,7 @@ class Upkeep:
         if self._housekept_at is None or moment - self._housekept_at >= HOUSEKEEPING_EVERY:
             upkeep.ensure_partitions(session(), moment)
             ingest.purge_idempotency_keys(session(), moment)
+            rules.recompile_outdated(session())
             self._housekept_at = moment
         session().commit()
         chunks = range(0, len(events), EVENTS_A_MESSAGE)

@@ -7,12 +7,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import or_, select, true
 from sqlalchemy.orm import Session
 
+from app.metrics import RULE_ERRORS, totals
 from app.models.rules import RuleVersion
 from rules_dsl import Rule as CompiledRule
-from rules_dsl import RuleSet, SchemaMismatch, compile_rule
+from rules_dsl import RuleError, RuleSet, SchemaMismatch, compile_rule
+
+log = structlog.get_logger()
 
 # Old revisions are asked for only while events that were accepted before an edit still wait.
 KEPT_REVISIONS = 4
@@ -75,9 +79,19 @@ def _load(session: Session, revision: int) -> list[JudgingRule]:
             or_(RuleVersion.until_revision.is_(None), RuleVersion.until_revision > revision),
         )
     )
-    return [
-        JudgingRule(v.id, v.rule_id, v.number, v.name, restore(v.tree, v.dsl)) for v in versions
-    ]
+    judging = []
+    for version in versions:
+        try:
+            compiled = restore(version.tree, version.dsl)
+        except RuleError as error:
+            # Written for another release, and refused by this one: the other rules must still fire.
+            totals.count(RULE_ERRORS, version.name)
+            log.error("rule_left_out", rule=version.name, error=error.message)
+            continue
+        judging.append(
+            JudgingRule(version.id, version.rule_id, version.number, version.name, compiled)
+        )
+    return judging
 
 
 def restore(tree: dict[str, Any], dsl: str) -> CompiledRule:

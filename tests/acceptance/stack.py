@@ -89,7 +89,7 @@ class Stack:
         self.home = Home(Path(tempfile.mkdtemp(prefix="sentinel-test-")))
         api = next_free(random.randint(20_000, 29_000))
         self.ports = Ports(api=api, inbox=next_free(api + 1))
-        self._names = tuple(start)
+        self._names: Iterable[str] = tuple(start)
         self._supervisor = Supervisor(print)
         given = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
         wanted = dict(env or {})
@@ -104,12 +104,7 @@ class Stack:
     def __enter__(self) -> "Stack":
         try:
             self.home.lock()
-            self._local.start_servers()
-            self._local.migrate()
-            self._services = Services(self.home, self.ports, self._local.env)
-            for name in self._names:
-                self.start(name)
-            self.wait_ready()
+            self._start_all()
         except BaseException:
             self.close()
             raise
@@ -209,6 +204,25 @@ class Stack:
     def get(self, path: str, **options: Any) -> requests.Response:
         """GET from the API."""
         return requests.get(self.api_url + path, timeout=HTTP_SECONDS, **options)
+
+    def stop_servers(self) -> None:
+        """Everything down and the home free, as after Ctrl-C; the data stay."""
+        self._local.stop()
+        self.home.unlock()
+
+    def start_again(self) -> None:
+        """Everything up, as by another `up`."""
+        self.home.lock()
+        self._names = CORE
+        self._start_all()
+
+    def _start_all(self) -> None:
+        self._local.start_servers()
+        self._local.migrate()
+        self._services = Services(self.home, self.ports, self._local.env)
+        for name in self._names:
+            self.start(name)
+        self.wait_ready()
 
     def close(self) -> None:
         """Stop all and remove every trace."""

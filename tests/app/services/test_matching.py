@@ -151,6 +151,24 @@ def test_a_tree_stored_by_another_release_is_compiled_again(
     assert rules.recompile_outdated(session()) == 0
 
 
+def test_a_rule_that_this_release_refuses_is_left_out_and_the_others_fire(
+    client: Client, clock: TestClock
+) -> None:
+    broken = make_rule(client, name="Broken")
+    make_rule(client, name="Sound")
+    session().execute(
+        update(RuleVersion)
+        .where(RuleVersion.rule_id == broken)
+        .values(tree={"schema": -1}, schema=-1, dsl="when the moon is full")
+    )
+    session().commit()
+    rulesets.forget()
+    post_event(client)
+    assert evaluate(clock()).triggered == ["Sound"]
+    rules.recompile_outdated(session())
+    session().commit()
+
+
 def test_a_message_of_the_rule_is_rendered_with_the_events_values(
     client: Client, clock: TestClock
 ) -> None:

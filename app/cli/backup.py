@@ -1,0 +1,116 @@
+"""`./sentinel backup`: the whole record in one file, and back.
+
+The file is what PostgreSQL's own `pg_dump` writes, so that any PostgreSQL of the same or a later major can read it
+without Sentinel. Redis is not in it: it carries wake-ups only, and the sweep makes those anew.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from app.cli.local.environment import Ports
+from app.cli.local.errors import LocalError
+from app.cli.local.home import Home
+from app.cli.local.postgres import Postgres
+from app.cli.local.stack import LocalStack
+from app.cli.local.supervisor import Supervisor
+from app.config import ConfigError, database_url
+
+
+@click.group()
+def backup() -> None:
+    """Write the whole record to a file, or read one back."""
+
+
+@backup.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def create(file: Path) -> None:
+    """Write a backup to FILE, while Sentinel runs."""
+    with _told():
+        if file.exists():
+            raise LocalError(f"{file} exists; a backup is never written over another one")
+        # Beside its place first: what has the name is whole.
+        unfinished = file.with_name(file.name + ".part")
+        with os.fdopen(
+            os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
+        ) as out:
+            _run("pg_dump", "--format=custom", "--no-owner", "--dbname", _url(), out=out.fileno())
+        unfinished.replace(file)
+    click.echo(f"{file}: {file.stat().st_size:,} bytes")
+    click.echo(
+        "Keep SENTINEL_SECRET_KEY with it, apart: without it the secrets of channels stay shut."
+    )
+
+
+@backup.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def restore(file: Path) -> None:
+    """Read the backup FILE into an empty database, while Sentinel does not run."""
+    with _told(), _database() as url:
+        if _has_tables(url):
+            raise LocalError(
+                "the database is not empty. Nothing was changed; restore into a new one."
+            )
+        options = ("--no-owner", "--exit-on-error", "--single-transaction")
+        _run("pg_restore", *options, "--dbname", url, str(file))
+    click.echo(f"{file} is restored. Start Sentinel with the SENTINEL_SECRET_KEY of that time.")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say what cannot be done, and exit with 1."""
+    try:
+        yield
+    except LocalError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+
+
+def _url() -> str:
+    """The configured database as libpq wants it, or the embedded one."""
+    try:
+        return database_url().replace("postgresql+psycopg", "postgresql", 1)
+    except ConfigError:
+        return Postgres(Home.from_env()).url()
+
+
+@contextmanager
+def _database() -> Iterator[str]:
+    """The database to read into; the embedded one is started for it, which no `up` may use meanwhile."""
+    if os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE"):
+        yield _url()
+        return
+    home = Home.from_env()
+    home.lock()
+    stack = LocalStack(
+        home, Ports(api=0, inbox=0), Supervisor(click.echo), lambda _step, _seconds: None
+    )
+    try:
+        stack.start_servers()
+        yield _url()
+    finally:
+        stack.stop()
+        home.unlock()
+
+
+def _has_tables(url: str) -> bool:
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT 1 FROM pg_tables WHERE schemaname = 'public' LIMIT 1")
+        return found.fetchone() is not None
+
+
+def _run(program: str, *words: str, out: int | None = None) -> None:
+    """One of PostgreSQL's programs, of the embedded installation or the system's; raises `LocalError`."""
+    path = Postgres(Home.from_env()).programs.path(program)
+    done = subprocess.run(  # noqa: S603 - a program of PostgreSQL, named above
+        [path, *words], stdout=out, stderr=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
+        raise LocalError(f"{program} failed: {done.stderr.strip()}")

@@ -1,0 +1,64 @@
+"""A backup is taken while Sentinel runs, and another machine goes on from it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+from standardwebhooks import Webhook
+
+from app.cli.local.home import CHECKOUT
+from tests.acceptance.stack import Stack
+
+pytestmark = pytest.mark.acceptance
+
+
+def sentinel(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    env |= {"SENTINEL_HOME": str(home), "PYTHONPATH": str(CHECKOUT)}
+    command = [sys.executable, "-P", "-m", "app.cli", *words]
+    return subprocess.run(
+        command, env=env, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_a_backup_restored_elsewhere_has_rules_events_and_secrets_and_delivers(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "sentinel.dump"
+    with Stack() as before:
+        url = f"{before.receiver.url}/erp"
+        secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+        channel = {"name": "erp", "kind": "webhook", "config": {"url": url, "secret": secret}}
+        assert before.post("/channels", channel).status_code == 201
+        rule = {"name": "Kept", "dsl": 'when type == "kept" then notify("webhook:erp")'}
+        assert before.post("/rules", rule).status_code == 201
+        event = before.post("/events", {"type": "kept"}).json()["id"]
+        before.receiver.wait_for(1)
+        taken = sentinel(before.home.path, "backup", "create", str(file))
+        assert taken.returncode == 0, taken.stderr
+        assert file.stat().st_mode & 0o077 == 0
+        again = sentinel(before.home.path, "backup", "create", str(file))
+        assert (again.returncode, "exists" in again.stderr) == (1, True)
+        key = before.env["SENTINEL_SECRET_KEY"]
+
+    with Stack(env={"SENTINEL_SECRET_KEY": key}, start=()) as after:
+        full = sentinel(after.home.path, "backup", "restore", str(file))
+        assert (full.returncode, "runs on" in full.stderr) == (1, True)
+        after.stop_servers()
+        shutil.rmtree(after.home.postgres_data)
+        done = sentinel(after.home.path, "backup", "restore", str(file))
+        assert done.returncode == 0, done.stderr
+        again = sentinel(after.home.path, "backup", "restore", str(file))
+        assert (again.returncode, "not empty" in again.stderr) == (1, True)
+        after.start_again()
+        assert after.get(f"/events/{event}").json()["state"] == "evaluated"
+        moved = {"config": {"url": f"{after.receiver.url}/erp"}}
+        answer = requests.patch(f"{after.api_url}/channels/erp", json=moved, timeout=10)
+        assert answer.status_code == 200, answer.text
+        assert after.post("/events", {"type": "kept"}).status_code == 202
+        [heard] = after.receiver.wait_for(1)
+        assert Webhook(secret).verify(heard.body, heard.headers)

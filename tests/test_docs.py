@@ -1,0 +1,67 @@
+"""The documentation names everything there is."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from app.channels import registry
+
+ROOT = Path(__file__).parents[1]
+VARIABLE = re.compile(r"(?:SENTINEL|SLACK|CELERY|DATABASE|REDIS|PROMETHEUS|SMTP)_[A-Z_]+")
+# Between our own processes, for nobody to set.
+INTERNAL = {"SENTINEL_METRICS_OWNER", "SENTINEL_LOCAL_HOME"}
+
+
+def variables_read() -> set[str]:
+    """Every string in the code that is just the name of a variable."""
+    files = [*ROOT.glob("app/**/*.py"), ROOT / "deploy" / "gunicorn.conf.py", ROOT / "sentinel"]
+    return {
+        node.value
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and VARIABLE.fullmatch(node.value)
+    }
+
+
+def documented_variables() -> set[str]:
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    return {name for name in re.findall(r"`([A-Z_]+)`", text) if VARIABLE.fullmatch(name)}
+
+
+def test_every_variable_that_is_read_is_documented_and_no_other() -> None:
+    read = {name.removesuffix("_FILE") for name in variables_read()} - INTERNAL
+    assert read == documented_variables()
+
+
+@pytest.mark.parametrize("kind", registry.kinds())
+def test_every_kind_of_channel_and_each_of_its_settings_is_documented(kind: str) -> None:
+    text = (ROOT / "docs" / "channels.md").read_text(encoding="utf-8")
+    assert f"`{kind}`" in text
+    for name in registry.get(kind).config_schema.fields:
+        assert f"`{name}`" in text
+
+
+def links() -> list[tuple[Path, str]]:
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    return [
+        (page, target)
+        for page in pages
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+        if not target.startswith("http")
+    ]
+
+
+def test_every_link_between_the_pages_leads_somewhere() -> None:
+    broken = [
+        (page.name, target) for page, target in links() if not (page.parent / target).exists()
+    ]
+    assert broken == []
+
+
+def test_every_decision_has_its_number_in_order() -> None:
+    names = sorted(page.name for page in (ROOT / "docs" / "decisions").glob("*.md"))
+    assert [int(name[:3]) for name in names] == list(range(1, len(names) + 1))
