@@ -26,7 +26,7 @@ def is_current(database_url: str) -> bool:
             }
     except psycopg.OperationalError as error:
         raise LocalError(f"cannot connect to the database: {str(error).splitlines()[0]}") from error
-    return found == _heads()
+    return found == heads()
 
 
 def upgrade(
@@ -48,7 +48,7 @@ def upgrade(
             raise LocalError(f"the migrations failed; the end of {log}:\n{last_lines(log)}")
 
 
-def _heads() -> set[str]:
+def heads() -> set[str]:
     """The revisions that no other one follows."""
     texts = [file.read_text(encoding="utf-8") for file in VERSIONS.glob("*.py")]
     revisions = {name for text in texts for name in _assigned("revision", text)}
