@@ -45,6 +45,11 @@ class User:
         """Who runs PostgreSQL: the caller, or `nobody` where the caller is root."""
         return cls.current() if os.geteuid() else cls._of(pwd.getpwnam("nobody"))
 
+    def take(self, path: Path) -> None:
+        """Make `path` this user's; only root can, and only root needs to."""
+        if os.geteuid() == 0:
+            os.chown(path, self.uid, self.gid)
+
     @classmethod
     def _of(cls, entry: pwd.struct_passwd) -> "User":
         return cls(entry.pw_name, entry.pw_uid, entry.pw_gid)
@@ -121,14 +126,14 @@ def private_folder(folder: Path, owner: User) -> None:
     """A folder that `owner` alone can enter; somebody else's of that name is refused."""
     try:
         folder.mkdir(PRIVATE)
-        os.chown(folder, owner.uid, owner.gid)
+        owner.take(folder)
     except FileExistsError:
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (owner.uid, os.geteuid()):
             raise LocalError(
                 f"{folder} belongs to somebody else; remove it, or set another SENTINEL_HOME."
             ) from None
-        os.chown(folder, owner.uid, owner.gid)
+        owner.take(folder)
         folder.chmod(PRIVATE)
     except OSError as error:
         raise LocalError(f"cannot make {folder}: {error.strerror}") from error

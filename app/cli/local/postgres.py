@@ -141,7 +141,7 @@ class Postgres:
         shutil.rmtree(fresh, ignore_errors=True)
         user = self._home.postgres_user
         fresh.mkdir(PRIVATE)
-        os.chown(fresh, user.uid, user.gid)
+        user.take(fresh)
         log = self._home.logs / "initdb.log"
         with log.open("wb") as out:
             process = subprocess.Popen(  # noqa: S603 - fixed words
@@ -180,6 +180,6 @@ class Postgres:
         file = self._data / name
         try:
             file.write_text(text, encoding="utf-8")
-            os.chown(file, self._home.postgres_user.uid, self._home.postgres_user.gid)
+            self._home.postgres_user.take(file)
         except OSError as error:
             raise LocalError(f"cannot write {file}: {error.strerror}") from error

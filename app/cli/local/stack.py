@@ -1,5 +1,6 @@
 """A local Sentinel from its servers up to "ready", and down again."""
 
+import contextlib
 import os
 import subprocess
 import time
@@ -113,6 +114,8 @@ class LocalStack:
         if self.supervisor.names():
             self.supervisor.stop(STOP_ORDER)
             self._told("Stopped", time.monotonic() - began)
+        with contextlib.suppress(OSError):
+            self.home.sockets.rmdir()
 
     def run(self, process: subprocess.Popen[bytes]) -> int:
         """Wait for a helper, which ends early if the end is asked for."""
