@@ -44,4 +44,4 @@ def child_exit(server: Any, worker: Any) -> None:
     """A dead worker's gauges are dropped; its counters stay."""
     from prometheus_client import multiprocess
 
-    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+    multiprocess.mark_process_dead(worker.pid)

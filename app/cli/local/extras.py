@@ -61,8 +61,10 @@ class Extras:
 
     def rows(self) -> list[tuple[str, str]]:
         """Where they are, for the table."""
-        flower = f"http://localhost:{self._flower}"
-        rows = [("Flower", f"{flower}  user {FLOWER_USER}, password {self._password}")]
+        rows = [
+            ("Flower", f"http://localhost:{self._flower}"),
+            ("Flower's login", f"{FLOWER_USER} / {self._password}"),
+        ]
         if self._preparing:
             rows.append(("Celery exporter", f"http://localhost:{self._exporter}/metrics"))
         return rows
