@@ -111,6 +111,8 @@ class Totals:
         self._deltas: dict[Sample, float]
         self._started: bool
         self._reset()
+        # A forked process starts from nothing: what its parent counted is its parent's.
+        os.register_at_fork(after_in_child=self._reset)
         atexit.register(self.flush)
 
     def bind(self, engine: Engine) -> None:
@@ -133,7 +135,7 @@ class Totals:
         """Write down what was counted since the last time; kept for the next time where that fails."""
         with self._lock:
             deltas, self._deltas = self._deltas, defaultdict(float)
-        if not deltas or self._engine is None or self._pid != os.getpid():
+        if not deltas or self._engine is None:
             return
         rows = [
             {"name": name, "labels": list(labels), "value": value}
@@ -147,8 +149,6 @@ class Totals:
             self._add(list(deltas.items()))
 
     def _add(self, samples: Sequence[tuple[Sample, float]]) -> None:
-        if self._pid != os.getpid():
-            self._reset()
         with self._lock:
             for sample, value in samples:
                 self._deltas[sample] += value
@@ -157,8 +157,6 @@ class Totals:
                 threading.Thread(target=self._run, name="metrics", daemon=True).start()
 
     def _reset(self) -> None:
-        """A forked process starts from nothing: what its parent counted is its parent's."""
-        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._deltas = defaultdict(float)
         self._started = False

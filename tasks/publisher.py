@@ -49,16 +49,16 @@ def wake_notification(notification_id: UUID) -> WakeUp:
 class Publisher:
     """A bounded queue, and the thread that empties it into the broker.
 
-    The thread starts with the first wake-up, so that each forked process gets its own.
+    The thread starts with the first wake-up, and anew in each forked process, which inherits no threads.
     """
 
     def __init__(self, celery: Celery) -> None:
         self._celery = celery
-        self._lock = threading.Lock()
         self._reset()
+        os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
+        self._lock = threading.Lock()
         self._queue: Queue[WakeUp] = Queue(maxsize=QUEUE_LIMIT)
         self._thread: threading.Thread | None = None
         self._room: dict[str, float] = {}
@@ -76,28 +76,23 @@ class Publisher:
     def flush(self, timeout: float) -> None:
         """Wait until everything handed over is published, or given up; at most `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        while (
-            self._pid == os.getpid()
-            and self._queue.unfinished_tasks
-            and time.monotonic() < deadline
-        ):
+        while self._queue.unfinished_tasks and time.monotonic() < deadline:
             time.sleep(0.005)
 
     def room(self, queue: str) -> int:
         """How many more messages a queue should get; 0 when it is long enough or the broker does not answer."""
         try:
             with self._celery.connection_for_read() as connection:
+                connection.ensure_connection(max_retries=0)
                 waiting = cast(Any, connection.default_channel).client.llen(queue)
         except (OSError, OperationalError, RedisError):
             return 0
         return max(0, QUEUE_LIMIT - int(waiting))
 
     def _ensure_thread(self) -> None:
-        if self._thread is not None and self._pid == os.getpid() and self._thread.is_alive():
+        if self._thread is not None and self._thread.is_alive():
             return
         with self._lock:
-            if self._pid != os.getpid():
-                self._reset()
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
                 self._thread.start()

@@ -63,15 +63,15 @@ class Upkeep:
     def sweep(self) -> None:
         """One round: sign of life, overdue rows, and now and then the house."""
         moment = now()
+        # Asked before the transaction: a hung broker must not hold its locks.
+        room = {queue: self._publisher.room(queue) for queue in ("events", "notifications")}
         upkeep.beat(session(), self._name, self._queues, moment)
         session().commit()
         if not upkeep.try_lock(session()):
             session().rollback()
             return
-        events = upkeep.overdue_events(session(), moment, self._publisher.room("events"))
-        notifications = upkeep.overdue_notifications(
-            session(), moment, self._publisher.room("notifications")
-        )
+        events = upkeep.overdue_events(session(), moment, room["events"])
+        notifications = upkeep.overdue_notifications(session(), moment, room["notifications"])
         if self._housekept_at is None or moment - self._housekept_at >= HOUSEKEEPING_EVERY:
             upkeep.ensure_partitions(session(), moment)
             ingest.purge_idempotency_keys(session(), moment)

@@ -69,6 +69,10 @@ def begin(
     notification, rule, version = row
     if not _still_wanted(notification, rule, settings.retry, now):
         return None
+    event = session.get(Event, notification.cause_id)
+    if event is None:
+        _end(notification, Status.DEAD, "event_gone", now)
+        return None
     notification.epoch += 1
     notification.attempts += 1
     notification.lease_until = notification.wake_at = now + LEASE
@@ -82,7 +86,6 @@ def begin(
     session.add(attempt)
     session.flush()
     destination = channels.destination(session, settings, notification.target)
-    event = session.get_one(Event, notification.cause_id)
     alert = session.get_one(Alert, notification.alert_id)
     return Sending(
         notification_id=notification.id,

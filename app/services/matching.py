@@ -40,10 +40,11 @@ def claim(session: Session, event_ids: Sequence[UUID], now: datetime) -> list[Cl
         .where(PendingEvent.event_id.in_(event_ids), free)
         .order_by(PendingEvent.event_id)
         .with_for_update(skip_locked=True)
+        .cte()
     )
     claimed = session.execute(
         update(PendingEvent)
-        .where(PendingEvent.event_id.in_(rows.scalar_subquery()))
+        .where(PendingEvent.event_id == rows.c.event_id)
         .values(lease_until=now + LEASE, wake_at=now + LEASE, epoch=PendingEvent.epoch + 1)
         .returning(PendingEvent.event_id, PendingEvent.epoch)
     )

@@ -1,18 +1,20 @@
 """What a channel is handed about one notification."""
 
+from typing import Any
+
 from app.channels.base import Notice
 from app.models.alerts import Alert
 from app.models.events import Event
 from app.models.notifications import Notification
 from app.models.rules import Rule, RuleVersion
 from app.services.rulesets import restore
+from rules_dsl import RuleError
 
 
 def build(
     notification: Notification, rule: Rule, version: RuleVersion, alert: Alert, event: Event
 ) -> Notice:
     """The notice of an opened alert; the explanation is recomputed from the version that decided."""
-    compiled = restore(version.tree, version.dsl)
     return Notice(
         id=str(notification.id),
         kind="alert.opened",
@@ -28,7 +30,7 @@ def build(
             "id": str(rule.id),
             "name": version.name,
             "version": version.number,
-            "severity": compiled.severity,
+            "severity": alert.severity,
         },
         event={
             "id": str(event.id),
@@ -37,6 +39,15 @@ def build(
             "body": event.body,
         },
         message=notification.message,
-        explanation=compiled.explain(event.body, event.accepted_at).to_dict(),
+        explanation=_explanation(version, event),
         url=None,
     )
+
+
+def _explanation(version: RuleVersion, event: Event) -> dict[str, Any] | None:
+    """Why the version was true; None where this release refuses its text, for the alert matters more."""
+    try:
+        compiled = restore(version.tree, version.dsl)
+    except RuleError:
+        return None
+    return dict(compiled.explain(event.body, event.accepted_at).to_dict())

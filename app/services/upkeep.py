@@ -36,11 +36,12 @@ def overdue_events(session: Session, now: datetime, limit: int) -> list[UUID]:
         .order_by(PendingEvent.wake_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .cte()
     )
     return list(
         session.scalars(
             update(PendingEvent)
-            .where(PendingEvent.event_id.in_(rows.scalar_subquery()))
+            .where(PendingEvent.event_id == rows.c.event_id)
             .values(wake_at=now + REPUBLISH_AFTER)
             .returning(PendingEvent.event_id)
         )
@@ -55,11 +56,12 @@ def overdue_notifications(session: Session, now: datetime, limit: int) -> list[U
         .order_by(Notification.wake_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .cte()
     )
     return list(
         session.scalars(
             update(Notification)
-            .where(Notification.id.in_(rows.scalar_subquery()))
+            .where(Notification.id == rows.c.id)
             .values(wake_at=now + REPUBLISH_AFTER)
             .returning(Notification.id)
         )
