@@ -1,0 +1,70 @@
+"""Flower and the Celery exporter see the tasks of a whole local Sentinel."""
+
+import re
+import sys
+from collections.abc import Callable
+
+import pytest
+import requests
+
+from tests.acceptance.test_up import Up, home, port, start
+
+pytestmark = pytest.mark.acceptance
+__all__ = ["home", "port", "start"]
+
+TASKS = {"events.evaluate", "notifications.deliver"}
+
+
+def address(up: Up, label: str) -> str:
+    """The URL that the table of addresses shows."""
+    found = re.search(rf"{label}\s+(http\S+)", up.said)
+    assert found, up.said
+    return found[1]
+
+
+def login(up: Up) -> tuple[str, str]:
+    found = re.search(r"user (\S+), password (\S+)", up.said) or re.search(
+        r"login\s+(\S+) / (\S+)", up.said
+    )
+    assert found, up.said
+    return found[1], found[2]
+
+
+def names_in_flower(url: str, who: tuple[str, str]) -> set[str]:
+    answer = requests.get(f"{url}/api/tasks", auth=who, timeout=5)
+    answer.raise_for_status()
+    return {task["name"] for task in answer.json().values()}
+
+
+def succeeded(exposition: str, task: str) -> float:
+    pattern = rf'^celery_task_succeeded_total{{[^}}]*name="{re.escape(task)}"[^}}]*}} (\S+)$'
+    return sum(float(value) for value in re.findall(pattern, exposition, re.MULTILINE))
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="the exporter needs Python < 3.13")
+def test_flower_lists_the_tasks_by_name_and_the_exporter_counts_them(
+    start: Callable[..., Up], port: int
+) -> None:
+    up = start().until_ready()
+    flower, exporter = address(up, "Flower"), address(up, "Celery exporter")
+    api = f"http://127.0.0.1:{port}"
+
+    def answers(url: str, **options: object) -> bool:
+        try:
+            return requests.get(url, timeout=5, **options).ok  # type: ignore[arg-type]
+        except requests.ConnectionError:
+            return False
+
+    # The first time, the exporter's own virtual environment is installed.
+    up.until(lambda: answers(exporter), 300)
+    up.until(lambda: answers(f"{flower}/api/tasks", auth=login(up)))
+    assert requests.get(f"{flower}/api/tasks", timeout=5).status_code == 401
+
+    rule = {"name": "All", "dsl": 'when type == "seen" then notify("slack:#seen")'}
+    assert requests.post(f"{api}/rules", json=rule, timeout=10).status_code == 201
+    for _ in range(3):
+        assert requests.post(f"{api}/events", json={"type": "seen"}, timeout=10).ok
+    up.until(lambda: names_in_flower(flower, login(up)) >= TASKS)
+    up.until(
+        lambda: all(succeeded(requests.get(exporter, timeout=5).text, task) >= 3 for task in TASKS)
+    )
