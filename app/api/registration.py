@@ -1,5 +1,7 @@
 """The JSON door: its documents, and its resources."""
 
+from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 from flask import Flask
@@ -18,9 +20,23 @@ class SentinelApi(Api):
 
     ERROR_SCHEMA = Problem
 
+    def _register_responses(self) -> None:
+        """The shared responses of the document, errors by their own media type."""
+        for name, phrase, has_body in _shared_responses():
+            content = {problems.MEDIA_TYPE: {"schema": Problem}} if has_body else {}
+            response = {"description": phrase} | ({"content": content} if content else {})
+            self.spec.components.response(name, response, lazy=True)
+
     def handle_http_exception(self, error: HTTPException) -> Any:
         """In the one place where errors are answered."""
         return problems.http_problem(error)
+
+
+def _shared_responses() -> Iterator[tuple[str, str, bool]]:
+    """Name, description, and whether a problem document is its body."""
+    for status in HTTPStatus:
+        yield status.name, status.phrase, status >= HTTPStatus.BAD_REQUEST
+    yield "DEFAULT_ERROR", "Default error response", True
 
 
 def init_app(app: Flask) -> None:

@@ -63,10 +63,11 @@ def _keep(stack: LocalStack, screen: Screen, demo: bool) -> None:
 
 def _show(stack: LocalStack, extras: Extras, screen: Screen) -> None:
     url = stack.ports.url
+    inbox = [("Inbox", f"{url}/inbox")] if stack.env["SENTINEL_INBOX"] == "on" else []
     rows = [
         ("API", url),
         ("API reference", f"{url}/docs"),
-        ("Inbox", f"{url}/inbox"),
+        *inbox,
         ("Metrics", f"{url}/metrics"),
         *extras.rows(),
         ("Logs", str(stack.home.logs)),
@@ -75,7 +76,7 @@ def _show(stack: LocalStack, extras: Extras, screen: Screen) -> None:
     if stack.env["SENTINEL_AUTH"] == "off":
         screen.note("No keys are asked for (SENTINEL_AUTH=off): only this machine can connect.")
     else:
-        screen.note("Calls need a key: ./sentinel key create")
+        screen.note("Calls need a key: ./sentinel key create operator --scope admin")
     screen.block(line.format(url=url) for line in FIRST_COMMANDS)
     sys.stdout.flush()
 

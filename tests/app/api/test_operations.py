@@ -129,6 +129,8 @@ def test_the_openapi_document_is_3_1_and_describes_the_errors(client: Client) ->
     assert document["openapi"] == "3.1.0"
     assert "/rules/{rule_id}/versions" in document["paths"]
     assert "Problem" in document["components"]["schemas"]
+    refused = document["components"]["responses"]["DEFAULT_ERROR"]["content"]
+    assert list(refused) == ["application/problem+json"]
 
 
 def test_the_docs_page_names_every_operation_and_loads_nothing_from_elsewhere(

@@ -179,3 +179,14 @@ def test_the_wish_to_stop_ends_any_wait(supervisor: Supervisor) -> None:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(
+    ("host", "inbox"), [("127.0.0.1", "on"), ("::1", "on"), ("0.0.0.0", "off")]
+)
+def test_the_inbox_is_shown_to_this_machine_alone(tmp_path: Path, host: str, inbox: str) -> None:
+    home = Home(tmp_path / "home")
+    home.path.mkdir()
+    env = complete(home, Ports(8000, 8025, host), {}, "postgresql:///x", "unix:///x")
+    assert env["SENTINEL_INBOX"] == inbox
+    assert ("SLACK_BOT_TOKEN" in env) == (inbox == "on")
