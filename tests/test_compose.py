@@ -1,0 +1,252 @@
+"""The files of the containers keep what the design says of them; read, not run."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from app import metrics
+from tests.test_docs import documented_variables
+
+ROOT = Path(__file__).parents[1]
+COMPOSE = ROOT / "docker-compose.yml"
+PROD = ROOT / "deploy" / "docker-compose.prod.yml"
+ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
+DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "sentinel.json"
+
+OURS = {"migrate", "api", "worker", "notifier", "inbox", "flower"}
+SERVICES = OURS | {"postgres", "redis", "celery-exporter"}
+OBSERVERS = {"prometheus", "grafana"}
+# Those of the programs beside Sentinel; GF_… is Grafana's.
+OTHERS = {
+    "CE_BROKER_URL",
+    "FLOWER_BASIC_AUTH_FILE",
+    "LANG",
+    "POSTGRES_DB",
+    "POSTGRES_PASSWORD",
+    "POSTGRES_PASSWORD_FILE",
+    "POSTGRES_USER",
+    "REMAP_SIGTERM",
+}
+LONG_LIVED = sorted((SERVICES | OBSERVERS) - {"migrate"})
+
+
+def parsed(file: Path) -> Any:
+    return yaml.safe_load(file.read_text(encoding="utf-8"))
+
+
+def services(file: Path = COMPOSE) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = parsed(file)["services"]
+    return found
+
+
+def seconds(text: str) -> int:
+    return int(text.removesuffix("s"))
+
+
+def test_the_services_are_those_of_the_design() -> None:
+    assert set(services()) == SERVICES | OBSERVERS
+    assert set(services(PROD)) == SERVICES
+
+
+def test_prometheus_and_grafana_start_only_when_asked_for() -> None:
+    profiles = {name: service.get("profiles") for name, service in services().items()}
+    assert {name for name, value in profiles.items() if value == ["observability"]} == OBSERVERS
+    assert {name for name, value in profiles.items() if value is None} == SERVICES
+
+
+@pytest.mark.parametrize("file", [COMPOSE, PROD], ids=["trial", "production"])
+def test_every_published_port_is_on_loopback(file: Path) -> None:
+    ports = [port for service in services(file).values() for port in service.get("ports", [])]
+    assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
+    assert [
+        name
+        for name, service in services(file).items()
+        if "ports" in service and name in ("postgres", "redis", "inbox")
+    ] == []
+    assert [name for name, service in services(file).items() if "network_mode" in service] == []
+
+
+def test_the_api_is_published_where_the_readme_looks_for_it() -> None:
+    assert services()["api"]["ports"] == ["127.0.0.1:${SENTINEL_PORT:-8000}:8000"]
+
+
+@pytest.mark.parametrize("file", [COMPOSE, PROD], ids=["trial", "production"])
+def test_every_variable_that_a_service_gets_is_one_that_is_read(file: Path) -> None:
+    given = {name for service in services(file).values() for name in service.get("environment", {})}
+    rest = {name for name in given - OTHERS if not name.startswith("GF_")}
+    known = documented_variables()
+    assert {name.removesuffix("_FILE") for name in rest} <= known
+
+
+def test_every_variable_that_the_compose_files_ask_for_is_documented() -> None:
+    text = COMPOSE.read_text(encoding="utf-8") + PROD.read_text(encoding="utf-8")
+    asked = set(re.findall(r"\$\{(\w+)", text))
+    page = (ROOT / "docs" / "docker.md").read_text(encoding="utf-8")
+    documented = documented_variables() | set(re.findall(r"`([A-Z_]+)`", page))
+    assert asked <= documented
+
+
+@pytest.mark.parametrize("name", LONG_LIVED)
+def test_a_service_is_restarted_checked_and_given_time_to_stop(name: str) -> None:
+    service = services()[name]
+    assert service["restart"] == "unless-stopped"
+    assert {"test", "interval", "timeout", "retries"} <= set(service["healthcheck"])
+    if name not in ("postgres", "redis", *OBSERVERS):
+        assert seconds(service["stop_grace_period"]) >= 15
+
+
+def test_the_migration_ends_and_is_repeated_only_when_it_failed() -> None:
+    migrate = services()["migrate"]
+    assert migrate["restart"] == "on-failure"
+    assert migrate["healthcheck"] == {"disable": True}
+
+
+def test_nobody_depends_on_what_ends_or_on_a_condition() -> None:
+    for service in services().values():
+        depends = service.get("depends_on", [])
+        assert isinstance(depends, list)
+        assert "migrate" not in depends
+
+
+def test_workers_have_longer_to_stop_than_their_soft_shutdown_takes() -> None:
+    import celeryconfig
+
+    for name in ("worker", "notifier"):
+        service = services()[name]
+        assert service["environment"]["REMAP_SIGTERM"] == "SIGQUIT"
+        assert (
+            seconds(service["stop_grace_period"]) > celeryconfig.worker_soft_shutdown_timeout + 10
+        )
+
+
+def test_the_workers_serve_every_queue() -> None:
+    import celeryconfig
+
+    commands = [services()[name]["command"] for name in ("worker", "notifier")]
+    served = {command[command.index("-Q") + 1] for command in commands}
+    assert served == {route["queue"] for route in celeryconfig.task_routes.values()}
+
+
+@pytest.mark.parametrize("name", sorted(OURS | {"celery-exporter"}))
+def test_our_own_containers_can_do_no_more_than_they_must(name: str) -> None:
+    service = services()[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not {"privileged", "user"} & set(service)
+
+
+def test_redis_keeps_its_messages_and_drops_none_in_silence() -> None:
+    words = services()["redis"]["command"]
+    settings = dict(zip(words[1::2], words[2::2], strict=True))
+    assert settings["--appendonly"] == "yes"
+    assert settings["--maxmemory-policy"] == "noeviction"
+
+
+def test_what_must_survive_is_in_named_volumes() -> None:
+    volumes = set(parsed(COMPOSE)["volumes"])
+    mounted = {
+        mount.split(":")[0]
+        for service in services().values()
+        for mount in service.get("volumes", [])
+    }
+    assert {name for name in mounted if not name.startswith("./")} == volumes
+    assert [m for m in mounted if m.startswith("./") and not (ROOT / m).exists()] == []
+
+
+def test_no_secret_key_is_written_in_a_file() -> None:
+    for file in (COMPOSE, PROD):
+        for service in services(file).values():
+            environment = service.get("environment", {})
+            assert "SENTINEL_SECRET_KEY" not in environment
+            assert "FLOWER_BASIC_AUTH" not in environment
+
+
+def test_the_trial_is_open_and_shows_its_messages() -> None:
+    environment = services()["api"]["environment"]
+    assert environment["SENTINEL_AUTH"] == "off"
+    assert environment["SENTINEL_INBOX"] == "on"
+    assert environment["SENTINEL_EGRESS_ALLOW"].split(",")[0] == "inbox:8001"
+
+
+def test_production_asks_for_keys_has_no_inbox_and_reads_secrets_from_files() -> None:
+    production = services(PROD)
+    assert production["inbox"] == {"profiles": ["trial"]}
+    for name in OURS - {"inbox"}:
+        environment = production[name]["environment"]
+        assert environment["SENTINEL_AUTH"] == "keys"
+        assert environment["SENTINEL_INBOX"] == "off"
+        assert "inbox" not in environment["SENTINEL_EGRESS_ALLOW"]
+        assert environment["DATABASE_URL"] == ""
+        paths = {value for key, value in environment.items() if key.endswith("_FILE")}
+        assert paths == {f"/run/secrets/{secret}" for secret in production[name]["secrets"]}
+
+
+def test_production_limits_every_service_and_hides_the_data() -> None:
+    production = services(PROD)
+    for name in SERVICES - {"inbox", "migrate"}:
+        assert {"cpus", "memory"} <= set(production[name]["deploy"]["resources"]["limits"])
+    assert production["postgres"]["networks"] == production["redis"]["networks"] == ["data"]
+    assert parsed(PROD)["networks"]["data"] == {"internal": True}
+
+
+def test_the_image_runs_hashed_packages_as_nobody_special() -> None:
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    installs = re.findall(r"pip install (.*)", text)
+    assert [line for line in installs if "--require-hashes" not in line] == []
+    *_, last = text.split("\nFROM ")
+    assert "\nUSER sentinel\n" in last
+    assert "\nHEALTHCHECK " in last
+    assert not re.search(r"https?://(?!127\.0\.0\.1)|index-url|PIP_INDEX", text)
+
+
+def test_every_metric_that_is_watched_is_one_that_is_told() -> None:
+    kinds = {
+        m.name: ("_bucket", "_count", "_sum") if m.buckets else ("_total",)
+        for m in metrics.DEFINITIONS
+    }
+    told = {name + suffix for name, suffixes in kinds.items() for suffix in suffixes}
+    told |= {name for name, *_ in metrics._GAUGES} | {"sentinel_build_info"}
+    watched = ALERTS.read_text(encoding="utf-8") + DASHBOARD.read_text(encoding="utf-8")
+    named = r"\b(?:sentinel|events|rules|notifications)_[a-z_]+_(?:total|bucket|count|sum|info|pending|enabled)\b"
+    found = set(re.findall(named, watched))
+    assert len(found) >= 10
+    assert found <= told
+
+
+def test_the_dashboard_shows_the_three_counters_the_latencies_and_what_waits() -> None:
+    panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
+    shown = " ".join(target["expr"] for panel in panels for target in panel["targets"])
+    for name in (
+        "events_ingested_total",
+        "rules_triggered_total",
+        "notifications_sent_total",
+        "sentinel_event_queue_seconds_bucket",
+        "sentinel_event_to_delivery_seconds_bucket",
+        "sentinel_events_pending",
+    ):
+        assert name in shown
+
+
+def test_every_alert_says_what_it_means() -> None:
+    rules = [rule for group in parsed(ALERTS)["groups"] for rule in group["rules"]]
+    assert len(rules) >= 5
+    for rule in rules:
+        assert rule["labels"]["severity"] in ("warning", "critical")
+        assert {"summary", "description"} <= set(rule["annotations"])
+
+
+def test_what_prometheus_and_grafana_are_pointed_at_exists() -> None:
+    scraped = parsed(ROOT / "deploy" / "prometheus" / "prometheus.yml")["scrape_configs"]
+    targets = [t for job in scraped for config in job["static_configs"] for t in config["targets"]]
+    assert {target.partition(":")[0] for target in targets} <= set(services())
+    (source,) = parsed(ROOT / "deploy" / "grafana" / "datasources" / "prometheus.yml")[
+        "datasources"
+    ]
+    assert source["url"] == "http://prometheus:9090"
+    used = set(re.findall(r'"uid": "(\w+)"', DASHBOARD.read_text(encoding="utf-8")))
+    assert used == {source["uid"], "sentinel"}
