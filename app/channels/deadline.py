@@ -28,12 +28,14 @@ class Deadline:
 
 
 class DeadlineSocket:
-    """What `http.client` asks of a socket, for a socket with or without TLS."""
+    """What `http.client` and urllib3 ask of a socket, for a socket with or without TLS."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self.raw = sock
+        self._raw = sock
         self._deadline = Deadline(0)
         self._budget = 0
+        self._reader: io.BufferedReader | None = None
+        self._closing = False
 
     def renew(self, deadline: Deadline, budget: int) -> None:
         """Begin a request, which must be over by the deadline and may read so many bytes."""
@@ -42,22 +44,36 @@ class DeadlineSocket:
     def sendall(self, data: "ReadableBuffer") -> None:
         view = memoryview(data).cast("B")
         while view:
-            self.raw.settimeout(self._deadline.left())
-            view = view[self.raw.send(view) :]
+            self._raw.settimeout(self._deadline.left())
+            view = view[self._raw.send(view) :]
 
     def recv_into(self, buffer: "WriteableBuffer") -> int:
         if self._budget <= 0:
             raise OSError("the answer is too long")
-        self.raw.settimeout(self._deadline.left())
-        count = self.raw.recv_into(buffer)
+        self._raw.settimeout(self._deadline.left())
+        count = self._raw.recv_into(buffer)
         self._budget -= count
         return count
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reader(self))
+        self._reader = io.BufferedReader(_Reader(self))
+        return self._reader
+
+    def fileno(self) -> int:
+        return self._raw.fileno()
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Nothing: the deadline stands."""
 
     def close(self) -> None:
-        """Nothing: http.client closes before it reads an answer that ends with the connection."""
+        """Close now, or with the file: http.client reads some answers after it has closed."""
+        self._closing = True
+        if self._reader is None or self._reader.closed:
+            self._raw.close()
+
+    def reader_closed(self) -> None:
+        if self._closing:
+            self._raw.close()
 
 
 class _Reader(io.RawIOBase):
@@ -71,3 +87,7 @@ class _Reader(io.RawIOBase):
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         return self._owner.recv_into(buffer)
+
+    def close(self) -> None:
+        super().close()
+        self._owner.reader_closed()

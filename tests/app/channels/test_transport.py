@@ -1,6 +1,8 @@
 """One POST over real sockets, whatever the receiver does."""
 
+import gc
 import gzip
+import multiprocessing
 import socket
 import ssl
 import subprocess
@@ -8,10 +10,12 @@ import threading
 import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from app.channels import connections
 from app.channels import transport as module
 from app.channels.base import Outcome
 from app.channels.egress import Egress
@@ -31,6 +35,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> float:
     """The same deadlines, sooner, so that the suite is quick."""
     monkeypatch.setattr(module, "SEND_SECONDS", 0.6)
     monkeypatch.setattr(module, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "CONNECT_SECONDS", 0.3)
     return 0.6
 
 
@@ -190,6 +195,179 @@ def test_a_redirect_is_not_followed(serve: Serve, transport: Transport) -> None:
 
     assert transport.post(serve(redirect).url, b"x", {}).status == 307
     assert target.connections == 0
+
+
+@pytest.mark.parametrize("location", ["", "/", "//[", "http://127.0.0.1:1/", "\xff", "gopher:x"])
+def test_a_redirect_is_not_even_looked_at(
+    serve: Serve, transport: Transport, location: str
+) -> None:
+    bomb = gzip.compress(b"\0" * 50_000_000)[:50_000]
+
+    def redirect(sock: socket.socket) -> None:
+        while read_request(sock):
+            line = f"HTTP/1.1 301 Moved\r\nLocation: {location}\r\nContent-Encoding: gzip\r\n"
+            length = f"Content-Length: {len(bomb)}\r\n\r\n"
+            sock.sendall(line.encode("latin-1") + length.encode() + bomb)
+
+    receiver = serve(redirect)
+    for _ in range(2):
+        reply = transport.post(receiver.url, b"x", {})
+        assert (reply.status, reply.body) == (301, bomb)
+    assert receiver.connections == 1
+
+
+def test_cookies_are_neither_kept_nor_sent(serve: Serve, transport: Transport) -> None:
+    seen: list[bytes] = []
+
+    def handle(sock: socket.socket) -> None:
+        while request := read_request(sock):
+            seen.append(request)
+            sock.sendall(OK.replace(b"\r\n", b"\r\nSet-Cookie: a=b; Path=/\r\n", 1))
+
+    url = serve(handle).url
+    for _ in range(2):
+        assert transport.post(url, b"x", {}).headers["set-cookie"] == "a=b; Path=/"
+    assert b"cookie" not in b"".join(seen).lower()
+    assert not transport._session.cookies
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "?q=1",
+        "//evil.example/x",
+        "/a/../b/./c",
+        "/a%2fb%2F..%2e%2E/",
+        "/%zz%",
+        "/%00%0d%0aHost:%20evil",
+        "/[x]?y=[1]&y=%5b1%5d",
+        "/a?b?c=//&d=/../&&e",
+        "/;p=1:@!$&'()*+,=~",
+        "/%E2%98%83%c3%28?q=%e2+%20",
+    ],
+)
+def test_the_path_is_sent_as_it_was_judged(serve: Serve, transport: Transport, path: str) -> None:
+    seen: list[bytes] = []
+
+    def handle(sock: socket.socket) -> None:
+        seen.append(read_request(sock))
+        sock.sendall(OK)
+
+    url = serve(handle).url.removesuffix("/hook") + path
+    assert transport.post(url, b"x", {}).status == 200
+    sent = path if path.startswith("/") else f"/{path}"
+    assert seen[0].startswith(f"POST {sent} HTTP/1.1\r\n".encode())
+
+
+def test_the_path_and_a_malformed_head_stay_out_of_the_log(
+    serve: Serve, transport: Transport, caplog: pytest.LogCaptureFixture
+) -> None:
+    def handle(sock: socket.socket) -> None:
+        read_request(sock)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nno colon, forged\r\nContent-Length: 2\r\n\r\nok")
+
+    url = serve(handle).url
+    with caplog.at_level("DEBUG"):
+        assert transport.post(f"{url}/s3cret", b"x", {}).status == 200
+        transport.post("http://127.0.0.1:1/s3cret", b"x", {})
+    assert "s3cret" not in caplog.text
+    assert "forged" not in caplog.text
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 2"])
+def test_a_request_is_not_repeated_when_a_kept_connection_breaks(
+    serve: Serve, transport: Transport, answer: bytes
+) -> None:
+    seen: list[bytes] = []
+
+    def handle(sock: socket.socket) -> None:
+        for reply in (OK, answer):
+            seen.append(read_request(sock))
+            sock.sendall(reply)
+
+    receiver = serve(handle)
+    assert transport.post(receiver.url, b"first", {}).status == 200
+    assert transport.post(receiver.url, b"second", {}).status is None
+    time.sleep(0.05)
+    assert [request[-6:] for request in seen] == [b"\nfirst", b"second"]
+    assert receiver.connections == 1
+
+
+def test_an_answer_before_the_body_was_read_still_counts(
+    serve: Serve, transport: Transport
+) -> None:
+    def refuse(sock: socket.socket) -> None:
+        sock.recv(1000)
+        sock.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(65536):
+            pass
+
+    receiver = serve(refuse)
+    assert transport.post(receiver.url, b"x" * 5_000_000, {}).status == 413
+    time.sleep(0.05)
+    assert transport.post(receiver.url, b"x", {}).status == 413
+    assert receiver.connections == 2
+
+
+def test_idle_connections_are_few_and_young(
+    serve: Serve, transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MAX_IDLE", 1)
+    first, second = serve(keep_answering), serve(keep_answering)
+    for receiver in (first, second, first, first):
+        assert transport.post(receiver.url, b"x", {}).status == 200
+    assert (first.connections, second.connections) == (2, 1)
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0)
+    assert transport.post(first.url, b"x", {}).status == 200
+    assert first.connections == 3
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nbody",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbody",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70_000,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nx",
+    ],
+)
+def test_a_connection_that_is_not_kept_is_closed(
+    serve: Serve, transport: Transport, answer: bytes
+) -> None:
+    ended = threading.Event()
+
+    def handle(sock: socket.socket) -> None:
+        with suppress(OSError):
+            read_request(sock)
+            sock.sendall(answer)
+            sock.shutdown(socket.SHUT_WR)
+            sock.recv(1)
+        ended.set()
+
+    url = serve(handle).url
+    gc.disable()
+    try:
+        transport.post(url, b"x", {})
+        assert ended.wait(1)
+    finally:
+        gc.enable()
+
+
+def test_a_transport_made_before_a_fork_serves_after_it(serve: Serve, transport: Transport) -> None:
+    receiver = serve(keep_answering)
+    child = multiprocessing.get_context("fork").Process(
+        target=transport.post, args=(receiver.url, b"x", {})
+    )
+    child.start()
+    child.join(10)
+    assert child.exitcode == 0
+    assert transport.post(receiver.url, b"x", {}).status == 200
+    assert receiver.connections == 2
 
 
 def test_a_receiver_that_hangs_is_left_at_the_deadline(
