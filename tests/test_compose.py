@@ -2,6 +2,8 @@
 
 import json
 import re
+import runpy
+from base64 import urlsafe_b64decode
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 import yaml
 
 from app import metrics
+from app.cli.local.errors import LocalError
 from tests.test_docs import documented_variables
 
 ROOT = Path(__file__).parents[1]
@@ -250,3 +253,63 @@ def test_what_prometheus_and_grafana_are_pointed_at_exists() -> None:
     assert source["url"] == "http://prometheus:9090"
     used = set(re.findall(r'"uid": "(\w+)"', DASHBOARD.read_text(encoding="utf-8")))
     assert used == {source["uid"], "sentinel"}
+
+
+@pytest.fixture(scope="module")
+def entry() -> dict[str, Any]:
+    """The names of `deploy/entrypoint.py`, which is a program and in no package."""
+    return runpy.run_path(str(ROOT / "deploy" / "entrypoint.py"), run_name="entrypoint")
+
+
+def test_the_secrets_are_made_once_and_for_the_owner_alone(
+    entry: dict[str, Any], tmp_path: Path
+) -> None:
+    secret, flower = tmp_path / "secret_key", tmp_path / "flower"
+    env = {"SENTINEL_SECRET_KEY_FILE": str(secret), "FLOWER_BASIC_AUTH_FILE": str(flower)}
+    for file, make in entry["generated"](env).items():
+        entry["write_once"](file, make())
+    first = secret.read_text()
+    entry["write_once"](secret, "another")
+    assert secret.read_text() == first
+    assert len(urlsafe_b64decode(first)) == 32
+    assert flower.read_text().startswith("sentinel:")
+    assert [file.stat().st_mode & 0o777 for file in (secret, flower)] == [0o400, 0o400]
+    assert {file.name for file in tmp_path.iterdir()} == {"secret_key", "flower"}
+
+
+@pytest.mark.parametrize("real", ["SLACK_BOT_TOKEN", "SLACK_WEBHOOK_URL"])
+def test_the_inbox_stands_in_for_slack_unless_the_real_one_is_given(
+    entry: dict[str, Any], real: str
+) -> None:
+    env = {"SENTINEL_INBOX": "on", "SLACK_BOT_TOKEN": "", "SLACK_WEBHOOK_URL": ""}
+    entry["complete"](env)
+    assert env["SLACK_API_URL"] == "http://inbox:8001/api/"
+    env = {"SENTINEL_INBOX": "on", real: "given"}
+    entry["complete"](env)
+    assert "SLACK_API_URL" not in env
+    env = {"SENTINEL_INBOX": "off"}
+    entry["complete"](env)
+    assert env == {"SENTINEL_INBOX": "off"}
+
+
+def test_flower_gets_its_password_from_the_file(entry: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "auth").write_text("sentinel:word\n")
+    env = {"FLOWER_BASIC_AUTH_FILE": str(tmp_path / "auth")}
+    entry["complete"](env)
+    assert env["FLOWER_BASIC_AUTH"] == "sentinel:word"
+
+
+def test_waiting_goes_on_while_the_database_does_not_answer(
+    entry: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers: list[LocalError | bool] = [LocalError("cannot connect"), False, True]
+
+    def done() -> bool:
+        answer = answers.pop(0)
+        if isinstance(answer, LocalError):
+            raise answer
+        return answer
+
+    entry["until"]("the schema", done)
+    assert capsys.readouterr().err == "sentinel: waiting for the schema: cannot connect\n"
+    assert answers == []
