@@ -65,7 +65,7 @@ def settings(servers: Stack) -> Settings:
 def app(settings: Settings, clock: TestClock) -> Iterator[Flask]:
     """An application in its context, on a database without rows."""
     made = create_app(settings, clock)
-    rulesets.forget()
+    rulesets.live.forget()
     with made.app_context():
         yield made
         totals.flush()

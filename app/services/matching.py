@@ -9,8 +9,9 @@ from sqlalchemy import delete, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from app.models.events import Event, PendingEvent
-from app.services import alerting, rulesets
+from app.services import alerting
 from app.services.alerting import FoundMatch
+from app.services.rulesets import live
 
 LEASE = timedelta(seconds=22)
 
@@ -62,8 +63,8 @@ def evaluate(session: Session, claims: Sequence[Claim], now: datetime) -> Evalua
     found: list[FoundMatch] = []
     for event in events:
         evaluation.waited.append((now - event.accepted_at).total_seconds())
-        rules = rulesets.at_revision(session, event.revision)
-        found += [FoundMatch(event, rule) for rule in rules.match(event.body, event.accepted_at)]
+        rules = live.match(session, event.body, event.revision, event.accepted_at)
+        found += [FoundMatch(event, rule) for rule in rules]
     if found:
         evaluation.notification_ids = alerting.record(session, found, now)
         evaluation.triggered = [match.rule.name for match in found]

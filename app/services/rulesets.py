@@ -1,25 +1,30 @@
-"""The compiled rules that judge an event, by the revision of the rules at its acceptance."""
+"""The compiled rules that judge events, each event by the versions that were current at its acceptance.
+
+One set holds every version that was current at some revision from `floor` to `ceiling`, and a match counts only if the
+version was current at the event's own revision. So an edit costs the versions that it changed and nothing else: a newer
+revision adds what began since, an older one what had ended before.
+"""
 
 import threading
-from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import or_, select, true
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from app.metrics import RULE_ERRORS, totals
-from app.models.rules import RuleVersion
+from app.models.rules import Ruleset, RuleVersion
 from rules_dsl import Rule as CompiledRule
 from rules_dsl import RuleError, RuleSet, SchemaMismatch, compile_rule
 
 log = structlog.get_logger()
 
-# Old revisions are asked for only while events that were accepted before an edit still wait.
-KEPT_REVISIONS = 4
+# Versions that ended longer ago than this are dropped; an event that waited so long brings them back.
+KEPT_REVISIONS = 100
 
 
 @dataclass(frozen=True)
@@ -33,65 +38,80 @@ class JudgingRule:
     compiled: CompiledRule
 
 
-class CompiledRules:
-    """All rule versions of one revision."""
+@dataclass
+class _Held:
+    rule: JudgingRule
+    since: int
+    until: int | None
 
-    def __init__(self, rules: list[JudgingRule]) -> None:
-        self._by_version = {rule.version_id: rule for rule in rules}
-        self._set: RuleSet[UUID] = RuleSet()
-        for rule in rules:
-            self._set.add(rule.version_id, rule.compiled)
-
-    def match(self, event: dict[str, Any], now: datetime) -> list[JudgingRule]:
-        """The rules that are true for an event accepted at `now`."""
-        return [self._by_version[key] for key in self._set.match(event, now=now)]
+    def current_at(self, revision: int) -> bool:
+        return self.since <= revision and (self.until is None or revision < self.until)
 
 
-_cache: OrderedDict[int, CompiledRules] = OrderedDict()
-_lock = threading.Lock()
+class LiveRules:
+    """The versions of all revisions that this process was asked for lately."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin with nothing, for a process whose database was replaced."""
+        with self._lock:
+            self._set: RuleSet[UUID] = RuleSet()
+            self._held: dict[UUID, _Held] = {}
+            self._floor = self._ceiling = 0
+
+    def match(
+        self, session: Session, event: dict[str, Any], revision: int, now: datetime
+    ) -> list[JudgingRule]:
+        """The rules that are true of an event accepted at `now` under `revision`."""
+        self._reach(session, revision)
+        held = [self._held[key] for key in self._set.match(event, now=now)]
+        return [one.rule for one in held if one.current_at(revision)]
+
+    def _reach(self, session: Session, revision: int) -> None:
+        """Load what is missing for a revision; revisions are committed in order, so none is skipped."""
+        if self._floor <= revision <= self._ceiling:
+            return
+        with self._lock:
+            if self._ceiling == 0:
+                latest = session.scalars(select(Ruleset.revision)).one()
+                self._load(session, _current_between(revision, latest))
+                self._floor, self._ceiling = revision, latest
+            elif revision > self._ceiling:
+                latest = session.scalars(select(Ruleset.revision)).one()
+                self._load(session, _changed_after(self._ceiling))
+                self._ceiling = latest
+                self._prune()
+            elif revision < self._floor:
+                self._load(session, _current_between(revision, self._floor))
+                self._floor = revision
+
+    def _load(self, session: Session, wanted: ColumnElement[bool]) -> None:
+        # What is loaded now is what the table says now, whatever the session saw before.
+        query = select(RuleVersion).where(RuleVersion.enabled, wanted)
+        options = {"populate_existing": True, "yield_per": 1000}
+        for version in session.scalars(query, execution_options=options):
+            held = self._held.get(version.id)
+            if held is not None:
+                held.until = version.until_revision
+            elif (rule := _judging(version)) is not None:
+                self._held[version.id] = _Held(rule, version.since_revision, version.until_revision)
+                self._set.add(version.id, rule.compiled)
+
+    def _prune(self) -> None:
+        floor = max(self._floor, self._ceiling - KEPT_REVISIONS)
+        self._drop(key for key, held in self._held.items() if held.until and held.until <= floor)
+        self._floor = floor
+
+    def _drop(self, keys: Iterable[UUID]) -> None:
+        for key in list(keys):
+            self._set.remove(key)
+            del self._held[key]
 
 
-def at_revision(session: Session, revision: int) -> CompiledRules:
-    """The enabled rules as of a revision; a revision never changes, so it is loaded once."""
-    with _lock:
-        if revision in _cache:
-            _cache.move_to_end(revision)
-            return _cache[revision]
-    loaded = CompiledRules(_load(session, revision))
-    with _lock:
-        _cache[revision] = loaded
-        while len(_cache) > KEPT_REVISIONS:
-            _cache.popitem(last=False)
-    return loaded
-
-
-def forget() -> None:
-    """Drop what is compiled, for a process whose database was replaced."""
-    with _lock:
-        _cache.clear()
-
-
-def _load(session: Session, revision: int) -> list[JudgingRule]:
-    versions = session.scalars(
-        select(RuleVersion).where(
-            RuleVersion.enabled == true(),
-            RuleVersion.since_revision <= revision,
-            or_(RuleVersion.until_revision.is_(None), RuleVersion.until_revision > revision),
-        )
-    )
-    judging = []
-    for version in versions:
-        try:
-            compiled = restore(version.tree, version.dsl)
-        except RuleError as error:
-            # Written for another release, and refused by this one: the other rules must still fire.
-            totals.count(RULE_ERRORS, version.name)
-            log.error("rule_left_out", rule=version.name, error=error.message)
-            continue
-        judging.append(
-            JudgingRule(version.id, version.rule_id, version.number, version.name, compiled)
-        )
-    return judging
+live = LiveRules()
 
 
 def restore(tree: dict[str, Any], dsl: str) -> CompiledRule:
@@ -100,3 +120,27 @@ def restore(tree: dict[str, Any], dsl: str) -> CompiledRule:
         return CompiledRule.from_json(tree)
     except SchemaMismatch:
         return compile_rule(dsl)
+
+
+def _current_between(first: int, last: int) -> ColumnElement[bool]:
+    """Versions that were current at some revision of a range."""
+    return and_(
+        RuleVersion.since_revision <= last,
+        or_(RuleVersion.until_revision.is_(None), RuleVersion.until_revision > first),
+    )
+
+
+def _changed_after(revision: int) -> ColumnElement[bool]:
+    """Versions that began or ended after a revision."""
+    return or_(RuleVersion.since_revision > revision, RuleVersion.until_revision > revision)
+
+
+def _judging(version: RuleVersion) -> JudgingRule | None:
+    """A version, compiled; None, said and counted, where this release refuses its text: the others must still fire."""
+    try:
+        compiled = restore(version.tree, version.dsl)
+    except RuleError as error:
+        totals.count(RULE_ERRORS, version.name)
+        log.error("rule_left_out", rule=version.name, error=error.message)
+        return None
+    return JudgingRule(version.id, version.rule_id, version.number, version.name, compiled)

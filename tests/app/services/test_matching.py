@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select, update
 
 from app.extensions import session
@@ -96,6 +97,39 @@ def test_the_version_that_was_current_at_acceptance_decides(
     assert [(n.cause_id, n.target) for n in notifications()] == [(before, "slack:#big-orders")]
 
 
+def test_an_event_older_than_what_is_loaded_is_still_judged_by_its_own_versions(
+    client: Client, clock: TestClock
+) -> None:
+    rule_id = make_rule(client)
+    old = post_event(client)
+    client.patch(f"/rules/{rule_id}", json={"dsl": 'when amount > 1 then notify("slack:#now")'})
+    make_rule(client, name="Later")
+    new = post_event(client)
+    rulesets.live.forget()
+    evaluate(clock(), [new])
+    evaluate(clock(), [old])
+    assert sorted((n.cause_id, n.target) for n in notifications()) == [
+        (old, "slack:#big-orders"),
+        (new, "slack:#big-orders"),
+        (new, "slack:#now"),
+    ]
+
+
+def test_versions_that_ended_long_ago_are_dropped_and_brought_back_for_an_old_event(
+    client: Client, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rulesets, "KEPT_REVISIONS", 2)
+    rule_id = make_rule(client)
+    old = post_event(client)
+    for number in range(5):
+        changed = f'when amount > {number} then notify("slack:#v{number}")'
+        client.patch(f"/rules/{rule_id}", json={"dsl": changed})
+        evaluate(clock.tick(1), [post_event(client)])
+    evaluate(clock.tick(1), [old])
+    targets = [n.target for n in notifications()]
+    assert targets == [f"slack:#v{number}" for number in range(5)] + ["slack:#big-orders"]
+
+
 def test_a_rule_made_after_acceptance_does_not_judge_the_event(
     client: Client, clock: TestClock
 ) -> None:
@@ -143,7 +177,7 @@ def test_a_tree_stored_by_another_release_is_compiled_again(
     make_rule(client)
     session().execute(update(RuleVersion).values(tree={"schema": -1}, schema=-1))
     session().commit()
-    rulesets.forget()
+    rulesets.live.forget()
     post_event(client)
     assert evaluate(clock()).triggered == ["Orders"]
     assert rules.recompile_outdated(session()) == 1
@@ -162,7 +196,7 @@ def test_a_rule_that_this_release_refuses_is_left_out_and_the_others_fire(
         .values(tree={"schema": -1}, schema=-1, dsl="when the moon is full")
     )
     session().commit()
-    rulesets.forget()
+    rulesets.live.forget()
     post_event(client)
     assert evaluate(clock()).triggered == ["Sound"]
     rules.recompile_outdated(session())
