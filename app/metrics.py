@@ -205,7 +205,8 @@ class TotalsCollector(Collector):
 
 def _counter(metric: Definition, values: dict[str, dict[tuple[str, ...], float]]) -> Metric:
     family = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
-    samples = list(values.get(metric.name, {}).items())
+    # A counter without labels is 0 from the beginning; what it would be with labels nobody knows.
+    samples = list(values.get(metric.name, {} if metric.labels else {(): 0.0}).items())
     for labels, value in samples[:LARGEST_LABEL_SET]:
         family.add_metric(list(labels), value)
     rest = sum(value for _, value in samples[LARGEST_LABEL_SET:])

@@ -1,5 +1,6 @@
 """The task that evaluates events."""
 
+import time
 from uuid import UUID
 
 from celery import shared_task
@@ -19,6 +20,7 @@ def evaluate(event_ids: list[str]) -> None:
     A message whose events are done, or are in another worker's hands, does nothing.
     """
     db = session()
+    began = time.perf_counter()
     claims = matching.claim(db, [UUID(key) for key in event_ids], now())
     db.commit()
     if not claims:
@@ -26,4 +28,4 @@ def evaluate(event_ids: list[str]) -> None:
     evaluation = matching.evaluate(db, claims, now())
     db.commit()
     publish([wake_notification(key) for key in evaluation.notification_ids])
-    totals.evaluated(evaluation)
+    totals.evaluated(evaluation, time.perf_counter() - began)

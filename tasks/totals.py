@@ -4,6 +4,7 @@ from app.channels.base import Verdict
 from app.metrics import (
     DEAD_LETTERS,
     DELIVERY_SECONDS,
+    EVALUATION_SECONDS,
     NOTIFICATION_SECONDS,
     NOTIFICATIONS_SENT,
     QUEUE_SECONDS,
@@ -17,8 +18,9 @@ from app.services.delivery import Result, Sending
 from app.services.matching import Evaluation
 
 
-def evaluated(evaluation: Evaluation) -> None:
-    """Count the matches of one task and the time its events waited."""
+def evaluated(evaluation: Evaluation, seconds: float) -> None:
+    """Count the matches of one task, the time it took and the time its events waited."""
+    totals.observe(EVALUATION_SECONDS, seconds)
     for seconds in evaluation.waited:
         totals.observe(QUEUE_SECONDS, seconds)
     for rule in evaluation.triggered:

@@ -104,6 +104,7 @@ def test_an_event_older_than_what_is_loaded_is_still_judged_by_its_own_versions(
     old = post_event(client)
     client.patch(f"/rules/{rule_id}", json={"dsl": 'when amount > 1 then notify("slack:#now")'})
     make_rule(client, name="Later")
+    clock.tick(1)
     new = post_event(client)
     rulesets.live.forget()
     evaluate(clock(), [new])
