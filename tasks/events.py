@@ -25,7 +25,9 @@ def evaluate(event_ids: list[str]) -> None:
     db.commit()
     if not claims:
         return
-    evaluation = matching.evaluate(db, claims, now())
+    events = matching.load(db, claims)
+    db.commit()
+    evaluation = matching.record(db, claims, matching.judge(events), now())
     db.commit()
     publish([wake_notification(key) for key in evaluation.notification_ids])
     totals.evaluated(evaluation, time.perf_counter() - began)

@@ -23,6 +23,8 @@ def evaluated(evaluation: Evaluation, seconds: float) -> None:
     totals.observe(EVALUATION_SECONDS, seconds)
     for seconds in evaluation.waited:
         totals.observe(QUEUE_SECONDS, seconds)
+    for kind in evaluation.cancelled:
+        totals.count(NOTIFICATIONS_SENT, kind, Status.CANCELLED)
     for rule in evaluation.triggered:
         totals.count(RULES_TRIGGERED, rule)
 
@@ -33,8 +35,13 @@ def attempted(sending: Sending, verdict: Verdict, result: Result) -> None:
     if result.status is Status.PENDING:
         totals.count(RETRIES)
         return
-    totals.count(NOTIFICATIONS_SENT, sending.channel, result.status)
+    ended(result)
+    if result.status is Status.SENT:
+        totals.observe(DELIVERY_SECONDS, (now() - sending.accepted_at).total_seconds())
+
+
+def ended(result: Result) -> None:
+    """Count the end of a notification."""
+    totals.count(NOTIFICATIONS_SENT, result.channel, result.status)
     if result.status is Status.DEAD:
         totals.count(DEAD_LETTERS)
-    else:
-        totals.observe(DELIVERY_SECONDS, (now() - sending.accepted_at).total_seconds())

@@ -19,8 +19,8 @@ from tasks.publisher import Publisher, wake_events, wake_notification
 log = structlog.get_logger()
 
 SWEEP_SECONDS: Final = 5.0
-EVENTS_A_MESSAGE: Final = 100
 HOUSEKEEPING_EVERY: Final = timedelta(hours=1)
+HOUSEKEEPING_RETRY: Final = timedelta(minutes=1)
 
 
 class Upkeep:
@@ -33,7 +33,7 @@ class Upkeep:
         self._thread: threading.Thread | None = None
         self._name = ""
         self._queues: Sequence[str] = ()
-        self._housekept_at: datetime | None = None
+        self._housekeeping_at: datetime | None = None
 
     def start(self, name: str, queues: Sequence[str]) -> None:
         """Begin to sweep, as the worker `name` that serves `queues`."""
@@ -63,24 +63,31 @@ class Upkeep:
     def sweep(self) -> None:
         """One round: sign of life, overdue rows, and now and then the house."""
         moment = now()
-        # Asked before the transaction: a hung broker must not hold its locks.
-        room = {queue: self._publisher.room(queue) for queue in ("events", "notifications")}
         upkeep.beat(session(), self._name, self._queues, moment)
         session().commit()
+        # Asked outside the transaction: a hung broker must not hold its locks.
+        room = {queue: self._publisher.room(queue) for queue in ("events", "notifications")}
         if not upkeep.try_lock(session()):
             session().rollback()
             return
         events = upkeep.overdue_events(session(), moment, room["events"])
         notifications = upkeep.overdue_notifications(session(), moment, room["notifications"])
-        if self._housekept_at is None or moment - self._housekept_at >= HOUSEKEEPING_EVERY:
+        session().commit()
+        self._publisher.publish([wake_events(chunk) for chunk in upkeep.chunks(events)])
+        self._publisher.publish([wake_notification(key) for key in notifications])
+        if self._housekeeping_at is None or moment >= self._housekeeping_at:
+            self._housekeeping_at = moment + HOUSEKEEPING_RETRY
+            self._keep_house(moment)
+
+    def _keep_house(self, moment: datetime) -> None:
+        """What is not urgent, in a transaction of its own that gives way to whoever holds a lock."""
+        if upkeep.try_lock(session()):
+            upkeep.wait_briefly(session())
             upkeep.ensure_partitions(session(), moment)
             ingest.purge_idempotency_keys(session(), moment)
             rules.recompile_outdated(session())
-            self._housekept_at = moment
         session().commit()
-        chunks = range(0, len(events), EVENTS_A_MESSAGE)
-        self._publisher.publish([wake_events(events[i : i + EVENTS_A_MESSAGE]) for i in chunks])
-        self._publisher.publish([wake_notification(key) for key in notifications])
+        self._housekeeping_at = moment + HOUSEKEEPING_EVERY
 
     def _leave(self) -> None:
         upkeep.leave(session(), self._name)

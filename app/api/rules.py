@@ -11,6 +11,8 @@ from app.api.auth import requires
 from app.api.guards import check_target
 from app.api.request import StrictParser
 from app.extensions import session
+from app.metrics import NOTIFICATIONS_SENT, totals
+from app.models.notifications import Status
 from app.models.rules import RuleVersion
 from app.runtime import now
 from app.schemas.common import PageQuery, cursor, read_cursor
@@ -27,7 +29,7 @@ from app.schemas.rules import (
     ValidateOut,
 )
 from app.services import rules
-from app.services.rules import Draft
+from app.services.rules import Change, Draft
 from rules_dsl import diagnostics
 
 bp = Blueprint("rules", __name__, url_prefix="/rules", description="When who hears what")
@@ -100,9 +102,9 @@ def delete(headers: dict[str, Any], rule_id: UUID) -> Response:
 
     `X-Cancelled-Notifications` says how many notifications that were.
     """
-    cancelled = rules.delete(session(), rule_id, now(), _if_match(headers))
+    change = rules.delete(session(), rule_id, now(), _if_match(headers))
     session().commit()
-    return Response(status=204, headers={"X-Cancelled-Notifications": str(cancelled)})
+    return Response(status=204, headers=_cancelled(change))
 
 
 @bp.route("/<uuid:rule_id>/versions", methods=["GET"])
@@ -134,9 +136,16 @@ def test(body: dict[str, Any]) -> dict[str, Any]:
 
 def _change(rule_id: UUID, body: dict[str, Any], headers: dict[str, Any]) -> Answer:
     changes = body | ({"tags": tuple(body["tags"])} if "tags" in body else {})
-    version = rules.change(session(), rule_id, changes, check_target, now(), _if_match(headers))
+    change = rules.change(session(), rule_id, changes, check_target, now(), _if_match(headers))
     session().commit()
-    return version, 200, _headers(version)
+    return change.version, 200, _headers(change.version) | _cancelled(change)
+
+
+def _cancelled(change: Change) -> dict[str, str]:
+    """Count what a change cancelled, and say how many notifications that were."""
+    for kind in change.cancelled:
+        totals.count(NOTIFICATIONS_SENT, kind, Status.CANCELLED)
+    return {"X-Cancelled-Notifications": str(len(change.cancelled))}
 
 
 def _draft(body: dict[str, Any]) -> Draft:

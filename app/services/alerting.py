@@ -29,10 +29,18 @@ class FoundMatch:
     rule: JudgingRule
 
 
-def record(session: Session, found: Sequence[FoundMatch], now: datetime) -> list[UUID]:
+@dataclass(frozen=True)
+class Queued:
+    """The notifications to send now, and the kinds of those that nobody will hear of."""
+
+    pending: list[UUID]
+    cancelled: list[str]
+
+
+def record(session: Session, found: Sequence[FoundMatch], now: datetime) -> Queued:
     """Write the matches, count them into alerts, and queue their notifications; the caller commits.
 
-    Answers the ids of the notifications to send now. A rule that was switched off or deleted since the event was
+    A rule that was switched off or deleted since the event was
     accepted still leaves its match on record, and its notifications as cancelled.
     """
     live = _live_rules(session, {match.rule.rule_id for match in found})
@@ -145,13 +153,21 @@ def message_of(match: FoundMatch) -> str:
     return written or f"{match.rule.name} matched an event of type {match.event.type}"
 
 
-def _write_notifications(session: Session, rows: list[dict[str, Any]]) -> list[UUID]:
+def _write_notifications(session: Session, rows: list[dict[str, Any]]) -> Queued:
     if not rows:
-        return []
+        return Queued([], [])
     written = session.execute(
         upsert(Notification)
         .values(rows)
         .on_conflict_do_nothing(index_elements=["cause_id", "rule_version_id", "target"])
-        .returning(Notification.id, Notification.status)
+        .returning(Notification.id, Notification.target, Notification.status)
+    ).all()
+    return Queued(
+        pending=[key for key, _, status in written if status == Status.PENDING],
+        cancelled=[kind_of(target) for _, target, status in written if status != Status.PENDING],
     )
-    return [key for key, status in written if status == Status.PENDING]
+
+
+def kind_of(target: str) -> str:
+    """The kind of channel that a target names; what metrics may be labelled with."""
+    return target.partition(":")[0]

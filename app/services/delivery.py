@@ -21,6 +21,7 @@ from app.models.events import Event
 from app.models.notifications import Attempt, AttemptOutcome, Notification, Status
 from app.models.rules import Rule, RuleVersion
 from app.services import channels, notices
+from app.services.alerting import kind_of
 from app.services.channels import Destination
 from app.services.errors import Conflict, NotFound
 from app.services.retry import next_delay
@@ -58,21 +59,22 @@ class Result:
 
 def begin(
     session: Session, notification_id: UUID, settings: Settings, now: datetime
-) -> Sending | None:
+) -> Sending | Result | None:
     """Claim a notification that is due and write its attempt; the caller commits before it sends.
 
-    None when there is nothing to do: it is sent, dead, cancelled, not due yet, or in another worker's hands.
+    None when there is nothing to do: it is sent, dead, cancelled, not due yet, or in another worker's hands. A result
+    when it ends here, without another attempt.
     """
     row = _lock_due(session, notification_id, now)
     if row is None:
         return None
     notification, rule, version = row
-    if not _still_wanted(notification, rule, settings.retry, now):
-        return None
     event = session.get(Event, notification.cause_id)
-    if event is None:
-        _end(notification, Status.DEAD, "event_gone", now)
-        return None
+    ending = _ending(notification, rule, settings.retry)
+    if ending is not None or event is None:
+        status, reason = ending or (Status.DEAD, "event_gone")
+        _end(notification, status, reason, now)
+        return Result(status, kind_of(notification.target))
     notification.epoch += 1
     notification.attempts += 1
     notification.lease_until = notification.wake_at = now + LEASE
@@ -175,18 +177,16 @@ def _lock_due(
     return row
 
 
-def _still_wanted(
-    notification: Notification, rule: Rule, policy: RetryPolicy, now: datetime
-) -> bool:
-    """Whether another attempt may be made; if not, the notification is ended."""
+def _ending(
+    notification: Notification, rule: Rule, policy: RetryPolicy
+) -> tuple[Status, str] | None:
+    """How a notification ends without another attempt, and why; None when it is to be attempted."""
     if not rule.enabled or rule.deleted_at is not None:
-        _end(notification, Status.CANCELLED, "rule_off", now)
-        return False
+        return Status.CANCELLED, "rule_off"
     # The worker died during the last attempt, so nobody has said yet that it was the last.
     if notification.attempts - notification.attempts_forgiven >= policy.attempts:
-        _end(notification, Status.DEAD, "attempts_exhausted", now)
-        return False
-    return True
+        return Status.DEAD, "attempts_exhausted"
+    return None
 
 
 def _end(notification: Notification, status: Status, reason: str | None, now: datetime) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, contains_eager
 from app.ids import uuid7
 from app.models.notifications import Notification, Status
 from app.models.rules import Rule, Ruleset, RuleVersion
+from app.services.alerting import kind_of
 from app.services.errors import Conflict, NotFound, Refusal, StaleVersion
 from rules_dsl import SCHEMA_VERSION, RuleError, compile_rule
 from rules_dsl import Rule as CompiledRule
@@ -30,6 +31,14 @@ class Draft:
     enabled: bool = True
     description: str = ""
     tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Change:
+    """The version that a change left, and the kinds of channel of the notifications that it cancelled."""
+
+    version: RuleVersion
+    cancelled: tuple[str, ...] = ()
 
 
 def create(session: Session, draft: Draft, check_target: CheckTarget, now: datetime) -> RuleVersion:
@@ -51,34 +60,36 @@ def change(
     check_target: CheckTarget,
     now: datetime,
     if_match: str | None = None,
-) -> RuleVersion:
+) -> Change:
     """A new version with `changes` (fields of `Draft`); the current one where nothing changes. The caller commits."""
+    # Before the lock that orders all changes: a target's name may take a while to resolve.
+    compiled = _compile(changes["dsl"], check_target) if "dsl" in changes else None
     revision = _next_revision(session)
     current = get(session, rule_id)
     _check_etag(current, if_match)
     old = draft_of(current)
     draft = replace(old, **changes)
     if draft == old:
-        return current
-    tree = current.tree if draft.dsl == old.dsl else _compile(draft.dsl, check_target).to_json()
+        return Change(current)
+    tree = compiled.to_json() if compiled else current.tree
     current.until_revision = revision
     rule = current.rule
     rule.name, rule.enabled, rule.updated_at = draft.name, draft.enabled, now
     _flush_name(session, draft.name)
-    if not draft.enabled:
-        _cancel_unsent(session, rule_id, now)
-    return _add_version(session, rule, draft, tree, current.number + 1, revision, now)
+    cancelled = () if draft.enabled else _cancel_unsent(session, rule_id, now)
+    version = _add_version(session, rule, draft, tree, current.number + 1, revision, now)
+    return Change(version, cancelled)
 
 
-def delete(session: Session, rule_id: UUID, now: datetime, if_match: str | None = None) -> int:
-    """End a rule and cancel what it has not sent; answers how many notifications. The caller commits."""
+def delete(session: Session, rule_id: UUID, now: datetime, if_match: str | None = None) -> Change:
+    """End a rule and cancel what it has not sent. The caller commits."""
     revision = _next_revision(session)
     current = get(session, rule_id)
     _check_etag(current, if_match)
     current.until_revision = revision
     current.rule.deleted_at = now
     session.flush()
-    return _cancel_unsent(session, rule_id, now)
+    return Change(current, _cancel_unsent(session, rule_id, now))
 
 
 def get(session: Session, rule_id: UUID) -> RuleVersion:
@@ -205,8 +216,11 @@ def _add_version(
     return version
 
 
-def _cancel_unsent(session: Session, rule_id: UUID, now: datetime) -> int:
-    """What is under way right now ends by itself; delivery cancels it if it would have to be repeated."""
+def _cancel_unsent(session: Session, rule_id: UUID, now: datetime) -> tuple[str, ...]:
+    """Cancel what waits, and tell its kinds of channel.
+
+    What is under way right now ends by itself; delivery cancels it if it would have to be repeated.
+    """
     cancelled = session.execute(
         update(Notification)
         .where(
@@ -215,9 +229,9 @@ def _cancel_unsent(session: Session, rule_id: UUID, now: datetime) -> int:
             Notification.lease_until.is_(None),
         )
         .values(status=Status.CANCELLED, reason="rule_off", finished_at=now)
-        .returning(Notification.id)
+        .returning(Notification.target)
     )
-    return len(cancelled.all())
+    return tuple(kind_of(target) for (target,) in cancelled)
 
 
 def _check_etag(version: RuleVersion, if_match: str | None) -> None:

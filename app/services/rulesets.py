@@ -62,15 +62,12 @@ class LiveRules:
             self._held: dict[UUID, _Held] = {}
             self._floor = self._ceiling = 0
 
-    def match(
-        self, session: Session, event: dict[str, Any], revision: int, now: datetime
-    ) -> list[JudgingRule]:
-        """The rules that are true of an event accepted at `now` under `revision`."""
-        self._reach(session, revision)
+    def match(self, event: dict[str, Any], revision: int, now: datetime) -> list[JudgingRule]:
+        """The rules that are true of an event accepted at `now` under `revision`, which was reached."""
         held = [self._held[key] for key in self._set.match(event, now=now)]
         return [one.rule for one in held if one.current_at(revision)]
 
-    def _reach(self, session: Session, revision: int) -> None:
+    def reach(self, session: Session, revision: int) -> None:
         """Load what is missing for a revision; revisions are committed in order, so none is skipped."""
         if self._floor <= revision <= self._ceiling:
             return

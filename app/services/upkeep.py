@@ -3,7 +3,8 @@
 The verbs of the sweep; `tasks.upkeep` calls them in time and publishes what they answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -20,6 +21,8 @@ from app.models.upkeep import Worker
 SWEEP_LOCK = 0x53454E54
 REPUBLISH_AFTER = timedelta(seconds=10)
 DAYS_AHEAD = 7
+EVENTS_A_MESSAGE = 100
+SUSPECT_EPOCH = 2
 WORKER_ALIVE = timedelta(seconds=15)
 
 
@@ -28,7 +31,30 @@ def try_lock(session: Session) -> bool:
     return bool(session.scalar(select(func.pg_try_advisory_xact_lock(SWEEP_LOCK))))
 
 
-def overdue_events(session: Session, now: datetime, limit: int) -> list[UUID]:
+@dataclass(frozen=True)
+class Overdue:
+    """A waiting event, and how often somebody has begun with it."""
+
+    event_id: UUID
+    epoch: int
+
+
+def chunks(events: Sequence[Overdue]) -> Iterator[list[UUID]]:
+    """Messages' worth of events; one that was begun with twice and never ended travels alone."""
+    fresh = [one.event_id for one in events if one.epoch < SUSPECT_EPOCH]
+    for start in range(0, len(fresh), EVENTS_A_MESSAGE):
+        yield fresh[start : start + EVENTS_A_MESSAGE]
+    for one in events:
+        if one.epoch >= SUSPECT_EPOCH:
+            yield [one.event_id]
+
+
+def wait_briefly(session: Session) -> None:
+    """Let this transaction fail rather than make others wait behind it for a lock."""
+    session.execute(text("SET LOCAL lock_timeout = '1s'"))
+
+
+def overdue_events(session: Session, now: datetime, limit: int) -> list[Overdue]:
     """Waiting events that nobody has been woken for lately, oldest first; the caller commits, then publishes."""
     rows = (
         select(PendingEvent.event_id)
@@ -38,14 +64,13 @@ def overdue_events(session: Session, now: datetime, limit: int) -> list[UUID]:
         .with_for_update(skip_locked=True)
         .cte()
     )
-    return list(
-        session.scalars(
-            update(PendingEvent)
-            .where(PendingEvent.event_id == rows.c.event_id)
-            .values(wake_at=now + REPUBLISH_AFTER)
-            .returning(PendingEvent.event_id)
-        )
+    woken = session.execute(
+        update(PendingEvent)
+        .where(PendingEvent.event_id == rows.c.event_id)
+        .values(wake_at=now + REPUBLISH_AFTER)
+        .returning(PendingEvent.event_id, PendingEvent.epoch)
     )
+    return [Overdue(event_id, epoch) for event_id, epoch in woken]
 
 
 def overdue_notifications(session: Session, now: datetime, limit: int) -> list[UUID]:

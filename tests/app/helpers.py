@@ -11,7 +11,7 @@ from app.extensions import session
 from app.models.events import PendingEvent
 from app.models.notifications import Notification
 from app.services import matching
-from app.services.matching import Evaluation
+from app.services.matching import Claim, Evaluation
 from tests.app.client import Client
 
 ORDERS = 'when event.type == "order" and amount > 500 then notify("slack:#big-orders")'
@@ -36,7 +36,14 @@ def evaluate(now: datetime, event_ids: Sequence[UUID] | None = None) -> Evaluati
     ids = event_ids or session().scalars(select(PendingEvent.event_id)).all()
     claims = matching.claim(session(), ids, now)
     session().commit()
-    evaluation = matching.evaluate(session(), claims, now)
+    return finish(claims, now)
+
+
+def finish(claims: Sequence[Claim], now: datetime) -> Evaluation:
+    """What the task does with its claims."""
+    events = matching.load(session(), claims)
+    session().commit()
+    evaluation = matching.record(session(), claims, matching.judge(events), now)
     session().commit()
     return evaluation
 

@@ -34,7 +34,7 @@ def waiting(client: Client, clock: TestClock) -> UUID:
 def begin(notification_id: UUID, settings: Settings, clock: TestClock) -> Sending | None:
     sending = delivery.begin(session(), notification_id, settings, clock())
     session().commit()
-    return sending
+    return sending if isinstance(sending, Sending) else None
 
 
 def attempt(

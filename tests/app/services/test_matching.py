@@ -12,7 +12,7 @@ from app.models.notifications import Status
 from app.models.rules import RuleVersion
 from app.services import matching, rules, rulesets
 from tests.app.client import Client
-from tests.app.helpers import evaluate, make_rule, notifications, post_event
+from tests.app.helpers import evaluate, finish, make_rule, notifications, post_event
 from tests.conftest import TestClock
 
 
@@ -72,9 +72,35 @@ def test_a_worker_that_lost_its_claim_writes_nothing(client: Client, clock: Test
     session().commit()
     held = matching.claim(session(), [event_id], clock.tick(23))
     session().commit()
-    assert matching.evaluate(session(), lost, clock()).notification_ids == []
+    assert finish(lost, clock()).notification_ids == []
+    assert len(finish(held, clock()).notification_ids) == 1
+
+
+def test_what_takes_too_long_is_given_back_and_the_rest_is_written(
+    client: Client, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching, "JUDGE_SECONDS", -1.0)
+    make_rule(client)
+    for _ in range(3):
+        post_event(client)
+        clock.tick(1)
+    for left in (2, 1, 0):
+        assert len(evaluate(clock()).notification_ids) == 1
+        assert len(session().scalars(select(PendingEvent)).all()) == left
+
+
+def test_rules_are_judged_without_a_transaction_that_would_hold_locks(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(client)
+    event_id = post_event(client)
+    claims = matching.claim(session(), [event_id], clock())
     session().commit()
-    assert len(matching.evaluate(session(), held, clock()).notification_ids) == 1
+    events = matching.load(session(), claims)
+    session().commit()
+    judgement = matching.judge(events)
+    assert not session().in_transaction()
+    assert [match.rule.name for match in judgement.found] == ["Orders"]
 
 
 def test_an_event_that_is_done_cannot_be_claimed(client: Client, clock: TestClock) -> None:

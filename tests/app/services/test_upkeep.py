@@ -1,6 +1,7 @@
 """Whatever is overdue is found, once, by whoever sweeps."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 from flask import Flask
 from sqlalchemy import text
@@ -8,6 +9,7 @@ from sqlalchemy import text
 from app.extensions import db, session
 from app.ids import uuid7
 from app.services import ingest, upkeep
+from app.services.upkeep import Overdue
 from tests.app.client import Client
 from tests.app.helpers import evaluate, make_rule, notifications, post_event
 from tests.conftest import TestClock
@@ -18,9 +20,17 @@ def test_an_event_nobody_came_for_is_overdue_after_five_seconds_and_then_every_t
 ) -> None:
     event_id = post_event(client)
     assert upkeep.overdue_events(session(), clock.tick(4), 100) == []
-    assert upkeep.overdue_events(session(), clock.tick(1), 100) == [event_id]
+    assert upkeep.overdue_events(session(), clock.tick(1), 100) == [Overdue(event_id, 0)]
     assert upkeep.overdue_events(session(), clock.tick(9), 100) == []
-    assert upkeep.overdue_events(session(), clock.tick(1), 100) == [event_id]
+    assert upkeep.overdue_events(session(), clock.tick(1), 100) == [Overdue(event_id, 0)]
+
+
+def test_an_event_that_was_begun_with_and_never_ended_travels_alone() -> None:
+    ids = [uuid4() for _ in range(103)]
+    events = [Overdue(key, epoch=2 if n in (5, 50) else 1) for n, key in enumerate(ids)]
+    chunks = list(upkeep.chunks(events))
+    assert [len(chunk) for chunk in chunks] == [100, 1, 1, 1]
+    assert chunks[2:] == [[ids[5]], [ids[50]]]
 
 
 def test_no_more_are_woken_than_the_queue_has_room_for(client: Client, clock: TestClock) -> None:
