@@ -8,9 +8,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from cryptography.fernet import Fernet
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 KIB = 1024
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
@@ -74,10 +76,13 @@ class Settings:
         """Read and check the environment; raises `ConfigError`."""
         read = _Reader(env)
         redis_url = read.required("REDIS_URL")
+        broker = read.text("CELERY_BROKER_URL")
         return cls(
             database_url=_psycopg(read.required("DATABASE_URL")),
             redis_url=redis_url,
-            broker_url=_broker(read.text("CELERY_BROKER_URL") or redis_url),
+            broker_url=_broker("CELERY_BROKER_URL", broker)
+            if broker
+            else _broker("REDIS_URL", redis_url),
             secret_keys=read.fernet_keys("SENTINEL_SECRET_KEY"),
             auth=read.choice("SENTINEL_AUTH", ("keys", "off"), "keys"),
             host=read.text("SENTINEL_HOST") or "127.0.0.1",
@@ -140,6 +145,8 @@ class _Reader:
 
     def fernet_keys(self, name: str) -> tuple[str, ...]:
         keys = tuple(key.strip() for key in self.required(name).split(",") if key.strip())
+        if not keys:
+            raise ConfigError(name, "holds no key")
         for key in keys:
             try:
                 Fernet(key)
@@ -177,14 +184,26 @@ def _psycopg(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme.partition("+")[0] not in ("postgresql", "postgres"):
         raise ConfigError("DATABASE_URL", "must begin with postgresql://")
+    try:
+        make_url(f"postgresql+psycopg://{rest}")
+    except (ArgumentError, ValueError):
+        raise ConfigError("DATABASE_URL", "is no URL that can be read") from None
     return f"postgresql+psycopg://{rest}"
 
 
-def _broker(url: str) -> str:
+def _broker(variable: str, url: str) -> str:
     """A broker URL for kombu, which spells a Redis socket in its own way."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - reading it is the check
+    except ValueError:
+        raise ConfigError(variable, "is no URL that can be read") from None
     if parts.scheme == "unix":
-        return f"redis+socket://{parts.path}"
-    if parts.scheme not in ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps"):
-        raise ConfigError("CELERY_BROKER_URL", f"has the unknown scheme {parts.scheme!r}")
+        login = f":{parts.password}@" if parts.password else ""
+        database = parse_qs(parts.query).get("db", ["0"])[0]
+        return f"redis+socket://{login}{parts.path}?virtual_host={database}"
+    if parts.scheme in ("sentinel", "amqp", "amqps"):
+        raise ConfigError(variable, f"{parts.scheme}:// is not supported yet; use redis://")
+    if parts.scheme not in ("redis", "rediss", "redis+socket"):
+        raise ConfigError(variable, f"has the unknown scheme {parts.scheme!r}")
     return url

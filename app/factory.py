@@ -11,7 +11,7 @@ from app.api.request import SentinelRequest
 from app.channels.egress import Egress
 from app.channels.transport import Transport
 from app.clock import Clock, system_clock
-from app.config import Settings
+from app.config import ConfigError, Settings
 from app.extensions import db, migrate
 from app.inbox.views import blueprint as inbox
 from app.runtime import EXTENSION, Runtime
@@ -24,6 +24,8 @@ POOL = {
     # Nobody waits long for a connection: a 503 with Retry-After is a better answer than a late one.
     "pool_timeout": 2,
     "pool_pre_ping": True,
+    # Errors go to the logs, and what was sent must not.
+    "hide_parameters": True,
     "connect_args": {
         "connect_timeout": 2,
         "application_name": "sentinel",
@@ -31,6 +33,13 @@ POOL = {
         " -c idle_in_transaction_session_timeout=22000",
     },
 }
+
+
+def _egress(settings: Settings) -> Egress:
+    try:
+        return Egress(settings.egress_allow)
+    except ValueError as error:
+        raise ConfigError("SENTINEL_EGRESS_ALLOW", str(error)) from None
 
 
 def create_app(settings: Settings | None = None, clock: Clock = system_clock) -> Flask:
@@ -42,10 +51,11 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     app.config.update(
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=POOL,
-        MAX_CONTENT_LENGTH=settings.max_body,
+        # One byte more than is allowed, so that a body over the limit is seen to be.
+        MAX_CONTENT_LENGTH=settings.max_body + 1,
         TRUSTED_HOSTS=[*settings.trusted_hosts, settings.host],
     )
-    app.extensions[EXTENSION] = Runtime(settings, clock, Transport(Egress(settings.egress_allow)))
+    app.extensions[EXTENSION] = Runtime(settings, clock, Transport(_egress(settings)))
     db.init_app(app)
     migrate.init_app(app, db)
     make_celery(app, settings.broker_url)

@@ -4,9 +4,10 @@ They sort by time, so that the primary key of `events` is also its partition key
 """
 
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FRACTION_BITS = 12
 _RANDOM_BITS = 62
 
@@ -22,7 +23,8 @@ def uuid7_floor(moment: datetime) -> UUID:
 
 
 def _at(moment: datetime, random: int) -> UUID:
-    microseconds = int(moment.astimezone(UTC).timestamp() * 1_000_000)
+    # Whole numbers all the way, and nothing before 1970: a key has no room for it.
+    microseconds = max(0, (moment - _EPOCH) // timedelta(microseconds=1))
     millis, micros = divmod(microseconds, 1000)
     fraction = (micros << _FRACTION_BITS) // 1000
     value = (millis << 80) | (7 << 76) | (fraction << 64) | (2 << _RANDOM_BITS) | random

@@ -186,8 +186,12 @@ class TotalsCollector(Collector):
         yield InfoMetricFamily("sentinel_build", "This release", {"version": VERSION})
 
     def describe(self) -> Iterator[Metric]:
-        """Nothing: asking would need the database while the application is still being made."""
-        return iter(())
+        """The names alone: asking for values would need the database while the application is made."""
+        for metric in DEFINITIONS:
+            yield _histogram(metric, {}) if metric.buckets else _counter(metric, {})
+        for name, explained, _ in _GAUGES:
+            yield GaugeMetricFamily(name, explained, 0)
+        yield InfoMetricFamily("sentinel_build", "This release", {"version": VERSION})
 
     def _gauges(self) -> Iterator[Metric]:
         with self._engine.connect() as connection:

@@ -48,12 +48,12 @@ def _authorize(scope: str) -> None:
 
 
 def _identify() -> Caller:
-    authorization = request.authorization
-    if authorization is None or authorization.type != "bearer" or not authorization.token:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
         raise Unauthorized(
             "send a key: `Authorization: Bearer snt_…`", www_authenticate=WWWAuthenticate("bearer")
         )
-    found = keys.caller(session(), authorization.token) if "\0" not in authorization.token else None
+    found = keys.caller(session(), token.strip())
     if found is None:
         raise Unauthorized(
             "the key is unknown or revoked", www_authenticate=WWWAuthenticate("bearer")

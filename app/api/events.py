@@ -1,15 +1,16 @@
 """`/events`: the door that events come in by."""
 
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from flask import request, url_for
+from flask import Response, request, url_for
 from flask_smorest import Blueprint
 
 from app.api.auth import caller, requires
 from app.api.request import StrictParser
 from app.extensions import session
-from app.metrics import EVENTS_INGESTED, totals
+from app.metrics import EVENTS_INGESTED, INGEST_REJECTED, totals
 from app.models.events import Event
 from app.runtime import now
 from app.schemas.common import cursor, read_cursor
@@ -59,6 +60,15 @@ def post(
         "links": {"self": location},
     }
     return answer, 202, {"Location": location}
+
+
+@bp.after_request
+def count_refused(response: Response) -> Response:
+    """Count the events that were not accepted, by the status that said so."""
+    if request.method == "POST" and response.status_code >= HTTPStatus.BAD_REQUEST:
+        reason = HTTPStatus(response.status_code).phrase.lower().replace(" ", "_")
+        totals.count(INGEST_REJECTED, reason)
+    return response
 
 
 @bp.route("/<uuid:event_id>", methods=["GET"])

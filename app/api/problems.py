@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.api.request import SentinelRequest
 from app.extensions import session
-from app.services.errors import Refusal
+from app.services.errors import Refusal, escape_pointer
 
 log = structlog.get_logger()
 
@@ -97,7 +97,7 @@ def _flatten(messages: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
 def _walk(pointer: str, node: Any) -> Iterator[tuple[str, str]]:
     if isinstance(node, Mapping):
         for key, below in node.items():
-            step = "" if key == "_schema" else "/" + str(key).replace("~", "~0").replace("/", "~1")
+            step = "" if key == "_schema" else "/" + escape_pointer(str(key))
             yield from _walk(pointer + step, below)
         return
     for message in node if isinstance(node, list) else [node]:

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import click
 
-from app.cli.local.environment import Ports
+from app.cli.local.database import chosen_url, libpq
+from app.cli.local.environment import Ports, is_set
 from app.cli.local.errors import LocalError
 from app.cli.local.home import Home
 from app.cli.local.postgres import Postgres
 from app.cli.local.stack import LocalStack
 from app.cli.local.supervisor import Supervisor
-from app.config import ConfigError, database_url
 
 
 @click.group()
@@ -36,11 +36,14 @@ def create(file: Path) -> None:
             raise LocalError(f"{file} exists; a backup is never written over another one")
         # Beside its place first: what has the name is whole.
         unfinished = file.with_name(file.name + ".part")
-        with os.fdopen(
-            os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
-        ) as out:
-            _run("pg_dump", "--format=custom", "--no-owner", "--dbname", _url(), out=out.fileno())
-        unfinished.replace(file)
+        try:
+            with os.fdopen(
+                os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            ) as out:
+                _run("pg_dump", "--format=custom", "--no-owner", url=chosen_url(), out=out.fileno())
+            unfinished.replace(file)
+        finally:
+            unfinished.unlink(missing_ok=True)
     click.echo(f"{file}: {file.stat().st_size:,} bytes")
     click.echo(
         "Keep SENTINEL_SECRET_KEY with it, apart: without it the secrets of channels stay shut."
@@ -57,7 +60,7 @@ def restore(file: Path) -> None:
                 "the database is not empty. Nothing was changed; restore into a new one."
             )
         options = ("--no-owner", "--exit-on-error", "--single-transaction")
-        _run("pg_restore", *options, "--dbname", url, str(file))
+        _run("pg_restore", *options, str(file), url=url)
     click.echo(f"{file} is restored. Start Sentinel with the SENTINEL_SECRET_KEY of that time.")
 
 
@@ -71,19 +74,11 @@ def _told() -> Iterator[None]:
         sys.exit(1)
 
 
-def _url() -> str:
-    """The configured database as libpq wants it, or the embedded one."""
-    try:
-        return database_url().replace("postgresql+psycopg", "postgresql", 1)
-    except ConfigError:
-        return Postgres(Home.from_env()).url()
-
-
 @contextmanager
 def _database() -> Iterator[str]:
     """The database to read into; the embedded one is started for it, which no `up` may use meanwhile."""
-    if os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE"):
-        yield _url()
+    if is_set("DATABASE_URL", os.environ):
+        yield chosen_url()
         return
     home = Home.from_env()
     home.lock()
@@ -92,7 +87,7 @@ def _database() -> Iterator[str]:
     )
     try:
         stack.start_servers()
-        yield _url()
+        yield chosen_url()
     finally:
         stack.stop()
         home.unlock()
@@ -101,16 +96,22 @@ def _database() -> Iterator[str]:
 def _has_tables(url: str) -> bool:
     import psycopg
 
-    with psycopg.connect(url) as connection:
+    with psycopg.connect(url.replace("postgresql+psycopg", "postgresql", 1)) as connection:
         found = connection.execute("SELECT 1 FROM pg_tables WHERE schemaname = 'public' LIMIT 1")
         return found.fetchone() is not None
 
 
-def _run(program: str, *words: str, out: int | None = None) -> None:
+def _run(program: str, *words: str, url: str, out: int | None = None) -> None:
     """One of PostgreSQL's programs, of the embedded installation or the system's; raises `LocalError`."""
     path = Postgres(Home.from_env()).programs.path(program)
+    database, env = libpq(url)
     done = subprocess.run(  # noqa: S603 - a program of PostgreSQL, named above
-        [path, *words], stdout=out, stderr=subprocess.PIPE, text=True, check=False
+        [path, "--dbname", database, *words],
+        env=env,
+        stdout=out,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise LocalError(f"{program} failed: {done.stderr.strip()}")

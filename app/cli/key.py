@@ -13,6 +13,7 @@ from dataclasses import asdict
 
 import click
 
+from app.cli.local.errors import LocalError
 from app.client import ApiError, Client, KeyInfo
 
 SCOPES = ("ingest", "read", "write", "admin")
@@ -78,21 +79,22 @@ def _told() -> Iterator[None]:
     """Say what was refused, and exit with 1."""
     try:
         yield
-    except ApiError as error:
+    except (ApiError, LocalError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)
 
 
 def _first_key(name: str, scopes: tuple[str, ...]) -> tuple[KeyInfo, str]:
     from sqlalchemy import create_engine
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import OperationalError, ProgrammingError
     from sqlalchemy.orm import Session
 
+    from app.cli.local.database import chosen_url
     from app.clock import system_clock
     from app.services import keys
 
     try:
-        with Session(create_engine(_database_url())) as session:
+        with Session(create_engine(chosen_url(), hide_parameters=True)) as session:
             made, text = keys.create(session, name, scopes, system_clock())
             session.commit()
             info = KeyInfo(
@@ -106,15 +108,5 @@ def _first_key(name: str, scopes: tuple[str, ...]) -> tuple[KeyInfo, str]:
             return info, text
     except OperationalError:
         raise ApiError(0, "the database does not answer; is Sentinel running?") from None
-
-
-def _database_url() -> str:
-    """The configured database, or the embedded one of this machine's `up`."""
-    from app.cli.local.home import Home
-    from app.cli.local.postgres import Postgres
-    from app.config import ConfigError, database_url
-
-    try:
-        return database_url()
-    except ConfigError:
-        return database_url({"DATABASE_URL": Postgres(Home.from_env()).url()})
+    except ProgrammingError:
+        raise ApiError(0, "the database has no schema yet; start Sentinel once") from None

@@ -16,7 +16,7 @@ from app.channels.egress import Egress, UrlNotAllowed
 from app.config import Settings
 from app.ids import uuid7
 from app.models.channels import ChannelRow
-from app.services.errors import Conflict, NotFound, Refusal
+from app.services.errors import Conflict, NotFound, Refusal, escape_pointer
 from app.services.secretbox import SecretsUnreadable, seal, unseal
 from rules_dsl import TargetError
 from rules_dsl.errors import did_you_mean
@@ -79,11 +79,14 @@ def update(
     enabled: bool | None,
     now: datetime,
 ) -> ChannelRow:
-    """Change a channel; a secret that is not sent stays, one sent as null goes. The caller commits."""
+    """Change a channel: what is not sent of its config stays, what is sent as null goes. The caller commits.
+
+    Secrets are sealed anew, so that an empty `config` moves them to the newest key.
+    """
     channel = _kind(row.kind)
     if config is not None:
-        kept = unseal(settings.secret_keys, row.secrets)
-        merged = {key: value for key, value in {**kept, **config}.items() if value is not None}
+        whole = {**row.config, **_opened(settings, row), **config}
+        merged = {key: value for key, value in whole.items() if value is not None}
         row.config, secrets = _split(channel, _checked(channel, merged, egress))
         row.secrets = seal(settings.secret_keys, secrets)
     if enabled is not None:
@@ -162,6 +165,16 @@ def destination(session: Session, settings: Settings, target: str) -> Destinatio
     return Destination(kind, kind, config)
 
 
+def _opened(settings: Settings, row: ChannelRow) -> dict[str, Any]:
+    try:
+        return unseal(settings.secret_keys, row.secrets)
+    except SecretsUnreadable as error:
+        raise Conflict(
+            "the channel's secrets were sealed with a key that is gone; delete it and make it anew",
+            code="secrets_unreadable",
+        ) from error
+
+
 def _of_row(settings: Settings, row: ChannelRow) -> Destination:
     label = f"{row.kind}:{row.name}"
     if not row.enabled:
@@ -192,7 +205,7 @@ def _checked(channel: Channel, config: Mapping[str, Any], egress: Egress) -> dic
     if errors:
         fieldname, messages = next(iter(errors.items()))
         detail = messages[0] if isinstance(messages, list) else str(messages)
-        pointer = "/config" if fieldname == "_schema" else f"/config/{fieldname}"
+        pointer = "/config" if fieldname == "_schema" else "/config/" + escape_pointer(fieldname)
         raise Refusal(detail, pointer=pointer, code="invalid_config")
     loaded: dict[str, Any] = channel.config_schema.load(config)
     try:

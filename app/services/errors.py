@@ -1,6 +1,11 @@
 """What a verb refuses, in words for the caller; `app.api.problems` turns each into a problem document."""
 
 
+def escape_pointer(step: str) -> str:
+    """One step of a JSON pointer (RFC 6901)."""
+    return step.replace("~", "~0").replace("/", "~1")
+
+
 class Refusal(Exception):
     """A request that cannot be carried out as asked."""
 

@@ -16,6 +16,7 @@ from app.services import upkeep
 
 UP, DOWN = "up", "down"
 QUEUES = ("events", "notifications")
+IMPATIENT = {"socket_timeout": 1, "socket_connect_timeout": 1}
 
 
 @dataclass
@@ -51,8 +52,10 @@ def check(session: Session, broker: Connection, migrations: str, now: datetime) 
             health.workers = upkeep.live_workers(session, now)
     except SQLAlchemyError:
         session.rollback()
+    # Whoever asks wants to know now, also when the broker hangs.
+    broker.transport_options = {**(broker.transport_options or {}), **IMPATIENT}
     try:
-        broker.ensure_connection(max_retries=0, timeout=1)
+        broker.ensure_connection(max_retries=0)
         health.broker = UP
     except (OSError, BrokerDown, RedisError):
         health.broker = DOWN

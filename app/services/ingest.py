@@ -1,6 +1,7 @@
 """Acceptance: one transaction holds the event, its idempotency key and its pending state."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +19,9 @@ from app.services.errors import Refusal
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
 # The publisher hands the event over at once; the sweep looks after this long whether it is still waiting.
 FIRST_WAKE = timedelta(seconds=5)
+
+
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -106,10 +110,9 @@ def _occurred_at(body: dict[str, Any], now: datetime) -> datetime:
     if value is None:
         return now
     try:
-        moment = datetime.fromisoformat(value)
-        if moment.tzinfo is None:
+        if not RFC_3339.fullmatch(value):
             raise ValueError
-        return moment.astimezone(UTC)
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         raise Refusal(
             "must be an RFC 3339 time with an offset, such as 2026-01-31T09:00:00Z",

@@ -34,7 +34,12 @@ def test_a_missing_variable_is_named(name: str) -> None:
     [
         ("DATABASE_URL", "mysql://db"),
         ("DATABASE_URL", "nonsense"),
+        ("DATABASE_URL", "postgresql://host:port/db"),
         ("CELERY_BROKER_URL", "kafka://broker"),
+        ("CELERY_BROKER_URL", "amqp://broker"),
+        ("CELERY_BROKER_URL", "redis://[::1"),
+        ("REDIS_URL", "redis://host:port"),
+        ("SENTINEL_SECRET_KEY", ","),
         ("SENTINEL_SECRET_KEY", "short"),
         ("SENTINEL_AUTH", "maybe"),
         ("SENTINEL_PORT", "0"),
@@ -67,8 +72,8 @@ def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_redis_socket_is_spelt_as_kombu_wants_it() -> None:
-    settings = Settings.from_env(GOOD | {"REDIS_URL": "unix:///run/redis.sock"})
-    assert settings.broker_url == "redis+socket:///run/redis.sock"
+    settings = Settings.from_env(GOOD | {"REDIS_URL": "unix://:pw@/run/redis.sock?db=3"})
+    assert settings.broker_url == "redis+socket://:pw@/run/redis.sock?virtual_host=3"
 
 
 def test_no_secret_is_in_the_repr_of_the_settings() -> None:

@@ -75,6 +75,21 @@ def test_a_change_keeps_the_secrets_that_it_does_not_name(app: Flask, client: Cl
     assert row.config == {"url": URL + "2"}
 
 
+def test_an_empty_change_seals_the_secrets_anew_and_keeps_them(client: Client) -> None:
+    make(client, secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    before = session().execute(text("SELECT secrets FROM channels")).scalar()
+    assert client.patch("/channels/erp", json={"config": {}}).status_code == 200
+    assert session().execute(text("SELECT secrets FROM channels")).scalar() != before
+
+
+def test_secrets_whose_key_is_gone_are_told_and_no_500(client: Client) -> None:
+    make(client)
+    session().execute(text("UPDATE channels SET secrets = 'gone'"))
+    session().commit()
+    answer = client.patch("/channels/erp", json={"config": {}})
+    assert (answer.status_code, answer.json["errors"][0]["code"]) == (409, "secrets_unreadable")
+
+
 @pytest.mark.parametrize(
     ("change", "pointer"),
     [

@@ -39,7 +39,16 @@ def test_an_events_own_time_is_kept_beside_the_time_of_acceptance(
 
 
 @pytest.mark.parametrize(
-    "time", ["yesterday", "2026-02-28T23:00:00", 5, "2026-13-01T00:00:00Z", []]
+    "time",
+    [
+        "yesterday",
+        "2026-02-28T23:00:00",
+        5,
+        "2026-13-01T00:00:00Z",
+        [],
+        "2026-W01-1T00:00Z",
+        "2026-02-28T23:00:00+00:00:01.5",
+    ],
 )
 def test_a_time_that_is_none_is_refused_at_its_place(client: Client, time: object) -> None:
     answer = client.post("/events", json={"type": "a", "time": time})
@@ -193,6 +202,19 @@ def test_events_can_be_found_by_type_time_and_match(client: Client, clock: TestC
     assert found("matched=true") == [str(large)]
     assert found("matched=false") == [str(other), str(small)]
     assert found("since=2026-03-01T12:00:30Z&until=2026-03-01T12:01:30Z") == [str(large)]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "since=1969-12-31T23:59:59Z",
+        "since=0001-01-01T00:00:00%2B23:59",
+        "until=9999-12-31T23:59:59-23:59",
+    ],
+)
+def test_a_time_that_no_key_can_hold_is_no_error(client: Client, query: str) -> None:
+    post_event(client)
+    assert len(client.get(f"/events?{query}").json["data"]) == 1
 
 
 @pytest.mark.parametrize(

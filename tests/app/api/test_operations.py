@@ -75,6 +75,20 @@ def test_the_required_counters_are_there_and_count(client: Client) -> None:
         assert f"# TYPE {name.removesuffix('_total')}" in shown or f"# TYPE {name}" in shown
 
 
+def test_metrics_can_be_asked_for_by_name(client: Client) -> None:
+    post_event(client)
+    shown = client.get("/metrics?name[]=events_ingested_total").text
+    assert "events_ingested_total{" in shown
+    assert "sentinel_events_pending" not in shown
+
+
+def test_refused_events_are_counted_by_their_reason(client: Client) -> None:
+    client.post("/events", data=b"{", headers={"Content-Type": "application/json"})
+    client.post("/events", data=b"{}", headers={"Content-Type": "text/plain"})
+    assert sample(client, "sentinel_ingest_rejected_total", reason="bad_request") == 1
+    assert sample(client, "sentinel_ingest_rejected_total", reason="unsupported_media_type") == 1
+
+
 def test_counters_of_several_processes_add_up_and_survive_them(app: Flask, client: Client) -> None:
     from app.extensions import db
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.app.client import Client
-from tests.app.helpers import ORDERS, make_rule
+from tests.app.helpers import ORDERS, evaluate, make_rule, post_event
 from tests.conftest import TestClock
 
 README = "when event.type == 'order' and amount > 500 then notify('slack:#big-orders')"
@@ -122,6 +122,18 @@ def test_a_deleted_rule_is_gone_but_its_versions_stay_on_record(client: Client) 
     assert client.delete(f"/rules/{rule_id}").status_code == 404
     assert len(client.get(f"/rules/{rule_id}/versions").json["data"]) == 1
     assert client.get("/rules").json["data"] == []
+
+
+def test_what_a_change_cancels_is_told_and_counted(client: Client, clock: TestClock) -> None:
+    rule_id = make_rule(client)
+    post_event(client)
+    evaluate(clock())
+    post_event(client)
+    off = client.patch(f"/rules/{rule_id}", json={"enabled": False})
+    assert off.headers["X-Cancelled-Notifications"] == "1"
+    assert evaluate(clock()).cancelled == ["slack"]
+    line = 'notifications_sent_total{channel="slack",outcome="cancelled"} 1.0'
+    assert line in client.get("/metrics").text
 
 
 def test_rules_are_listed_in_pages(client: Client, clock: TestClock) -> None:
