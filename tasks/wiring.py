@@ -27,7 +27,12 @@ def make_celery(app: Flask, broker_url: str) -> Celery:
             with app.app_context():
                 return self.run(*args, **kwargs)
 
-    celery = Celery("sentinel", task_cls=cast(Any, ContextTask), broker=broker_url)
+    celery = Celery(
+        "sentinel",
+        task_cls=cast(Any, ContextTask),
+        broker=broker_url,
+        amqp="tasks.broker:BrokerAMQP",
+    )
     celery.config_from_object("celeryconfig")
     celery.set_default()
     app.extensions["celery"] = celery

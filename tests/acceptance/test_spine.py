@@ -205,3 +205,44 @@ def check_delivery(
     assert all(posts <= 1 + unknown[key] for key, posts in seen.items())
     repeated = [one for one in heard if seen[one.json["data"]["event"]["id"]] > 1]
     assert len(repeated) <= 2 * 32, f"{len(repeated)} POSTs repeated after the kill at {killed_at}"
+
+
+def supervise(stack: Stack) -> None:
+    """Start again what has ended, as `up` does."""
+    for name in ("events", "notifications"):
+        if not stack.processes[name].alive:
+            stack.start(name)
+
+
+def test_events_are_accepted_while_redis_is_dead_and_delivered_when_it_is_back(
+    stack: Stack,
+) -> None:
+    make_rule(stack, "Dead redis", 'type == "dead-redis"', "/dead-redis")
+    stack.processes["redis"].kill()
+    sent = send(stack, "dead-redis", 20)
+    assert stack.get("/readyz").json()["status"] == "degraded"
+    stack.start("redis")
+
+    def delivered() -> bool:
+        supervise(stack)
+        return settled(stack)
+
+    stack.eventually(delivered, seconds=60)
+    assert heard_events(stack.receiver.heard) == Counter(sent)
+
+
+def test_without_postgresql_the_answer_is_503_and_what_was_accepted_is_delivered_after(
+    stack: Stack,
+) -> None:
+    make_rule(stack, "Dead database", 'type == "dead-database"', "/dead-database")
+    sent = send(stack, "dead-database", 20)
+    stack.processes["postgres"].kill()
+    refused = stack.post("/events", {"type": "dead-database"})
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+    stack.start("postgres")
+    accepted = stack.eventually(
+        lambda: (answer := stack.post("/events", {"type": "dead-database"})).ok and answer
+    )
+    sent.add(accepted.json()["id"])
+    stack.eventually(lambda: settled(stack), seconds=60)
+    assert set(heard_events(stack.receiver.heard)) == sent

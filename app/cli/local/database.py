@@ -27,4 +27,4 @@ def libpq(url: str) -> tuple[str, dict[str, str]]:
     words = conninfo_to_dict(url.replace("postgresql+psycopg", "postgresql", 1))
     password = words.pop("password", None)
     env = {**os.environ, **({"PGPASSWORD": str(password)} if password else {})}
-    return make_conninfo(**words), env
+    return make_conninfo("", **words), env
