@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from queue import Empty, Full, Queue
 from typing import Any, Final, cast
 from uuid import UUID
@@ -23,7 +24,7 @@ log = structlog.get_logger()
 BATCH: Final = 100
 # Beyond this many waiting messages a queue needs no more of them: workers are busy, and rows wait as well as messages.
 QUEUE_LIMIT: Final = 10_000
-CHECK_EVERY: Final = 0.5
+MEASURE_EVERY: Final = 0.5
 PAUSE_AFTER_FAILURE: Final = 1.0
 
 
@@ -61,8 +62,8 @@ class Publisher:
         self._lock = threading.Lock()
         self._queue: Queue[WakeUp] = Queue(maxsize=QUEUE_LIMIT)
         self._thread: threading.Thread | None = None
-        self._room: dict[str, float] = {}
-        self._checked_at = 0.0
+        self._room: dict[str, int] = {}
+        self._measured_at: dict[str, float] = {}
 
     def publish(self, wake_ups: Sequence[WakeUp]) -> None:
         """Hand over wake-ups whose rows are committed; returns at once and never fails."""
@@ -102,6 +103,10 @@ class Publisher:
             batch = self._next_batch()
             try:
                 self._send([wake_up for wake_up in batch if self._has_room(wake_up.queue)])
+                # After the batch, so that no wake-up waits for it.
+                for queue in {wake_up.queue for wake_up in batch}:
+                    if self._is_stale(queue):
+                        self._measure(queue)
             except Exception as error:  # noqa: BLE001 - whatever the broker does, the thread must live on
                 log.warning("publish_failed", count=len(batch), error=str(error))
                 time.sleep(PAUSE_AFTER_FAILURE)
@@ -134,13 +139,16 @@ class Publisher:
                 self._room[wake_up.queue] -= 1
 
     def _has_room(self, queue: str) -> bool:
-        moment = time.monotonic()
-        if moment - self._checked_at > CHECK_EVERY:
-            self._room.clear()
-            self._checked_at = moment
-        if queue not in self._room:
-            self._room[queue] = self.room(queue)
+        if self._room.get(queue, 0) <= 0 and self._is_stale(queue):
+            self._measure(queue)
         return self._room[queue] > 0
+
+    def _is_stale(self, queue: str) -> bool:
+        return time.monotonic() - self._measured_at.get(queue, -inf) > MEASURE_EVERY
+
+    def _measure(self, queue: str) -> None:
+        self._measured_at[queue] = time.monotonic()
+        self._room[queue] = self.room(queue)
 
     def _drop_waiting(self) -> None:
         """After a failure the rest would fail as slowly; the sweep knows about all of it."""

@@ -85,6 +85,7 @@ class Upkeep:
             upkeep.wait_briefly(session())
             upkeep.ensure_partitions(session(), moment)
             ingest.purge_idempotency_keys(session(), moment)
+            upkeep.forget_workers(session(), moment)
             rules.recompile_outdated(session())
         session().commit()
         self._housekeeping_at = moment + HOUSEKEEPING_EVERY

@@ -24,6 +24,7 @@ DAYS_AHEAD = 7
 EVENTS_A_MESSAGE = 100
 SUSPECT_EPOCH = 2
 WORKER_ALIVE = timedelta(seconds=15)
+WORKER_FORGOTTEN = timedelta(days=1)
 
 
 def try_lock(session: Session) -> bool:
@@ -129,6 +130,11 @@ def beat(session: Session, name: str, queues: Sequence[str], now: datetime) -> N
 def leave(session: Session, name: str) -> None:
     """Say that a worker has stopped; the caller commits."""
     session.execute(delete(Worker).where(Worker.name == name))
+
+
+def forget_workers(session: Session, now: datetime) -> None:
+    """Drop those that died without a word long ago; the caller commits."""
+    session.execute(delete(Worker).where(Worker.seen_at < now - WORKER_FORGOTTEN))
 
 
 def live_workers(session: Session, now: datetime) -> dict[str, int]:

@@ -38,7 +38,8 @@ def test_the_readmes_two_commands_bring_a_message(start: Callable[..., Up], port
         here = command.replace(f"localhost:{API_PORT}", f"localhost:{port}")
         done = subprocess.run(["bash", "-c", here + " --fail-with-body"], capture_output=True)
         assert done.returncode == 0, done.stdout
-    up.until(lambda: "#big-orders" in text_of(port, "/inbox"), 10)
+    arrived = '<span class="place">#big-orders</span>'
+    up.until(lambda: arrived in text_of(port, "/inbox"), 10)
 
 
 def test_up_shows_the_same_commands() -> None:

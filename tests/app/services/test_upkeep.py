@@ -82,6 +82,14 @@ def test_a_workers_sign_of_life_fades(app: Flask, clock: TestClock) -> None:
     assert upkeep.live_workers(session(), clock()) == {"notifications": 1}
 
 
+def test_a_worker_that_died_long_ago_is_forgotten(app: Flask, clock: TestClock) -> None:
+    upkeep.beat(session(), "events@dead", ["events"], clock())
+    upkeep.beat(session(), "events@alive", ["events"], clock.tick(90_000))
+    upkeep.forget_workers(session(), clock())
+    names = session().execute(text("SELECT name FROM workers")).scalars().all()
+    assert names == ["events@alive"]
+
+
 def test_an_idempotency_key_is_forgotten_after_a_day(client: Client, clock: TestClock) -> None:
     def send() -> dict[str, object]:
         answer = client.post("/events", json={"type": "a"}, headers={"Idempotency-Key": "k"})

@@ -1,0 +1,72 @@
+"""The publisher hands wake-ups to a real broker, and to none in vain."""
+
+import json
+import time
+from base64 import b64decode
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+import redis
+from celery import Celery
+
+from tasks import publisher
+from tasks.publisher import Publisher, wake_events, wake_notification
+from tests.acceptance.stack import Stack
+
+
+def celery_on(url: str) -> Celery:
+    made = Celery("publisher-test", broker=url, set_as_current=False)
+    made.config_from_object("celeryconfig")
+    return made
+
+
+@pytest.fixture
+def broker(servers: Stack) -> Iterator["redis.Redis"]:
+    servers.redis.flushall()
+    yield servers.redis
+    servers.redis.flushall()
+
+
+@pytest.fixture
+def ours(servers: Stack) -> Publisher:
+    return Publisher(
+        celery_on("redis+socket://" + servers.env["REDIS_URL"].removeprefix("unix://"))
+    )
+
+
+def bodies(broker: "redis.Redis", queue: str) -> list[object]:
+    raw = broker.lrange(f"sentinel:{queue}", 0, -1)
+    assert isinstance(raw, list)
+    return [json.loads(b64decode(json.loads(message)["body"]))[0] for message in raw]
+
+
+def test_each_wake_up_goes_to_its_own_queue_at_once(broker: "redis.Redis", ours: Publisher) -> None:
+    event_id, notification_id = uuid4(), uuid4()
+    ours.publish([wake_events([event_id]), wake_notification(notification_id)])
+    ours.flush(5)
+    assert bodies(broker, "events") == [[[str(event_id)]]]
+    assert bodies(broker, "notifications") == [[str(notification_id)]]
+
+
+def test_a_long_queue_gets_no_more_and_takes_more_when_it_is_short_again(
+    broker: "redis.Redis", ours: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "QUEUE_LIMIT", 3)
+    for _ in range(5):
+        ours.publish([wake_events([uuid4()])])
+        ours.flush(5)
+    assert broker.llen("sentinel:events") == 3
+    broker.delete("sentinel:events")
+    time.sleep(publisher.MEASURE_EVERY + 0.1)
+    ours.publish([wake_events([uuid4()])])
+    ours.flush(5)
+    assert broker.llen("sentinel:events") == 1
+
+
+def test_a_dead_broker_holds_nobody_up() -> None:
+    dead = Publisher(celery_on("redis://127.0.0.1:1/0"))
+    began = time.monotonic()
+    dead.publish([wake_events([uuid4()]) for _ in range(20_000)])
+    assert time.monotonic() - began < 5
+    assert dead.room("events") == 0
