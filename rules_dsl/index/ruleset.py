@@ -1,11 +1,20 @@
-"""A set of rules under keys, matched one by one."""
+"""A set of rules under keys, matched through an index."""
 
 import threading
-from collections.abc import Hashable, Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
+from rules_dsl.index.clauses import Clause, clauses_of
+from rules_dsl.index.fields import Event, Path
+from rules_dsl.index.layout import layout_of
+from rules_dsl.index.members import Candidate, Item, Member
+from rules_dsl.index.node import Node
+from rules_dsl.index.predicates import Equal
+from rules_dsl.recursion import room_to_recurse
 from rules_dsl.rule import Rule
-from rules_dsl.run import Now, clock
+from rules_dsl.run import Now, Run, clock
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -13,32 +22,122 @@ Key = TypeVar("Key", bound=Hashable)
 class RuleSet(Generic[Key]):
     """Rules by key; may be changed by one thread while others match.
 
-    A match sees the rules as they were when it began.
+    A match sees the rules as they were at one moment of it: it reads the tables without a lock,
+    and once more, under the lock, if somebody changed them meanwhile.
     """
 
     def __init__(self) -> None:
-        self._rules: dict[Key, Rule] = {}
+        self._entries: dict[Key, _Entry] = {}
+        self._root = Node()
+        self._popularity: Counter[Path] = Counter()
+        self._added = 0
+        self._changes = 0  # odd while somebody changes the tables
         self._changing = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._rules)
+        return len(self._entries)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._rules
+        return key in self._entries
 
     def add(self, key: Key, rule: Rule) -> None:
         """Put a rule under a key, in place of any other there."""
+        clauses = _clauses(rule)
         with self._changing:
-            self._rules[key] = rule
+            before = self._entries.get(key)
+            self._added += before is None
+            order = before.order if before else self._added
+            with self._change():
+                if before:
+                    self._take_out(before)
+                members = tuple(self._put_in(clause, order, key) for clause in clauses)
+                self._entries[key] = _Entry(order, rule, members)
 
     def remove(self, key: Key) -> None:
         """Take a rule out; KeyError if there is none under the key."""
         with self._changing:
-            del self._rules[key]
+            entry = self._entries[key]
+            with self._change():
+                self._take_out(entry)
+                del self._entries[key]
 
     def match(self, event: Mapping[str, object], now: Now = None) -> list[Key]:
         """The keys of the rules that are true of an event, in the order of their adding."""
-        with self._changing:
-            rules = list(self._rules.items())
-        moment = clock(now)
-        return [key for key, rule in rules if rule.matches(event, moment)]
+        whole = event if type(event) is dict else dict(event)
+        hits: dict[int, Key] = {}
+        run: Run | None = None
+        for item in self._collected(whole):
+            if type(item) is not Candidate:
+                hits[item.order] = item.key
+                continue
+            member = item.member
+            if member.order in hits:
+                continue
+            if run is None:
+                run = Run(whole, clock(now))
+            if _survives(item, run):
+                hits[member.order] = member.key
+        if len(hits) < 2:
+            return list(hits.values())
+        return [hits[order] for order in sorted(hits)]
+
+    def _collected(self, event: Event) -> list[Item]:
+        """What the tables have for an event, all as of one moment."""
+        found: list[Item] = []
+        changes = self._changes
+        try:
+            self._root.collect(event, found)
+        except IndexError:  # between the two steps of a change
+            changes = -1
+        if changes & 1 or changes != self._changes:
+            found = []
+            with self._changing:
+                self._root.collect(event, found)
+        return found
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        self._changes += 1
+        try:
+            yield
+        finally:
+            self._changes += 1
+
+    def _put_in(self, clause: Clause, order: int, key: Key) -> Member:
+        self._popularity.update(each.path for each in clause if type(each) is Equal)
+        layout = layout_of(clause, self._popularity)
+        member = Member(order, key, layout)
+        self._root.add(member, tuple(clause[place] for place in layout))
+        return member
+
+    def _take_out(self, entry: "_Entry") -> None:
+        for member, clause in zip(entry.members, _clauses(entry.rule), strict=True):
+            self._popularity.subtract(each.path for each in clause if type(each) is Equal)
+            self._root.remove(member, tuple(clause[place] for place in member.layout))
+        self._popularity += Counter()  # forgets the fields that no rule asks about any more
+
+
+class _Entry:
+    """A rule of the set, and its members in the tables: one a clause."""
+
+    __slots__ = ("members", "order", "rule")
+
+    def __init__(self, order: int, rule: Rule, members: tuple[Member, ...]) -> None:
+        self.order = order
+        self.rule = rule
+        self.members = members
+
+
+def _survives(candidate: Candidate, run: Run) -> bool:
+    try:
+        for test in candidate.tests:
+            if not test.holds(run):
+                return False
+    except RecursionError:  # from a caller deep in its own stack; the rule itself says unknown then
+        return False
+    return True
+
+
+def _clauses(rule: Rule) -> list[Clause]:
+    with room_to_recurse():
+        return clauses_of(rule)
