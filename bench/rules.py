@@ -77,7 +77,9 @@ def measure() -> list[Row]:
                                 cost[size], "µs", 10))  # fmt: skip
             rows.append(at_most("cost at 100,000 against 1,000", cost[size] / cost[1_000], "×", 4))
             rows += changing(rules)
-    rows.append(at_least("faster than lambdas by type, 10,000", plain[10_000] / cost[10_000], "×", 20))
+    rows.append(
+        at_least("faster than lambdas by type, 10,000", plain[10_000] / cost[10_000], "×", 20)
+    )
     rows.append(at_most("slower than lambdas by type, 100", cost[100] / plain[100], "×", 1.5))
     for size in cost:
         rows.append(Row(f"{size:,} rules", cost[size], "µs", "", None))

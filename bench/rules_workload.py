@@ -108,7 +108,7 @@ def _top_or(draw: Draw, p: float) -> Test:
 
 
 def _not(draw: Draw, p: float) -> Test:
-    sign, path, bound = draw.above("amount", AMOUNTS, p)
+    _, path, bound = draw.above("amount", AMOUNTS, p)
     outside = ("not", ("in", "country", draw.chance.sample(COUNTRIES, 3)))
     return ("and", draw.type(), ("not", ("<=", path, bound)), outside)
 

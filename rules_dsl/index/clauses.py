@@ -39,8 +39,7 @@ _OPPOSITE: Final = {
 
 def clauses_of(rule: Rule) -> list[Clause]:
     """The clauses of a rule; none if it can never be true."""
-    condition = rule.tree.condition
-    spread = _spread(condition, True)
+    spread = _spread(rule.condition_tree(), True)
     if _quantified(spread):
         # A budget that is spent makes the whole rule unknown, so only the whole rule can tell.
         whole = Whole(rule.matches)

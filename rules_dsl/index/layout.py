@@ -5,8 +5,7 @@ tables are asked at each level and all equalities of a clause together narrow it
 prefix or regex comes next; what is left is tested on the survivors.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from rules_dsl.index.clauses import Clause
@@ -26,7 +25,7 @@ _MOST_PLACES: Final = 64  # a clause with several `in` stands under every combin
 _CHEAP: Final = (Equal, Different, Between, Prefix, Pattern, Rest)
 
 
-def layout_of(clause: Clause, popularity: Counter[Path]) -> tuple[int, ...]:
+def layout_of(clause: Clause, popularity: Mapping[Path, int]) -> tuple[int, ...]:
     """The places of the predicates of a clause, in the order in which they are asked."""
     if len(clause) == 1:
         return (0,)

@@ -3,17 +3,19 @@
 from typing import Any, TypeAlias, final
 
 from rules_dsl.index.clauses import Clause
+from rules_dsl.rule import Rule
 
 
 @final
 class Member:
     """One clause of a rule; in a table, one that is true if the table is reached at its place."""
 
-    __slots__ = ("key", "layout", "order")
+    __slots__ = ("key", "layout", "order", "rule")
 
-    def __init__(self, order: int, key: Any, layout: tuple[int, ...]) -> None:
+    def __init__(self, order: int, key: Any, rule: Rule, layout: tuple[int, ...]) -> None:
         self.order = order  # the rule's place among all, by the time of adding
         self.key = key
+        self.rule = rule
         self.layout = layout  # in which order its predicates were put in
 
 

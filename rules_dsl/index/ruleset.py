@@ -1,9 +1,7 @@
 """A set of rules under keys, matched through an index."""
 
 import threading
-from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Hashable, Mapping
 from typing import Generic, TypeVar
 
 from rules_dsl.index.clauses import Clause, clauses_of
@@ -27,39 +25,46 @@ class RuleSet(Generic[Key]):
     """
 
     def __init__(self) -> None:
-        self._entries: dict[Key, _Entry] = {}
+        self._members: dict[Key, tuple[Member, ...]] = {}
         self._root = Node()
-        self._popularity: Counter[Path] = Counter()
+        self._popularity: dict[Path, int] = {}
         self._added = 0
         self._changes = 0  # odd while somebody changes the tables
         self._changing = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._members)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._entries
+        return key in self._members
 
     def add(self, key: Key, rule: Rule) -> None:
         """Put a rule under a key, in place of any other there."""
         clauses = _clauses(rule)
         with self._changing:
-            before = self._entries.get(key)
+            before = self._members.get(key)
             self._added += before is None
-            order = before.order if before else self._added
-            with self._change():
+            order = before[0].order if before else self._added
+            self._changes += 1
+            try:
                 if before:
                     self._take_out(before)
-                members = tuple(self._put_in(clause, order, key) for clause in clauses)
-                self._entries[key] = _Entry(order, rule, members)
+                members = tuple([self._put_in(clause, order, key, rule) for clause in clauses])
+                # One that can never be true stands in no table, but holds its turn.
+                self._members[key] = members or (Member(order, key, rule, ()),)
+            finally:
+                self._changes += 1
 
     def remove(self, key: Key) -> None:
         """Take a rule out; KeyError if there is none under the key."""
         with self._changing:
-            entry = self._entries[key]
-            with self._change():
-                self._take_out(entry)
-                del self._entries[key]
+            members = self._members[key]
+            self._changes += 1
+            try:
+                self._take_out(members)
+                del self._members[key]
+            finally:
+                self._changes += 1
 
     def match(self, event: Mapping[str, object], now: Now = None) -> list[Key]:
         """The keys of the rules that are true of an event, in the order of their adding."""
@@ -95,37 +100,24 @@ class RuleSet(Generic[Key]):
                 self._root.collect(event, found)
         return found
 
-    @contextmanager
-    def _change(self) -> Iterator[None]:
-        self._changes += 1
-        try:
-            yield
-        finally:
-            self._changes += 1
-
-    def _put_in(self, clause: Clause, order: int, key: Key) -> Member:
-        self._popularity.update(each.path for each in clause if type(each) is Equal)
-        layout = layout_of(clause, self._popularity)
-        member = Member(order, key, layout)
-        self._root.add(member, tuple(clause[place] for place in layout))
+    def _put_in(self, clause: Clause, order: int, key: Key, rule: Rule) -> Member:
+        popularity = self._popularity
+        for each in clause:
+            if type(each) is Equal:
+                popularity[each.path] = popularity.get(each.path, 0) + 1
+        layout = layout_of(clause, popularity)
+        member = Member(order, key, rule, layout)
+        self._root.add(member, tuple([clause[place] for place in layout]))
         return member
 
-    def _take_out(self, entry: "_Entry") -> None:
-        for member, clause in zip(entry.members, _clauses(entry.rule), strict=True):
-            self._popularity.subtract(each.path for each in clause if type(each) is Equal)
+    def _take_out(self, members: tuple[Member, ...]) -> None:
+        for member, clause in zip(members, _clauses(members[0].rule), strict=False):
+            for each in clause:
+                if type(each) is Equal:
+                    self._popularity[each.path] -= 1
+                    if not self._popularity[each.path]:
+                        del self._popularity[each.path]
             self._root.remove(member, tuple(clause[place] for place in member.layout))
-        self._popularity += Counter()  # forgets the fields that no rule asks about any more
-
-
-class _Entry:
-    """A rule of the set, and its members in the tables: one a clause."""
-
-    __slots__ = ("members", "order", "rule")
-
-    def __init__(self, order: int, rule: Rule, members: tuple[Member, ...]) -> None:
-        self.order = order
-        self.rule = rule
-        self.members = members
 
 
 def _survives(candidate: Candidate, run: Run) -> bool:
