@@ -76,15 +76,14 @@ class Rule:
     def condition(self) -> Condition:
         """What must be true for the rule to fire."""
         if self._condition is None:
-            self._condition = Condition(self.text, self.condition_tree())
+            self._condition = Condition(self.text, self.tree.condition)
         return self._condition
 
-    def condition_tree(self) -> Expression:
-        """The tree of the condition; a stored one is read anew each time, and not kept."""
-        if self._tree is None and self._stored is not None:
-            with room_to_recurse():
-                return serialize.load_condition(self._stored)
-        return self.tree.condition
+    def encoded_condition(self) -> serialize.Encoded:
+        """The condition as it is stored, which is read anew each time and not kept."""
+        if self._stored is not None:
+            return serialize.load_condition(self._stored)
+        return serialize.encoded(self.tree.condition)
 
     @property
     def name(self) -> str | None:

@@ -24,10 +24,20 @@ from rules_dsl.index.predicates import (
     key_of,
 )
 from rules_dsl.rule import Rule
-from rules_dsl.tree import Expression
+from rules_dsl.serialize import (
+    AND,
+    COMPARISON,
+    LIST_LITERAL,
+    LITERAL,
+    NOT,
+    OR,
+    PATH,
+    Encoded,
+    literal_value,
+)
 
 Clause: TypeAlias = tuple[Predicate, ...]
-_Maker: TypeAlias = Callable[[Path, Expression], list[Clause] | None]
+_Maker: TypeAlias = Callable[[Path, Encoded], list[Clause] | None]
 
 _MOST_CLAUSES: Final = 32
 _MIRRORED: Final = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -39,7 +49,7 @@ _OPPOSITE: Final = {
 
 def clauses_of(rule: Rule) -> list[Clause]:
     """The clauses of a rule; none if it can never be true."""
-    spread = _spread(rule.condition_tree(), True)
+    spread = _spread(rule.encoded_condition(), True)
     if _quantified(spread):
         # A budget that is spent makes the whole rule unknown, so only the whole rule can tell.
         whole = Whole(rule.matches)
@@ -51,17 +61,23 @@ def _quantified(spread: list[Clause]) -> bool:
     return any(type(each) is Rest and each.quantified for one in spread for each in one)
 
 
-def _spread(node: Expression, wanted: bool) -> list[Clause]:
+def _spread(node: Encoded, wanted: bool) -> list[Clause]:
     """The clauses under which a condition is true, or (not wanted) false."""
-    if isinstance(node, tree.Not):
-        return _spread(node.operand, not wanted)
-    if isinstance(node, tree.And | tree.Or):
-        join = _product if isinstance(node, tree.And) is wanted else _union
-        return join(node, node.items, wanted)
-    return _leaf(node, wanted)
+    kind = node[0]
+    if kind == COMPARISON:
+        return _comparison(node, wanted)
+    if kind == NOT:
+        return _spread(node[3], not wanted)
+    if kind in (AND, OR):
+        join = _product if (kind == AND) is wanted else _union
+        return join(node, node[3][1:], wanted)
+    if kind == LITERAL:
+        return [()] if node[4] is wanted else []  # the checker lets only booleans stand here
+    path = _field(node)
+    return [(Equal(path, ((wanted,),)) if path else Rest(node, wanted),)]
 
 
-def _product(node: Expression, items: tuple[Expression, ...], wanted: bool) -> list[Clause]:
+def _product(node: Encoded, items: list[Encoded], wanted: bool) -> list[Clause]:
     product: list[Clause] = [()]
     for item in items:
         spread = _spread(item, wanted)
@@ -74,7 +90,7 @@ def _product(node: Expression, items: tuple[Expression, ...], wanted: bool) -> l
     return product
 
 
-def _union(node: Expression, items: tuple[Expression, ...], wanted: bool) -> list[Clause]:
+def _union(node: Encoded, items: list[Encoded], wanted: bool) -> list[Clause]:
     equals: dict[Path, Equal] = {}
     union: list[Clause] = []
     for item in items:
@@ -116,23 +132,14 @@ def _narrowed(clause: Clause) -> Clause | None:
     return tuple(found.values())
 
 
-def _leaf(node: Expression, wanted: bool) -> list[Clause]:
-    if isinstance(node, tree.Comparison):
-        return _comparison(node, wanted)
-    if isinstance(node, tree.Literal) and isinstance(node.value, bool):
-        return [()] if node.value is wanted else []
-    path = _field(node)
-    return [(Equal(path, ((wanted,),)) if path else Rest(node, wanted),)]
-
-
-def _field(node: Expression) -> Path | None:
+def _field(node: Encoded) -> Path | None:
     """The path of a field; a variable is none, and neither is the event itself."""
-    return node.steps or None if isinstance(node, tree.Path) and node.variable is None else None
+    return tuple(node[5][1:]) or None if node[0] == PATH and node[3] is None else None
 
 
-def _comparison(node: tree.Comparison, wanted: bool) -> list[Clause]:
-    operator, left, right = node.operator, node.left, node.right
-    if isinstance(left, tree.Literal) and operator in _MIRRORED:
+def _comparison(node: Encoded, wanted: bool) -> list[Clause]:
+    _, _, _, operator, left, right = node
+    if left[0] == LITERAL and operator in _MIRRORED:
         operator, left, right = _MIRRORED[operator], right, left
     path = _field(left)
     make = _MAKERS.get(operator if wanted else _OPPOSITE.get(operator, ""))
@@ -140,48 +147,49 @@ def _comparison(node: tree.Comparison, wanted: bool) -> list[Clause]:
     return [(Rest(node, wanted),)] if made is None else made
 
 
-def _equal(path: Path, right: Expression) -> list[Clause] | None:
-    if not isinstance(right, tree.Literal) or right.value is None:
-        return None
-    return [(Equal(path, (key_of(right.value),)),)]
+def _equal(path: Path, right: Encoded) -> list[Clause] | None:
+    value = _constant(right)
+    return None if value is None else [(Equal(path, (key_of(value),)),)]
 
 
-def _different(path: Path, right: Expression) -> list[Clause] | None:
-    if not isinstance(right, tree.Literal) or right.value is None:
-        return None
-    kind = _kind(right)
-    return [(Different(path, (key_of(right.value),), kind),)] if kind else None
+def _different(path: Path, right: Encoded) -> list[Clause] | None:
+    value = _constant(right)
+    kind = _kind(value)
+    return [(Different(path, (key_of(value),), kind),)] if value is not None and kind else None
 
 
-def _among(path: Path, right: Expression) -> list[Clause] | None:
-    if not isinstance(right, tree.ListLiteral):
+def _among(path: Path, right: Encoded) -> list[Clause] | None:
+    if right[0] != LIST_LITERAL:
         return None
     keys = _keys(right)
     return [(Equal(path, keys),)] if keys else []
 
 
-def _outside(path: Path, right: Expression) -> list[Clause] | None:
+def _outside(path: Path, right: Encoded) -> list[Clause] | None:
     """An element of another type makes `not in` unknown, and an empty list makes it true."""
-    if not isinstance(right, tree.ListLiteral):
+    if right[0] != LIST_LITERAL:
         return None
-    kinds = {_kind(item) for item in right.items}
+    kinds = {_kind(_constant(item)) for item in right[3][1:]}
     kind = kinds.pop() if len(kinds) == 1 else None
     return [(Different(path, _keys(right), kind),)] if kind else None
 
 
-def _keys(literal: tree.ListLiteral) -> tuple[Key, ...]:
-    return tuple(
-        dict.fromkeys(key_of(item.value) for item in literal.items if item.value is not None)
-    )
+def _constant(node: Encoded) -> tree.Scalar:
+    return literal_value(node) if node[0] == LITERAL else None
 
 
-def _kind(literal: tree.Literal) -> str | None:
-    return "boolean" if type(literal.value) is bool else comparable(literal.value)
+def _keys(literal: Encoded) -> tuple[Key, ...]:
+    values = [_constant(item) for item in literal[3][1:]]
+    return tuple(dict.fromkeys([key_of(value) for value in values if value is not None]))
 
 
-def _bounded(lower: bool, is_open: bool) -> "_Maker":
-    def bounded(path: Path, right: Expression) -> list[Clause] | None:
-        bound = right.value if isinstance(right, tree.Literal) else None
+def _kind(value: tree.Scalar) -> str | None:
+    return "boolean" if type(value) is bool else comparable(value)
+
+
+def _bounded(lower: bool, is_open: bool) -> _Maker:
+    def bounded(path: Path, right: Encoded) -> list[Clause] | None:
+        bound = _constant(right)
         kind = comparable(bound)
         if bound is None or kind is None:
             return None
@@ -192,13 +200,13 @@ def _bounded(lower: bool, is_open: bool) -> "_Maker":
     return bounded
 
 
-def _prefix(path: Path, right: Expression) -> list[Clause] | None:
-    text = right.value if isinstance(right, tree.Literal) else None
+def _prefix(path: Path, right: Encoded) -> list[Clause] | None:
+    text = _constant(right)
     return [(Prefix(path, text),)] if isinstance(text, str) else None
 
 
-def _pattern(path: Path, right: Expression) -> list[Clause] | None:
-    text = right.value if isinstance(right, tree.Literal) else None
+def _pattern(path: Path, right: Encoded) -> list[Clause] | None:
+    text = _constant(right)
     return [(Pattern(path, text),)] if isinstance(text, str) else None
 
 

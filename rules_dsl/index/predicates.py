@@ -12,7 +12,7 @@ from rules_dsl.evaluator import Outcome
 from rules_dsl.index.fields import Event, Path, reader
 from rules_dsl.regex import compile_regex
 from rules_dsl.run import Run
-from rules_dsl.tree import Expression, Quantifier, children
+from rules_dsl.serialize import QUANTIFIER, Encoded, decoded
 
 Key: TypeAlias = str | int | float | tuple[bool]
 Bound: TypeAlias = str | int | float
@@ -182,7 +182,7 @@ class Rest(Predicate):
 
     __slots__ = ("_node", "_program", "_wanted")
 
-    def __init__(self, node: Expression, wanted: bool) -> None:
+    def __init__(self, node: Encoded, wanted: bool) -> None:
         self._node = node
         self._wanted = wanted
         self._program: Program | None = None
@@ -190,18 +190,19 @@ class Rest(Predicate):
     @property
     def quantified(self) -> bool:
         """Whether a quantifier stands in it."""
-        waiting = [self._node]
+        waiting: list[object] = [self._node]
         while waiting:
-            node = waiting.pop()
-            if isinstance(node, Quantifier):
-                return True
-            waiting.extend(children(node))
+            each = waiting.pop()
+            if type(each) is list:
+                if each[0] == QUANTIFIER:
+                    return True
+                waiting.extend(each)
         return False
 
     def holds(self, run: Run) -> bool:
         program = self._program
         if program is None:
-            program = self._program = compile_condition(self._node)
+            program = self._program = compile_condition(decoded(self._node))
         return program(run) is self._wanted
 
 
