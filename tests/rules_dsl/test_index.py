@@ -18,7 +18,6 @@ from tests.rules_dsl.strategies import HERE, conditions, constant, hostile, numb
 
 NOW = 1_795_000_000.0
 Event: TypeAlias = Mapping[str, object]
-Command: TypeAlias = tuple[str, int, object]
 
 # Few fields and few values, so that rules meet in the same tables and events fall on their bounds.
 PATHS = [("a",), ("b",), ("c", "a"), ("items", 0)]
@@ -26,7 +25,8 @@ NUMBERS = ["-1", "0", "1", "1.0", "2", "2.5", "3", "9007199254740993", "1e300"]
 TEXTS = ["", "a", "ab", "abc", "b", "1"]
 PATTERNS = ["a", "^ab", "b$", "(?i)A", "\\d", "^$", "x|b"]
 fields = st.sampled_from(PATHS).map(lambda steps: tree.Path(HERE, None, False, steps))
-numbers = st.sampled_from(NUMBERS).map(number)
+few = st.sampled_from(["0", "1", "2", "2.5", "3"])
+numbers = st.one_of(few, few, st.sampled_from(NUMBERS)).map(number)
 texts = st.sampled_from(TEXTS).map(text)
 scalars = st.one_of(numbers, texts, st.booleans().map(constant))
 lists = st.lists(scalars, max_size=4).map(lambda items: tree.ListLiteral(HERE, tuple(items)))
@@ -72,22 +72,15 @@ atoms = st.one_of(
     st.sampled_from([*TEXTS, "xab", "A", "a\ud800"]),
 )  # fmt: skip
 anything = st.one_of(atoms, atoms, st.just([]), st.just([1]), st.just({}), st.just({"a": 1}))
-events = st.fixed_dictionaries(
-    {},
-    optional={
-        "a": anything,
-        "b": anything,
-        "c": st.one_of(anything, st.fixed_dictionaries({"a": anything})),
-        "items": st.one_of(anything, st.lists(anything, max_size=2)),
-    },
+plain = st.sampled_from([0, 1, 1.0, 2, 2.5, 3, True, *TEXTS])
+usual = st.one_of(plain, plain, plain, anything)
+nested = st.fixed_dictionaries({"a": usual})
+listed = st.lists(usual, min_size=1, max_size=2)
+rarely = st.fixed_dictionaries({}, optional=dict.fromkeys(["a", "b", "c", "items"], anything))
+often = st.fixed_dictionaries(
+    {"a": usual, "b": usual, "c": st.one_of(nested, nested, anything), "items": listed}
 )
-keys = st.integers(0, 30)
-commands = st.one_of(
-    st.tuples(st.just("add"), keys, indexed),
-    st.tuples(st.just("add"), keys, indexed),
-    st.tuples(st.just("remove"), keys, st.none()),
-    st.tuples(st.just("match"), keys, events),
-)
+events = st.one_of(often, often, rarely)
 
 
 def rule_of(condition: Expression) -> Rule:
@@ -99,29 +92,37 @@ def one_by_one(rules: Mapping[int, Rule], event: Event) -> list[int]:
 
 
 @settings(
-    max_examples=300,
+    max_examples=150,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-@given(st.lists(commands, max_size=60), st.lists(events, min_size=1, max_size=4))
+@given(
+    st.lists(indexed, min_size=15, max_size=30),
+    st.lists(events, min_size=6, max_size=10),
+    st.integers(0, 2**32),
+)
 def test_interleaved_changes_and_matches_agree_with_the_rules_one_by_one(
-    done: list[Command], last: list[Event]
+    pool: list[Expression], seen: list[Event], seed: int
 ) -> None:
+    chance = random.Random(seed)
+    compiled = [rule_of(condition) for condition in pool]
     together: RuleSet[int] = RuleSet()
     rules: dict[int, Rule] = {}
-    for name, key, what in done:
-        if name == "add":
-            rules[key] = rule_of(what)  # type: ignore[arg-type]
+    for _ in range(3):
+        for key in chance.sample(range(40), 30):
+            rules[key] = chance.choice(compiled)
             together.add(key, rules[key])
-        elif name == "remove" and key in rules:
+            event = chance.choice(seen)
+            assert together.match(event, NOW) == one_by_one(rules, event)
+        for key in chance.sample(sorted(rules), 20):
             del rules[key]
             together.remove(key)
-        elif name == "match":
-            assert together.match(what, NOW) == one_by_one(rules, what)  # type: ignore[arg-type]
-    for event in last:
-        assert together.match(event, NOW) == one_by_one(rules, event)
-    assert set(rules) == {key for key in range(31) if key in together}
+            event = chance.choice(seen)
+            assert together.match(event, NOW) == one_by_one(rules, event)
+        for event in seen:
+            assert together.match(event, NOW) == one_by_one(rules, event)
+    assert set(rules) == {key for key in range(40) if key in together}
     for key in rules:
         together.remove(key)
     assert len(together) == 0
