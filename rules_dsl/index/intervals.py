@@ -9,6 +9,7 @@ full. The next tier takes it: as many tiers are asked as matches are likely.
 from bisect import bisect_left
 from typing import Any, Final, TypeAlias
 
+from rules_dsl.index.bounds import empty_bounds, with_bound
 from rules_dsl.index.members import Item, Member, is_of
 from rules_dsl.index.predicates import Between
 
@@ -23,7 +24,7 @@ class Intervals:
     __slots__ = ("bounds", "covers", "uses")
 
     def __init__(self) -> None:
-        self.bounds: list[Any] = []
+        self.bounds = empty_bounds()
         self.covers: list[_Cover] = [()]
         self.uses: list[int] = []  # how many intervals end at each bound
 
@@ -72,7 +73,7 @@ class Intervals:
             return
         gap = self.covers[2 * place]
         self.covers[2 * place : 2 * place] = (gap, gap)
-        self.bounds.insert(place, bound)
+        self.bounds = with_bound(self.bounds, place, bound)
         self.uses.insert(place, 1)
 
     def _leave(self, bound: Any) -> None:

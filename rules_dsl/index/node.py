@@ -4,7 +4,7 @@ A clause stands under its first predicate; below an equality comes a node of its
 A few clauses are cheaper to try than to divide, so that what hangs under a key begins as a list.
 """
 
-from typing import Final, TypeAlias, final
+from typing import Any, Final, TypeAlias, final
 
 from rules_dsl.index.clauses import Clause
 from rules_dsl.index.fields import Event, Path, Read, reader
@@ -30,8 +30,8 @@ class Node:
     def __init__(self, depth: int = 0) -> None:
         self._depth = depth
         self._always: dict[Member, Item] = {}
-        self._equals: list[tuple[Read, dict[Key, Child], Path]] = []
-        self._accesses: list[tuple[Read, Access, object]] = []
+        self._equals: list[tuple[str, Read | None, dict[Key, Child], Path]] = []
+        self._accesses: list[tuple[str, Read | None, Access, object]] = []
 
     def __bool__(self) -> bool:
         return bool(self._always or self._equals or self._accesses)
@@ -40,21 +40,21 @@ class Node:
         """Add the items of all clauses that may be true of an event."""
         if self._always:
             found += self._always.values()
-        for read, table, _ in self._equals:
-            value = read(event)
+        for key, read, table, _ in self._equals:
+            value: Any = event.get(key) if read is None else read(event)
             kind = type(value)
             if kind is str or kind is int or kind is float:
-                child = table.get(value)  # type: ignore[call-overload]
+                child = table.get(value)
             elif kind is bool:
-                child = table.get((value,))  # type: ignore[arg-type]
+                child = table.get((value,))
             else:
                 continue
             if type(child) is list:
                 found += child
             elif child is not None:
-                child.collect(event, found)
-        for read, access, _ in self._accesses:
-            access.collect(read(event), found)
+                child.collect(event, found)  # type: ignore[union-attr]
+        for key, read, access, _ in self._accesses:
+            access.collect(event.get(key) if read is None else read(event), found)
 
     def add(self, member: Member, tests: Clause) -> None:
         """Put in a clause of which these tests remain."""
@@ -76,21 +76,21 @@ class Node:
             for key in first.keys:
                 self._remove_below(table, key, member, tests[1:])
             if not table:
-                self._equals = [each for each in self._equals if each[1]]
+                self._equals = [each for each in self._equals if each[2]]
         elif isinstance(first, _ORDERED):
             access = self._access(first)
             access.remove(first, member)  # type: ignore[arg-type]
             if not access:
-                self._accesses = [each for each in self._accesses if each[1]]
+                self._accesses = [each for each in self._accesses if each[2]]
         else:
             del self._always[member]
 
     def _table(self, path: Path) -> "dict[Key, Child]":
-        for _, table, known in self._equals:
+        for _, _, table, known in self._equals:
             if known == path:
                 return table
         made: dict[Key, Child] = {}
-        self._equals.append((reader(path), made, path))
+        self._equals.append((*_reading(path), made, path))
         return made
 
     def _add_below(self, table: "dict[Key, Child]", key: Key, new: Item) -> None:
@@ -123,15 +123,21 @@ class Node:
 
     def _access(self, first: Between | Prefix | Pattern) -> Access:
         name = (type(first), first.path, first.kind if type(first) is Between else None)
-        for _, access, known in self._accesses:
+        for _, _, access, known in self._accesses:
             if known == name:
                 return access
         made = _made_for(first)
-        self._accesses.append((reader(first.path), made, name))
+        self._accesses.append((*_reading(first.path), made, name))
         return made
 
 
 Child: TypeAlias = Node | list[Item]
+
+
+def _reading(path: Path) -> tuple[str, Read | None]:
+    """A key of the event itself, for which a table needs no function; otherwise the function."""
+    first = path[0]
+    return (first, None) if len(path) == 1 and isinstance(first, str) else ("", reader(path))
 
 
 def _made_for(first: Between | Prefix | Pattern) -> Access:

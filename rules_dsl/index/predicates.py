@@ -5,7 +5,7 @@ types first, as the evaluator does: a boolean is no number, NaN and infinities a
 """
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Any, TypeAlias
 
 from rules_dsl.compiler import Program, compile_condition
 from rules_dsl.evaluator import Outcome
@@ -16,7 +16,6 @@ from rules_dsl.serialize import QUANTIFIER, Encoded, decoded
 
 Key: TypeAlias = str | int | float | tuple[bool]
 Bound: TypeAlias = str | int | float
-INFINITE: Final = float("inf")
 
 
 def key_of(value: bool | int | float | str) -> Key:
@@ -24,14 +23,12 @@ def key_of(value: bool | int | float | str) -> Key:
     return (value,) if type(value) is bool else value
 
 
-def comparable(value: object) -> str | None:
+def comparable(value: Any) -> str | None:
     """The type within which a value is ordered: that of numbers, or that of texts."""
     kind = type(value)
-    if kind is str:
-        return "text"
-    if kind is int:
-        return "number"
-    return "number" if kind is float and -INFINITE < value < INFINITE else None  # type: ignore[operator]
+    if kind is float:
+        return "number" if value - value == 0.0 else None  # NaN and infinities give NaN here
+    return "number" if kind is int else "text" if kind is str else None
 
 
 class Predicate:
@@ -39,8 +36,8 @@ class Predicate:
 
     __slots__ = ()
 
-    def holds(self, run: Run) -> bool:
-        """Whether it is true of the run's event."""
+    def holds(self, event: Event, now: float) -> bool:
+        """Whether it is true of an event."""
         raise NotImplementedError
 
 
@@ -54,8 +51,8 @@ class Equal(Predicate):
         self.read = reader(path)
         self.keys = keys
 
-    def holds(self, run: Run) -> bool:
-        value = self.read(run.event)
+    def holds(self, event: Event, now: float) -> bool:
+        value = self.read(event)
         kind = type(value)
         if kind is bool:
             return (value,) in self.keys
@@ -74,8 +71,8 @@ class Different(Predicate):
         self.keys = keys
         self.kind = kind
 
-    def holds(self, run: Run) -> bool:
-        value = self.read(run.event)
+    def holds(self, event: Event, now: float) -> bool:
+        value = self.read(event)
         if type(value) is bool:
             return self.kind == "boolean" and (value,) not in self.keys
         return comparable(value) == self.kind and value not in self.keys
@@ -103,16 +100,14 @@ class Between(Predicate):
         self.high = high
         self.high_open = high_open
 
-    def holds(self, run: Run) -> bool:
-        value = self.read(run.event)
-        return comparable(value) == self.kind and self.includes(value)
-
-    def includes(self, value: object) -> bool:
-        """Whether a value of the right type lies between."""
-        low, high = self.low, self.high
-        if low is not None and (value <= low if self.low_open else value < low):  # type: ignore[operator]
+    def holds(self, event: Event, now: float) -> bool:
+        value: Any = self.read(event)
+        if comparable(value) != self.kind:
             return False
-        return high is None or not (value >= high if self.high_open else value > high)  # type: ignore[operator]
+        low, high = self.low, self.high
+        if low is not None and (value <= low if self.low_open else value < low):
+            return False
+        return high is None or not (value >= high if self.high_open else value > high)
 
     @property
     def empty(self) -> bool:
@@ -151,8 +146,8 @@ class Prefix(Predicate):
         self.read = reader(path)
         self.prefix = prefix
 
-    def holds(self, run: Run) -> bool:
-        value = self.read(run.event)
+    def holds(self, event: Event, now: float) -> bool:
+        value = self.read(event)
         return type(value) is str and value.startswith(self.prefix)
 
 
@@ -167,8 +162,8 @@ class Pattern(Predicate):
         self.pattern = pattern
         self._matches: Callable[[object], Outcome] | None = None
 
-    def holds(self, run: Run) -> bool:
-        return self.matches(self.read(run.event))
+    def holds(self, event: Event, now: float) -> bool:
+        return self.matches(self.read(event))
 
     def matches(self, value: object) -> bool:
         """Whether it finds something in a value; the regex is compiled when first asked."""
@@ -199,11 +194,11 @@ class Rest(Predicate):
                 waiting.extend(each)
         return False
 
-    def holds(self, run: Run) -> bool:
+    def holds(self, event: Event, now: float) -> bool:
         program = self._program
         if program is None:
             program = self._program = compile_condition(decoded(self._node))
-        return program(run) is self._wanted
+        return program(Run(event, now)) is self._wanted
 
 
 class Whole(Predicate):
@@ -214,5 +209,5 @@ class Whole(Predicate):
     def __init__(self, matches: Callable[[Event, float], Outcome]) -> None:
         self._matches = matches
 
-    def holds(self, run: Run) -> bool:
-        return self._matches(run.event, run.now) is True
+    def holds(self, event: Event, now: float) -> bool:
+        return self._matches(event, now) is True

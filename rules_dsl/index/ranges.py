@@ -8,11 +8,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from rules_dsl.index.bounds import empty_bounds, with_bound
 from rules_dsl.index.intervals import Intervals
 from rules_dsl.index.members import Item, Member, place_of
-from rules_dsl.index.predicates import Between, comparable
+from rules_dsl.index.predicates import Between
 
-_Bisect: TypeAlias = Callable[[list[Any], Any], int]
+_Bisect: TypeAlias = Callable[[Any, Any], int]
 
 
 class _Thresholds:
@@ -23,13 +24,13 @@ class _Thresholds:
     def __init__(self, lower: bool, is_open: bool) -> None:
         self.lower = lower
         self.bisect: _Bisect = bisect_left if lower is is_open else bisect_right
-        self.bounds: list[Any] = []
+        self.bounds = empty_bounds()
         self.items: list[Item] = []
 
     def add(self, bound: Any, item: Item) -> None:
         place = bisect_right(self.bounds, bound)
         self.items.insert(place, item)
-        self.bounds.insert(place, bound)
+        self.bounds = with_bound(self.bounds, place, bound)
 
     def remove(self, bound: Any, member: Member) -> None:
         place = place_of(self.items, member, bisect_left(self.bounds, bound))
@@ -40,10 +41,10 @@ class _Thresholds:
 class Ranges:
     """All ranges of one field and type."""
 
-    __slots__ = ("_intervals", "_kind", "_thresholds")
+    __slots__ = ("_intervals", "_is_text", "_thresholds")
 
     def __init__(self, kind: str) -> None:
-        self._kind = kind
+        self._is_text = kind == "text"
         self._thresholds: list[_Thresholds] = []
         self._intervals: list[Intervals] = []
 
@@ -52,11 +53,20 @@ class Ranges:
 
     def collect(self, value: Any, found: list[Item]) -> None:
         """Add the items whose ranges a value lies in."""
-        if comparable(value) != self._kind:
+        kind = type(value)
+        if kind is float:
+            if self._is_text or value - value != 0.0:  # NaN and infinities give NaN here
+                return
+        elif kind is not (str if self._is_text else int):
             return
         for each in self._thresholds:
-            place = each.bisect(each.bounds, value)
-            found += each.items[:place] if each.lower else each.items[place:]
+            bounds = each.bounds
+            if each.lower:
+                # Most thresholds are chosen to be passed seldom: one look at the lowest tells.
+                if bounds and bounds[0] <= value:
+                    found += each.items[: each.bisect(bounds, value)]
+            elif bounds and bounds[-1] >= value:
+                found += each.items[each.bisect(bounds, value) :]
         for tier in self._intervals:
             bounds = tier.bounds
             place = bisect_left(bounds, value)

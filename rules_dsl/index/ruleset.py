@@ -12,7 +12,7 @@ from rules_dsl.index.node import Node
 from rules_dsl.index.predicates import Equal
 from rules_dsl.recursion import room_to_recurse
 from rules_dsl.rule import Rule
-from rules_dsl.run import Now, Run, clock
+from rules_dsl.run import Now, clock
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -70,17 +70,15 @@ class RuleSet(Generic[Key]):
         """The keys of the rules that are true of an event, in the order of their adding."""
         whole = event if type(event) is dict else dict(event)
         hits: dict[int, Key] = {}
-        run: Run | None = None
+        moment: float | None = None
         for item in self._collected(whole):
-            if type(item) is not Candidate:
+            if type(item) is Member:
                 hits[item.order] = item.key
                 continue
+            if moment is None:
+                moment = clock(now)
             member = item.member
-            if member.order in hits:
-                continue
-            if run is None:
-                run = Run(whole, clock(now))
-            if _survives(item, run):
+            if member.order not in hits and _survives(item, whole, moment):
                 hits[member.order] = member.key
         if len(hits) < 2:
             return list(hits.values())
@@ -120,10 +118,10 @@ class RuleSet(Generic[Key]):
             self._root.remove(member, tuple(clause[place] for place in member.layout))
 
 
-def _survives(candidate: Candidate, run: Run) -> bool:
+def _survives(candidate: Candidate, event: Event, moment: float) -> bool:
     try:
         for test in candidate.tests:
-            if not test.holds(run):
+            if not test.holds(event, moment):
                 return False
     except RecursionError:  # from a caller deep in its own stack; the rule itself says unknown then
         return False

@@ -228,7 +228,7 @@ def test_regexes_that_no_set_can_hold_go_on_one_by_one(monkeypatch: pytest.Monke
     monkeypatch.setattr("rules_dsl.index.patterns._MEMORY", 1)
     rules = set_of(*(f'a matches "x{each}y"' for each in range(40)))
     assert rules.match({"a": "x7y x39y"}) == [7, 39]
-    assert isinstance(rules._root._accesses[0][1], Patterns)
+    assert isinstance(rules._root._accesses[0][2], Patterns)
 
 
 def test_a_rule_whose_quantifiers_spend_their_budget_fires_neither_here_nor_alone() -> None:
