@@ -6,11 +6,11 @@ import random
 import time
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
 from bench.lambdas import Lambdas
+from bench.report import Row, at_least, at_most
 from bench.rules_workload import Event, Test, rule, stored, workload
 from rules_dsl import Rule, RuleSet, compile_rule
 
@@ -18,25 +18,6 @@ MICRO = 1_000_000
 PASSES = 7
 EVENTS = 1_000
 README_RULE = 'when event.type == "order" and amount > 500 then notify("slack:#big-orders")'
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    what: str
-    measured: float
-    unit: str
-    goal: str
-    met: bool | None
-
-
-def at_most(what: str, measured: float, unit: str, goal: float) -> Row:
-    return Row(what, measured, unit, f"≤ {goal:,g} {unit}", measured <= goal)
-
-
-def at_least(what: str, measured: float, unit: str, goal: float) -> Row:
-    return Row(what, measured, unit, f"≥ {goal:,g} {unit}", measured >= goal)
 
 
 def per_event(match: Callable[[Event], Any], events: list[Event]) -> float:
@@ -179,16 +160,3 @@ def compiling() -> Row:
     once: list[Event] = [{}] * 30
     cost = per_event(lambda _: compile_rule(README_RULE), once)
     return at_most("compile_rule of the README's rule", cost, "µs", 1_000)
-
-
-def table(rows: list[Row]) -> str:
-    """The rows as Markdown."""
-    lines = ["| what | measured | goal | met |", "|---|---|---|---|"]
-    for row in rows:
-        met = "" if row.met is None else "yes" if row.met else "**no**"
-        lines.append(f"| {row.what} | {row.measured:,.1f} {row.unit} | {row.goal} | {met} |")
-    return "\n".join(lines)
-
-
-def as_json(rows: list[Row]) -> str:
-    return json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=1)

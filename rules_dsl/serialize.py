@@ -77,6 +77,8 @@ def encoded(node: tree.Node) -> Encoded:
     """A node as it is stored."""
     if isinstance(node, tree.Literal) and node.form == "number":
         return [LITERAL, *node.span, node.written]
+    if isinstance(node, tree.Literal) and node.written == f'"{node.value}"':
+        return [LITERAL, *node.span, "text", node.value]
     parts = (_encode(getattr(node, name)) for name in _FIELDS[type(node)])
     return [_NUMBERS[type(node)], *node.span, *parts]
 
@@ -110,10 +112,13 @@ def _decode(value: Any) -> Any:
     span = Span(value[1], value[2])
     if number == LITERAL and len(value) == _NUMBER_LITERAL:
         return tree.Literal(span, "number", literal_value(value), value[3])
+    if number == LITERAL and len(value) == _PLAIN_TEXT:
+        return tree.Literal(span, "text", value[4], f'"{value[4]}"')
     return _CLASSES[number](span, *[_decode(each) for each in value[3:]])
 
 
 _NUMBER_LITERAL: Final = 4
+_PLAIN_TEXT: Final = 5
 _ELSEWHERE: Final = tree.Literal(Span(0, 0), "constant", None, "null")
 _decoder: Final = json.JSONDecoder()
 _dumps: Final = json.JSONEncoder(separators=(",", ":")).encode

@@ -6,6 +6,7 @@ prefix or regex comes next; what is left is tested on the survivors.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from rules_dsl.index.clauses import Clause
@@ -21,6 +22,7 @@ from rules_dsl.index.predicates import (
     Rest,
 )
 
+_FIRST: Final = (0,)
 _MOST_PLACES: Final = 64  # a clause with several `in` stands under every combination of their keys
 _CHEAP: Final = (Equal, Different, Between, Prefix, Pattern, Rest)
 
@@ -28,9 +30,13 @@ _CHEAP: Final = (Equal, Different, Between, Prefix, Pattern, Rest)
 def layout_of(clause: Clause, popularity: Mapping[Path, int]) -> tuple[int, ...]:
     """The places of the predicates of a clause, in the order in which they are asked."""
     if len(clause) == 1:
-        return (0,)
+        return _FIRST
     equals = [place for place, each in enumerate(clause) if type(each) is Equal]
-    equals.sort(key=lambda place: (-popularity[clause[place].path], len(clause[place].keys)))  # type: ignore[attr-defined]
+    if len(equals) > 1:
+        equals.sort(key=lambda place: -popularity[clause[place].path])  # type: ignore[attr-defined]
+    if len(clause) - len(equals) <= 1 and len(equals) <= 1:
+        last = [place for place in range(len(clause)) if place not in equals]
+        return _shared((*equals, *last))
     leading = _leading(clause, equals)
     rest = [place for place in range(len(clause)) if place not in leading]
     access = min(rest, key=lambda place: _selectivity(clause[place]), default=None)
@@ -38,7 +44,13 @@ def layout_of(clause: Clause, popularity: Mapping[Path, int]) -> tuple[int, ...]
         leading.append(access)
         rest.remove(access)
     rest.sort(key=lambda place: _cost(clause[place]))
-    return (*leading, *rest)
+    return _shared((*leading, *rest))
+
+
+@lru_cache(1_024)
+def _shared(layout: tuple[int, ...]) -> tuple[int, ...]:
+    """One object for all equal layouts, which each clause keeps."""
+    return layout
 
 
 def _leading(clause: Clause, equals: Iterable[int]) -> list[int]:

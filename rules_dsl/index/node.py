@@ -1,7 +1,8 @@
 """Nodes: one level of the index, with a table for each field that is asked about there.
 
 A clause stands under its first predicate; below an equality comes a node of its own, for the next.
-A few clauses are cheaper to try than to divide, so that what hangs under a key begins as a list.
+A single clause is cheaper to try than a node is to keep, so that what hangs under a key begins as a
+list.
 """
 
 from typing import Any, Final, TypeAlias, final
@@ -17,7 +18,7 @@ from rules_dsl.index.ranges import Ranges
 Access: TypeAlias = Ranges | Prefixes | Patterns
 
 DEEPEST: Final = 4
-_FULL: Final = 4  # a longer list becomes a node
+_FULL: Final = 1  # more of them cost less to divide than their tests do
 _ORDERED: Final = (Between, Prefix, Pattern)
 
 

@@ -55,6 +55,16 @@ leaves = st.one_of(
     fields,
     st.booleans().map(constant),
 )
+within = st.builds(
+    lambda field, low, high, below, above: tree.And(
+        HERE, (tree.Comparison(HERE, below, field, low), tree.Comparison(HERE, above, field, high))
+    ),
+    st.sampled_from(PATHS[:2]).map(lambda steps: tree.Path(HERE, None, False, steps)),
+    st.sampled_from(["-1", "0", "1", "2"]).map(number),
+    st.sampled_from(["1", "2", "2.5", "3", "1e300"]).map(number),
+    st.sampled_from([">", ">="]),
+    st.sampled_from(["<", "<="]),
+)
 many = st.lists(leaves, min_size=2, max_size=4).map(tuple)
 logic = st.recursive(
     leaves,
@@ -65,7 +75,9 @@ logic = st.recursive(
     ),
     max_leaves=8,
 )
-indexed = st.one_of(many.map(lambda items: tree.And(HERE, items)), logic, conditions(depth=1))
+indexed = st.one_of(
+    many.map(lambda items: tree.And(HERE, items)), within, logic, conditions(depth=1)
+)
 atoms = st.one_of(
     st.none(), st.booleans(), hostile,
     st.sampled_from([-1, 0, -0.0, 1, 1.0, 2, 2.25, 2.5, 3, 2**53, 2**53 + 1, 1e300, 10**300]),
@@ -92,7 +104,7 @@ def one_by_one(rules: Mapping[int, Rule], event: Event) -> list[int]:
 
 
 @settings(
-    max_examples=150,
+    max_examples=120,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
