@@ -24,7 +24,7 @@ from rules_dsl.index.predicates import (
 
 _FIRST: Final = (0,)
 _MOST_PLACES: Final = 64  # a clause with several `in` stands under every combination of their keys
-_CHEAP: Final = (Equal, Different, Between, Prefix, Pattern, Rest)
+_CHEAP: Final = (Between, Equal, Different, Prefix, Pattern, Rest)
 
 
 def layout_of(clause: Clause, popularity: Mapping[Path, int]) -> tuple[int, ...]:

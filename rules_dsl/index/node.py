@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias, final
 from rules_dsl.index.clauses import Clause
 from rules_dsl.index.fields import Event, Path, Read, reader
 from rules_dsl.index.members import Candidate, Item, Member, item, place_of
+from rules_dsl.index.pairs import Pairs, bound_sign, is_pair
 from rules_dsl.index.patterns import Patterns
 from rules_dsl.index.predicates import Between, Equal, Key, Pattern, Prefix
 from rules_dsl.index.prefixes import Prefixes
@@ -26,7 +27,7 @@ _ORDERED: Final = (Between, Prefix, Pattern)
 class Node:
     """Tables of the clauses that agree in all equalities above."""
 
-    __slots__ = ("_accesses", "_always", "_depth", "_equals")
+    __slots__ = ("_accesses", "_always", "_depth", "_equals", "_pairs")
 
     def __init__(self, depth: int = 0) -> None:
         self._depth = depth
@@ -34,8 +35,10 @@ class Node:
         self._equals: list[tuple[str, Read | None, dict[Key, Child], Path]] = []
         self._accesses: list[tuple[str, Read | None, Access, object]] = []
 
+        self._pairs: list[tuple[Read, Pairs, object]] = []
+
     def __bool__(self) -> bool:
-        return bool(self._always or self._equals or self._accesses)
+        return bool(self._pairs or self._always or self._equals or self._accesses)
 
     def collect(self, event: Event, found: list[Item]) -> None:
         """Add the items of all clauses that may be true of an event."""
@@ -56,6 +59,8 @@ class Node:
                 child.collect(event, found)  # type: ignore[union-attr]
         for key, read, access, _ in self._accesses:
             access.collect(event.get(key) if read is None else read(event), found)
+        for read, pairs, _ in self._pairs:
+            pairs.collect(read(event), event, found)
 
     def add(self, member: Member, tests: Clause) -> None:
         """Put in a clause of which these tests remain."""
@@ -64,6 +69,8 @@ class Node:
             table = self._table(first.path)
             for key in first.keys:
                 self._add_below(table, key, item(member, tests[1:]))
+        elif is_pair(*tests[:2]):
+            self._pair(tests).add(tests[:2], item(member, tests))  # type: ignore[arg-type]
         elif isinstance(first, _ORDERED):
             self._access(first).add(first, item(member, tests[1:]))  # type: ignore[arg-type]
         else:
@@ -78,6 +85,11 @@ class Node:
                 self._remove_below(table, key, member, tests[1:])
             if not table:
                 self._equals = [each for each in self._equals if each[2]]
+        elif is_pair(*tests[:2]):
+            pairs = self._pair(tests)
+            pairs.remove(tests[:2], member)  # type: ignore[arg-type]
+            if not pairs:
+                self._pairs = [each for each in self._pairs if each[1]]
         elif isinstance(first, _ORDERED):
             access = self._access(first)
             access.remove(first, member)  # type: ignore[arg-type]
@@ -121,6 +133,19 @@ class Node:
             del child[place_of(child, member)]
         if not child:
             del table[key]
+
+    def _pair(self, tests: Clause) -> Pairs:
+        first, second = tests[:2]
+        assert isinstance(first, Between)
+        assert isinstance(second, Between)
+        signs = bound_sign(first), bound_sign(second)
+        name = (first.path, second.path, signs)
+        for _, pairs, known in self._pairs:
+            if known == name:
+                return pairs
+        made = Pairs(second.read, signs)
+        self._pairs.append((first.read, made, name))
+        return made
 
     def _access(self, first: Between | Prefix | Pattern) -> Access:
         name = (type(first), first.path, first.kind if type(first) is Between else None)

@@ -69,34 +69,34 @@ class RuleSet(Generic[Key]):
     def match(self, event: Mapping[str, object], now: Now = None) -> list[Key]:
         """The keys of the rules that are true of an event, in the order of their adding."""
         whole = event if type(event) is dict else dict(event)
+        found: list[Item] = []
+        changes = self._changes
+        try:
+            self._root.collect(whole, found)
+        except IndexError:  # between the two steps of a change
+            changes = -1
+        if changes & 1 or changes != self._changes:
+            found = []
+            with self._changing:
+                self._root.collect(whole, found)
+        return self._fired(found, whole, now) if found else []
+
+    def _fired(self, found: list[Item], event: Event, now: Now) -> list[Key]:
+        """The keys of those that were found and survive their tests, each once and in order."""
         hits: dict[int, Key] = {}
         moment: float | None = None
-        for item in self._collected(whole):
+        for item in found:
             if type(item) is Member:
                 hits[item.order] = item.key
                 continue
             if moment is None:
                 moment = clock(now)
             member = item.member
-            if member.order not in hits and _survives(item, whole, moment):
+            if member.order not in hits and _survives(item, event, moment):
                 hits[member.order] = member.key
         if len(hits) < 2:
             return list(hits.values())
         return [hits[order] for order in sorted(hits)]
-
-    def _collected(self, event: Event) -> list[Item]:
-        """What the tables have for an event, all as of one moment."""
-        found: list[Item] = []
-        changes = self._changes
-        try:
-            self._root.collect(event, found)
-        except IndexError:  # between the two steps of a change
-            changes = -1
-        if changes & 1 or changes != self._changes:
-            found = []
-            with self._changing:
-                self._root.collect(event, found)
-        return found
 
     def _put_in(self, clause: Clause, order: int, key: Key, rule: Rule) -> Member:
         popularity = self._popularity

@@ -216,6 +216,27 @@ def test_thousands_of_intervals_that_overlap_are_found_and_forgotten() -> None:
         assert rules.match(event, NOW) == one_by_one(alone, event)
 
 
+def test_thousands_of_thresholds_on_two_fields_are_found_and_forgotten() -> None:
+    chance = random.Random(5)
+    rules: RuleSet[int] = RuleSet()
+    alone: dict[int, Rule] = {}
+    for key in range(1_000):
+        alone[key] = rule_of(
+            tree.And(HERE, tuple(
+                tree.Comparison(HERE, chance.choice(ORDERINGS), tree.Path(HERE, None, False, (name,)),
+                                number(str(chance.randrange(-20, 20))))
+                for name in ("a", "b")
+            ))
+        )  # fmt: skip
+        rules.add(key, alone[key])
+    for key in chance.sample(range(1_000), 1_000):
+        event = {"a": chance.randrange(-44, 44) / 2, "b": chance.choice([-20, 0, 3.5, "x", 19])}
+        assert rules.match(event, NOW) == one_by_one(alone, event)
+        rules.remove(key)
+        del alone[key]
+    assert not rules._root
+
+
 def test_thousands_of_regexes_on_one_field_are_found_added_and_removed() -> None:
     rules: RuleSet[int] = RuleSet()
     for key in range(2_000):
