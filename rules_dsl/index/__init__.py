@@ -8,9 +8,10 @@ regex. Everything else, and what passes the cap, stays one compiled test.
 **From a clause to its place** (`layout`, `node`). A clause stands in a tree of dicts: its equalities
 (`==`, `in`, a boolean field) lead down, one dict a field, the fields of most rules first. Below
 them its most selective other predicate leads to a sorted table: `ranges` bisects thresholds,
-`intervals` cuts two-sided bounds into segments, `pairs` bisects
-thresholds on two fields, `prefixes` has a dict per length and `patterns` one `re2.Set`. What the place does not prove is tested on the survivors alone, and nothing at all if the
-place proves everything. A clause alone under its key is kept without tables of its own.
+`intervals` cuts two-sided bounds into segments, `pairs` bisects thresholds on two fields, `prefixes`
+has a dict per length and `patterns` one `re2.Set`. What the place does not prove is tested on the
+survivors alone, and nothing at all if the place proves everything. A clause alone under its key is
+kept without tables of its own.
 
 **An event** reads each field that some table asks for, and collects the lists it falls on. False and
 unknown need no difference here: only true fires. What is no JSON, no finite number or of another
