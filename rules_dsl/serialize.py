@@ -2,7 +2,8 @@
 
 A tree is stored as one text of nested arrays: a worker that holds a hundred thousand rules keeps the
 text, a fraction of the tree's size, and reads the tree when somebody asks. A node is an array of its
-number, its span and its fields; any other array begins with null. The condition stands first, for the
+number, its span and its fields (literals and paths are written shorter); any other array begins with
+null. The condition stands first, for the
 index, which reads it as it is stored: to build the nodes would cost more than to index the rule.
 
 Numbers are stored by their spelling alone: a database may write a double in another way than the
@@ -79,6 +80,8 @@ def encoded(node: tree.Node) -> Encoded:
         return [LITERAL, *node.span, node.written]
     if isinstance(node, tree.Literal) and node.written == f'"{node.value}"':
         return [LITERAL, *node.span, "text", node.value]
+    if isinstance(node, tree.Path):
+        return [PATH, *node.span, node.variable, int(node.explicit), *node.steps]
     parts = (_encode(getattr(node, name)) for name in _FIELDS[type(node)])
     return [_NUMBERS[type(node)], *node.span, *parts]
 
@@ -114,6 +117,8 @@ def _decode(value: Any) -> Any:
         return tree.Literal(span, "number", literal_value(value), value[3])
     if number == LITERAL and len(value) == _PLAIN_TEXT:
         return tree.Literal(span, "text", value[4], f'"{value[4]}"')
+    if number == PATH:
+        return tree.Path(span, value[3], bool(value[4]), tuple(value[5:]))
     return _CLASSES[number](span, *[_decode(each) for each in value[3:]])
 
 

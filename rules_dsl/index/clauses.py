@@ -134,7 +134,7 @@ def _narrowed(clause: Clause) -> Clause | None:
 
 def _field(node: Encoded) -> Path | None:
     """The path of a field; a variable is none, and neither is the event itself."""
-    return tuple(node[5][1:]) or None if node[0] == PATH and node[3] is None else None
+    return tuple(node[5:]) or None if node[0] == PATH and node[3] is None else None
 
 
 def _comparison(node: Encoded, wanted: bool) -> list[Clause]:

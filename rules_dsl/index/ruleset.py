@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Hashable, Mapping
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from rules_dsl.index.clauses import Clause, clauses_of
 from rules_dsl.index.fields import Event, Path
@@ -25,7 +25,7 @@ class RuleSet(Generic[Key]):
     """
 
     def __init__(self) -> None:
-        self._members: dict[Key, tuple[Member, ...]] = {}
+        self._members: dict[Key, _Members] = {}
         self._root = Node()
         self._popularity: dict[Path, int] = {}
         self._added = 0
@@ -44,14 +44,15 @@ class RuleSet(Generic[Key]):
         with self._changing:
             before = self._members.get(key)
             self._added += before is None
-            order = before[0].order if before else self._added
+            order = _each(before)[0].order if before else self._added
             self._changes += 1
             try:
                 if before:
                     self._take_out(before)
-                members = tuple([self._put_in(clause, order, key, rule) for clause in clauses])
+                members = [self._put_in(clause, order, key, rule) for clause in clauses]
                 # One that can never be true stands in no table, but holds its turn.
-                self._members[key] = members or (Member(order, key, rule, ()),)
+                members = members or [Member(order, key, rule, ())]
+                self._members[key] = members[0] if len(members) == 1 else tuple(members)
             finally:
                 self._changes += 1
 
@@ -108,7 +109,8 @@ class RuleSet(Generic[Key]):
         self._root.add(member, tuple([clause[place] for place in layout]))
         return member
 
-    def _take_out(self, members: tuple[Member, ...]) -> None:
+    def _take_out(self, entry: "_Members") -> None:
+        members = _each(entry)
         for member, clause in zip(members, _clauses(members[0].rule), strict=False):
             for each in clause:
                 if type(each) is Equal:
@@ -116,6 +118,13 @@ class RuleSet(Generic[Key]):
                     if not self._popularity[each.path]:
                         del self._popularity[each.path]
             self._root.remove(member, tuple(clause[place] for place in member.layout))
+
+
+_Members: TypeAlias = Member | tuple[Member, ...]  # most rules have one clause
+
+
+def _each(members: _Members) -> tuple[Member, ...]:
+    return (members,) if isinstance(members, Member) else members
 
 
 def _survives(candidate: Candidate, event: Event, moment: float) -> bool:
