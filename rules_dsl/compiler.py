@@ -191,14 +191,14 @@ def _constant(value: object) -> ValueProgram:
 def _path(node: tree.Path) -> ValueProgram:
     name, steps = node.variable, node.steps
     if name is not None:
-        return lambda run: _walk(run.variables[name], steps)
+        return lambda run: walk(run.variables[name], steps)
     if len(steps) == 1 and isinstance(steps[0], str):
         key = steps[0]
         return lambda run: run.event.get(key, MISSING)
-    return lambda run: _walk(run.event, steps)
+    return lambda run: walk(run.event, steps)
 
 
-def _walk(value: object, steps: tuple[str | int, ...]) -> object:
+def walk(value: object, steps: tuple[str | int, ...]) -> object:
     """What stands at the end of a path; a step that does not fit makes it missing."""
     for step in steps:
         if type(value) is dict and type(step) is str:

@@ -5,7 +5,7 @@ from typing import Final
 
 from rules_dsl import serialize, tree
 from rules_dsl.checker import CheckTarget, check_condition, check_sentence
-from rules_dsl.compiler import compile_condition, compile_value
+from rules_dsl.compiler import Program, compile_condition, compile_value
 from rules_dsl.evaluator import Outcome
 from rules_dsl.explain import explain
 from rules_dsl.explanation import Explanation
@@ -23,15 +23,20 @@ _LONGEST_MESSAGE: Final = 65_536
 class Condition:
     """A condition on events, and its text."""
 
+    __slots__ = ("_program", "text", "tree")
+
     def __init__(self, text: str, tree: Expression) -> None:
         self.text = text
         self.tree = tree
-        self._program = compile_condition(tree)
+        self._program: Program | None = None
 
     def matches(self, event: Mapping[str, object], now: Now = None) -> Outcome:
         """Whether it is true of an event; None when that is unknown."""
+        program = self._program
         try:
-            return self._program(Run(event, clock(now)))
+            if program is None:
+                program = self._program = compile_condition(self.tree)
+            return program(Run(event, clock(now)))
         except (BudgetSpent, RecursionError):  # the latter from a caller deep in its own stack
             return None
 
@@ -49,12 +54,36 @@ class Condition:
 class Rule:
     """One rule: a condition, and who hears what when it is true."""
 
-    def __init__(self, text: str, tree: tree.Sentence) -> None:
+    __slots__ = ("_condition", "_stored", "_tree", "text")
+
+    def __init__(self, text: str, tree: tree.Sentence | str) -> None:
+        """The tree may be given as it is stored; it is then read when first asked for."""
         self.text = text
-        self.tree = tree
-        self.condition = Condition(text, tree.condition)
-        parts = tree.message.parts if tree.message else ()
-        self._parts = [part if isinstance(part, str) else compile_value(part) for part in parts]
+        self._stored = tree if isinstance(tree, str) else None
+        self._tree = None if isinstance(tree, str) else tree
+        self._condition: Condition | None = None
+
+    @property
+    def tree(self) -> tree.Sentence:
+        """The checked tree of the whole rule."""
+        if self._tree is None:
+            assert self._stored is not None
+            with room_to_recurse():
+                self._tree = serialize.load_tree(self._stored)
+        return self._tree
+
+    @property
+    def condition(self) -> Condition:
+        """What must be true for the rule to fire."""
+        if self._condition is None:
+            self._condition = Condition(self.text, self.tree.condition)
+        return self._condition
+
+    def encoded_condition(self) -> serialize.Encoded:
+        """The condition as it is stored, which is read anew each time and not kept."""
+        if self._stored is not None:
+            return serialize.load_condition(self._stored)
+        return serialize.encoded(self.tree.condition)
 
     @property
     def name(self) -> str | None:
@@ -87,8 +116,10 @@ class Rule:
         if self.tree.message is None:
             return None
         run = Run(event, clock(now))
-        pieces = [part if isinstance(part, str) else as_text(part(run)) for part in self._parts]
-        whole = "".join(pieces)
+        whole = "".join(
+            part if isinstance(part, str) else as_text(compile_value(part)(run))
+            for part in self.tree.message.parts
+        )
         return whole if len(whole) <= _LONGEST_MESSAGE else whole[: _LONGEST_MESSAGE - 1] + "…"
 
     def format(self) -> str:
@@ -99,13 +130,12 @@ class Rule:
     def to_json(self) -> dict[str, object]:
         """The checked tree, to be stored."""
         with room_to_recurse():
-            return serialize.dump(self.text, self.tree)
+            return serialize.dump(self.text, self._stored or serialize.dump_tree(self.tree))
 
     @classmethod
     def from_json(cls, stored: Mapping[str, object]) -> "Rule":
         """A rule from what `to_json` gave; SchemaMismatch when another version gave it."""
-        with room_to_recurse():
-            return cls(*serialize.load(stored))
+        return cls(*serialize.load(stored))
 
 
 def compile_rule(text: str, check_target: CheckTarget | None = None) -> Rule:

@@ -9,7 +9,7 @@ MILLI = 1000
 
 @click.group()
 def bench() -> None:
-    """Measure Sentinel on this machine, each time on a fresh stack."""
+    """Measure Sentinel on this machine; what needs a stack gets a fresh one."""
 
 
 @bench.command()
@@ -32,3 +32,17 @@ def latency(events: int) -> None:
     seconds = measure(events)
     click.echo(f"median   {median(seconds) * MILLI:7.1f} ms")
     click.echo(f"p99      {quantiles(seconds, n=100)[98] * MILLI:7.1f} ms   ({events} events)")
+
+
+@bench.command()
+@click.option("--json", "as_json", is_flag=True, help="The rows as JSON instead of a table.")
+@click.option("--peers/--no-peers", default=True, help="Install the peers and measure them too.")
+def rules(as_json: bool, peers: bool) -> None:
+    """CPU time of matching, against the goals, and against other rule engines."""
+    from bench import peers as others
+    from bench import report, rules
+
+    rows = rules.measure()
+    if peers:
+        rows += others.measure()
+    click.echo(report.as_json(rows) if as_json else report.table(rows))

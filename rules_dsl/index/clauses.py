@@ -1,0 +1,224 @@
+"""Clauses: a condition as an `or` of `and`s of predicates, any of which being true makes it true.
+
+`not` is pushed down to the leaves, which Kleene's logic allows: a condition is true exactly when
+all predicates of one clause are. Distribution is capped; what would pass the cap, and every leaf
+that is no comparison of a field with a constant, stays one predicate of its own.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from rules_dsl import tree
+from rules_dsl.index.fields import Path
+from rules_dsl.index.predicates import (
+    Between,
+    Different,
+    Equal,
+    Key,
+    Pattern,
+    Predicate,
+    Prefix,
+    Rest,
+    Whole,
+    comparable,
+    key_of,
+)
+from rules_dsl.rule import Rule
+from rules_dsl.serialize import (
+    AND,
+    COMPARISON,
+    LIST_LITERAL,
+    LITERAL,
+    NOT,
+    OR,
+    PATH,
+    Encoded,
+    literal_value,
+)
+
+Clause: TypeAlias = tuple[Predicate, ...]
+_Maker: TypeAlias = Callable[[Path, Encoded], list[Clause] | None]
+
+_MOST_CLAUSES: Final = 32
+_MIRRORED: Final = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_OPPOSITE: Final = {
+    "==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<", "in": "not in",
+    "not in": "in",
+}  # fmt: skip
+
+
+def clauses_of(rule: Rule) -> list[Clause]:
+    """The clauses of a rule; none if it can never be true."""
+    spread = _spread(rule.encoded_condition(), True)
+    if _quantified(spread):
+        # A budget that is spent makes the whole rule unknown, so only the whole rule can tell.
+        whole = Whole(rule.matches)
+        spread = [(*(each for each in one if type(each) is not Rest), whole) for one in spread]
+    return [narrow for one in spread if (narrow := _narrowed(one)) is not None]
+
+
+def _quantified(spread: list[Clause]) -> bool:
+    return any(type(each) is Rest and each.quantified for one in spread for each in one)
+
+
+def _spread(node: Encoded, wanted: bool) -> list[Clause]:
+    """The clauses under which a condition is true, or (not wanted) false."""
+    kind = node[0]
+    if kind == COMPARISON:
+        return _comparison(node, wanted)
+    if kind == NOT:
+        return _spread(node[3], not wanted)
+    if kind in (AND, OR):
+        join = _product if (kind == AND) is wanted else _union
+        return join(node, node[3][1:], wanted)
+    if kind == LITERAL:
+        return [()] if node[4] is wanted else []  # the checker lets only booleans stand here
+    path = _field(node)
+    return [(Equal(path, ((wanted,),)) if path else Rest(node, wanted),)]
+
+
+def _product(node: Encoded, items: list[Encoded], wanted: bool) -> list[Clause]:
+    product: list[Clause] = [()]
+    for item in items:
+        spread = _spread(item, wanted)
+        if len(spread) * len(product) > _MOST_CLAUSES:
+            spread = [(Rest(item, wanted),)]
+        if len(spread) == 1:
+            product = [one + spread[0] for one in product]
+        else:
+            product = [one + other for one in product for other in spread]
+    return product
+
+
+def _union(node: Encoded, items: list[Encoded], wanted: bool) -> list[Clause]:
+    equals: dict[Path, Equal] = {}
+    union: list[Clause] = []
+    for item in items:
+        for one in _spread(item, wanted):
+            only = one[0] if len(one) == 1 else None
+            if type(only) is Equal:
+                before = equals.get(only.path)
+                keys = (*(before.keys if before else ()), *only.keys)
+                equals[only.path] = Equal(only.path, tuple(dict.fromkeys(keys)))
+            else:
+                union.append(one)
+    union += [(each,) for each in equals.values()]
+    return union if len(union) <= _MOST_CLAUSES else [(Rest(node, wanted),)]
+
+
+def _narrowed(clause: Clause) -> Clause | None:
+    """A clause with one test a field of each kind; None if they exclude each other."""
+    if len(clause) == 1:
+        return clause
+    found: dict[object, Predicate] = {}
+    for each in clause:
+        if type(each) is Equal:
+            key: object = each.path
+            other = found.get(key)
+            if type(other) is Equal:
+                each = Equal(each.path, tuple(one for one in other.keys if one in each.keys))
+        elif type(each) is Between:
+            key = (each.path, each.kind)
+            other = found.get(key)
+            if type(other) is Between:
+                each = other.narrowed(each)
+                if each.empty:
+                    return None
+        else:
+            key = each
+        if type(each) is Equal and not each.keys:
+            return None
+        found[key] = each
+    return tuple(found.values())
+
+
+def _field(node: Encoded) -> Path | None:
+    """The path of a field; a variable is none, and neither is the event itself."""
+    return tuple(node[5:]) or None if node[0] == PATH and node[3] is None else None
+
+
+def _comparison(node: Encoded, wanted: bool) -> list[Clause]:
+    _, _, _, operator, left, right = node
+    if left[0] == LITERAL and operator in _MIRRORED:
+        operator, left, right = _MIRRORED[operator], right, left
+    path = _field(left)
+    make = _MAKERS.get(operator if wanted else _OPPOSITE.get(operator, ""))
+    made = make(path, right) if path and make else None
+    return [(Rest(node, wanted),)] if made is None else made
+
+
+def _equal(path: Path, right: Encoded) -> list[Clause] | None:
+    value = _constant(right)
+    return None if value is None else [(Equal(path, (key_of(value),)),)]
+
+
+def _different(path: Path, right: Encoded) -> list[Clause] | None:
+    value = _constant(right)
+    kind = _kind(value)
+    return [(Different(path, (key_of(value),), kind),)] if value is not None and kind else None
+
+
+def _among(path: Path, right: Encoded) -> list[Clause] | None:
+    if right[0] != LIST_LITERAL:
+        return None
+    keys = _keys(right)
+    return [(Equal(path, keys),)] if keys else []
+
+
+def _outside(path: Path, right: Encoded) -> list[Clause] | None:
+    """An element of another type makes `not in` unknown, and an empty list makes it true."""
+    if right[0] != LIST_LITERAL:
+        return None
+    kinds = {_kind(_constant(item)) for item in right[3][1:]}
+    kind = kinds.pop() if len(kinds) == 1 else None
+    return [(Different(path, _keys(right), kind),)] if kind else None
+
+
+def _constant(node: Encoded) -> tree.Scalar:
+    return literal_value(node) if node[0] == LITERAL else None
+
+
+def _keys(literal: Encoded) -> tuple[Key, ...]:
+    values = [_constant(item) for item in literal[3][1:]]
+    return tuple(dict.fromkeys([key_of(value) for value in values if value is not None]))
+
+
+def _kind(value: tree.Scalar) -> str | None:
+    return "boolean" if type(value) is bool else comparable(value)
+
+
+def _bounded(lower: bool, is_open: bool) -> _Maker:
+    def bounded(path: Path, right: Encoded) -> list[Clause] | None:
+        bound = _constant(right)
+        kind = comparable(bound)
+        if bound is None or kind is None:
+            return None
+        if lower:
+            return [(Between(path, kind, bound, is_open),)]
+        return [(Between(path, kind, None, False, bound, is_open),)]
+
+    return bounded
+
+
+def _prefix(path: Path, right: Encoded) -> list[Clause] | None:
+    text = _constant(right)
+    return [(Prefix(path, text),)] if isinstance(text, str) else None
+
+
+def _pattern(path: Path, right: Encoded) -> list[Clause] | None:
+    text = _constant(right)
+    return [(Pattern(path, text),)] if isinstance(text, str) else None
+
+
+_MAKERS: Final[dict[str, _Maker]] = {
+    "==": _equal,
+    "!=": _different,
+    "in": _among,
+    "not in": _outside,
+    ">": _bounded(True, True),
+    ">=": _bounded(True, False),
+    "<": _bounded(False, True),
+    "<=": _bounded(False, False),
+    "startswith": _prefix,
+    "matches": _pattern,
+}
