@@ -204,6 +204,31 @@ def test_each_comparison_holds_on_and_beside_its_bound_negated_and_turned_round(
         assert rules.match(event, NOW) == one_by_one(alone, event), value
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        'a not in [1, "b"]',
+        'not (a not in [1, "b"])',
+        'a in [1, "b", true]',
+        "a > 2 and a >= 2",
+        "a >= 2 and a > 2",
+        "a < 2 and a <= 2",
+        "a <= 2 and a < 2",
+        "a >= 2 and a <= 2",
+        "a > 2 and a < 2",
+    ],
+)
+def test_lists_of_several_types_and_bounds_of_one_value_are_read_exactly(written: str) -> None:
+    rules = set_of(written, f"{written} and b == 1", f"c == 1 or ({written})")
+    alone = {
+        key: compile_rule(f'when {each} then notify("a:b")')
+        for key, each in enumerate([written, f"{written} and b == 1", f"c == 1 or ({written})"])
+    }
+    for value in PROBES:
+        for event in ({"a": value, "b": 1}, {"a": value, "c": 1}, {"a": value}):
+            assert rules.match(event, NOW) == one_by_one(alone, event), event
+
+
 class Text(str):
     """A text that claims to equal everything."""
 
