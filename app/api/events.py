@@ -13,7 +13,7 @@ from app.extensions import session
 from app.metrics import EVENTS_INGESTED, INGEST_REJECTED, totals
 from app.models.events import Event
 from app.runtime import now
-from app.schemas.common import cursor, read_cursor
+from app.schemas.common import page_of, read_cursor
 from app.schemas.events import (
     ACCEPTED,
     Accepted,
@@ -94,12 +94,8 @@ def listing(query: dict[str, Any]) -> dict[str, Any]:
         after=read_cursor(query["after"]),
         limit=query["limit"] + 1,
     )
-    page = rows[: query["limit"]]
-    more = len(rows) > len(page)
-    return {
-        "data": [_view(*row) for row in page],
-        "next": cursor(page[-1][0].id) if more else None,
-    }
+    page, following = page_of(rows, query["limit"], lambda row: row[0].id)
+    return {"data": [_view(*row) for row in page], "next": following}
 
 
 def _view(event: Event, waits: bool) -> dict[str, Any]:

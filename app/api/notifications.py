@@ -9,7 +9,7 @@ from app.api.auth import requires
 from app.api.request import StrictParser
 from app.extensions import session
 from app.runtime import now
-from app.schemas.common import cursor, read_cursor
+from app.schemas.common import page_of, read_cursor
 from app.schemas.notifications import (
     NotificationDetail,
     NotificationOut,
@@ -37,8 +37,8 @@ def listing(query: dict[str, Any]) -> dict[str, Any]:
         after=read_cursor(query["after"]),
         limit=query["limit"] + 1,
     )
-    page = found[: query["limit"]]
-    return {"data": page, "next": cursor(page[-1].id) if len(found) > len(page) else None}
+    page, following = page_of(found, query["limit"], lambda notification: notification.id)
+    return {"data": page, "next": following}
 
 
 @bp.route("/<uuid:notification_id>", methods=["GET"])

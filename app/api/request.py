@@ -58,6 +58,7 @@ def _whole_body(request: Request) -> bytes:
         raw = request.get_data()
     except HTTPException:
         raise
+    # Each WSGI server has errors of its own for broken chunks; whichever it is, the body is not whole.
     except Exception as error:
         raise BadBody("the body does not arrive whole", code="broken_body") from error
     # Without a Content-Length, reading stops at the limit without a word.

@@ -15,7 +15,7 @@ from app.metrics import NOTIFICATIONS_SENT, totals
 from app.models.notifications import Status
 from app.models.rules import RuleVersion
 from app.runtime import now
-from app.schemas.common import PageQuery, cursor, read_cursor
+from app.schemas.common import PageQuery, page_of, read_cursor
 from app.schemas.rules import (
     IfMatch,
     RuleIn,
@@ -45,8 +45,8 @@ Answer = tuple[RuleVersion, int, dict[str, str]]
 def listing(query: dict[str, Any]) -> dict[str, Any]:
     """List rules, oldest first"""
     found = rules.listing(session(), read_cursor(query["after"]), query["limit"] + 1)
-    page = found[: query["limit"]]
-    return {"data": page, "next": cursor(page[-1].rule_id) if len(found) > len(page) else None}
+    page, following = page_of(found, query["limit"], lambda version: version.rule_id)
+    return {"data": page, "next": following}
 
 
 @bp.route("", methods=["POST"])

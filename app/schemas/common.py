@@ -2,12 +2,15 @@
 
 import base64
 import binascii
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from marshmallow import Schema, ValidationError, fields, validate
 
 from app.services.errors import Refusal
+
+Row = TypeVar("Row")
 
 NAME: Final = (
     validate.Length(1, 200),
@@ -49,6 +52,14 @@ class Problem(Schema):
     detail = fields.String(required=True)
     errors = fields.List(fields.Nested(ErrorEntry), required=True)
     request_id = fields.String(required=True)
+
+
+def page_of(
+    rows: Sequence[Row], limit: int, key: Callable[[Row], UUID]
+) -> tuple[Sequence[Row], str | None]:
+    """A page of `limit` rows and its `next`, from rows that were asked for with one to spare."""
+    page = rows[:limit]
+    return page, cursor(key(page[-1])) if len(rows) > limit else None
 
 
 def cursor(key: UUID) -> str:
