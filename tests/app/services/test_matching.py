@@ -284,13 +284,14 @@ def test_the_work_of_a_claim_takes_as_many_statements_for_many_as_for_few(
     for number in range(10):
         make_rule(client, name=f"Rule {number}")
     counts = []
-    for size in (1, 40):
+    for size in (1, 2, 40):
         for _ in range(size):
             post_event(client)
         with statements() as seen:
             evaluate(clock.tick(1))
         counts.append(len(seen))
-    assert counts[0] == counts[1]
+    # The first loaded the rules.
+    assert counts[1] == counts[2]
 
 
 @contextmanager
@@ -299,7 +300,9 @@ def statements() -> Iterator[list[str]]:
     seen: list[str] = []
 
     def note(*call: Any) -> None:
-        seen.append(call[2])
+        # Another thread writes the metrics when its time has come.
+        if "metric_totals" not in call[2]:
+            seen.append(call[2])
 
     listen(db.engine, "before_cursor_execute", note)
     try:
