@@ -5,8 +5,10 @@ that holds it. A wrong value stops the process at boot with a message that names
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,6 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 KIB = 1024
+LONGEST_RETENTION_DAYS = 3650
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
 SECRETS = (
     "DATABASE_URL",
@@ -45,6 +48,14 @@ class RetryPolicy:
 
 
 @dataclass(frozen=True)
+class Retention:
+    """How long events with their matches, and ended notifications with their attempts, are kept."""
+
+    events: timedelta = timedelta(days=30)
+    attempts: timedelta = timedelta(days=90)
+
+
+@dataclass(frozen=True)
 class SlackDefaults:
     """Where `slack:#name` goes when no channel of that name exists."""
 
@@ -67,6 +78,7 @@ class Settings:
     trusted_hosts: tuple[str, ...] = LOOPBACK_NAMES
     egress_allow: tuple[str, ...] = ()
     retry: RetryPolicy = RetryPolicy()
+    retention: Retention = Retention()
     slack: SlackDefaults = SlackDefaults()
     max_body: int = 256 * KIB
     inbox: bool = False
@@ -90,6 +102,10 @@ class Settings:
             trusted_hosts=(*LOOPBACK_NAMES, *read.items("SENTINEL_TRUSTED_HOSTS")),
             egress_allow=read.items("SENTINEL_EGRESS_ALLOW"),
             retry=read.retry(),
+            retention=Retention(
+                events=read.days("SENTINEL_RETENTION_EVENTS", Retention.events),
+                attempts=read.days("SENTINEL_RETENTION_ATTEMPTS", Retention.attempts),
+            ),
             slack=read.slack(),
             max_body=int(read.number("SENTINEL_MAX_BODY", 256 * KIB, KIB, 64 * KIB * KIB)),
             inbox=read.choice("SENTINEL_INBOX", ("on", "off"), "off") == "on",
@@ -142,6 +158,21 @@ class _Reader:
         if not least <= value <= most:
             raise ConfigError(name, f"is {text}; it must be between {least:g} and {most:g}")
         return value
+
+    def days(self, name: str, default: timedelta) -> timedelta:
+        """A time such as `30d`, `12w` or `36h`, of a day at least."""
+        text = self.text(name)
+        if text is None:
+            return default
+        match = re.fullmatch(r"(\d{1,6}) ?([hdw])", text)
+        hours = int(match[1]) * {"h": 1, "d": 24, "w": 168}[match[2]] if match else 0
+        if not 24 <= hours <= LONGEST_RETENTION_DAYS * 24:
+            raise ConfigError(
+                name,
+                f"is {text!r}; it must be a time such as 30d or 12w,"
+                f" from 1d to {LONGEST_RETENTION_DAYS}d",
+            )
+        return timedelta(hours=hours)
 
     def fernet_keys(self, name: str) -> tuple[str, ...]:
         keys = tuple(key.strip() for key in self.required(name).split(",") if key.strip())

@@ -22,6 +22,11 @@ def uuid7_floor(moment: datetime) -> UUID:
     return _at(moment, 0)
 
 
+def moment_of(key: UUID) -> datetime:
+    """When a key was made, to the millisecond."""
+    return _EPOCH + timedelta(milliseconds=key.int >> 80)
+
+
 def _at(moment: datetime, random: int) -> UUID:
     # Whole numbers all the way, and nothing before 1970: a key has no room for it.
     microseconds = max(0, (moment - _EPOCH) // timedelta(microseconds=1))

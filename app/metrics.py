@@ -67,6 +67,7 @@ NOTIFICATIONS_SENT = Definition(
     "notifications_sent", "Notifications ended, by channel and outcome", ("channel", "outcome")
 )
 RULE_ERRORS = Definition("sentinel_rule_errors", "Rules that could not be evaluated", ("rule",))
+EVENTS_FAILED = Definition("sentinel_events_failed", "Events whose evaluation was given up")
 RETRIES = Definition("sentinel_notification_retries", "Attempts that will be repeated")
 DEAD_LETTERS = Definition("sentinel_dead_letters", "Notifications given up")
 INGEST_REJECTED = Definition("sentinel_ingest_rejected", "Events refused, by reason", ("reason",))
@@ -90,6 +91,7 @@ DEFINITIONS: Final = (
     EVENTS_INGESTED,
     RULES_TRIGGERED,
     RULE_ERRORS,
+    EVENTS_FAILED,
     NOTIFICATIONS_SENT,
     RETRIES,
     DEAD_LETTERS,

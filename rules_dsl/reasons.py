@@ -10,13 +10,26 @@ from rules_dsl.format import format_expression
 from rules_dsl.functions import functions
 from rules_dsl.functions.registry import BadArgument
 from rules_dsl.kinds import Kind, name_of
+from rules_dsl.run import BudgetSpent
 from rules_dsl.tree import Expression
 from rules_dsl.values import MISSING, UNKNOWN, kind_of
 
 Evaluate: TypeAlias = Callable[[Expression], object]
 
 BUDGET: Final = "budget"
+DEPTH: Final = "depth"
 _MEMBERSHIP: Final = frozenset({"in", "not in", "contains", "icontains"})
+
+
+def why_failed(error: Exception) -> str:
+    """Why a rule could not be judged at all, given what its evaluation raised."""
+    match error:
+        case BudgetSpent():
+            return BUDGET
+        case RecursionError():  # from a caller deep in its own stack
+            return DEPTH
+        case _:
+            return f"error: {type(error).__name__}"
 
 
 def why_unknown(node: Expression, value_of: Evaluate, now: float) -> str | None:

@@ -32,13 +32,17 @@ class Condition:
 
     def matches(self, event: Mapping[str, object], now: Now = None) -> Outcome:
         """Whether it is true of an event; None when that is unknown."""
-        program = self._program
         try:
-            if program is None:
-                program = self._program = compile_condition(self.tree)
-            return program(Run(event, clock(now)))
+            return self.judge(event, now)
         except (BudgetSpent, RecursionError):  # the latter from a caller deep in its own stack
             return None
+
+    def judge(self, event: Mapping[str, object], now: Now = None) -> Outcome:
+        """Likewise, for a caller who wants to know what cut an evaluation short: it is raised."""
+        program = self._program
+        if program is None:
+            program = self._program = compile_condition(self.tree)
+        return program(Run(event, clock(now)))
 
     def explain(self, event: Mapping[str, object], now: Now = None) -> Explanation:
         """Why it is true, false or unknown of an event."""
@@ -103,6 +107,10 @@ class Rule:
     def matches(self, event: Mapping[str, object], now: Now = None) -> Outcome:
         """Whether the rule fires on an event: only True does; None is unknown."""
         return self.condition.matches(event, now)
+
+    def judge(self, event: Mapping[str, object], now: Now = None) -> Outcome:
+        """Likewise, but what cuts the evaluation short is raised."""
+        return self.condition.judge(event, now)
 
     def explain(self, event: Mapping[str, object], now: Now = None) -> Explanation:
         """Why the rule does or does not fire on an event, clause by clause."""

@@ -1,33 +1,68 @@
 """The task that evaluates events."""
 
 import time
+from collections.abc import Sequence
+from typing import Any, Final
 from uuid import UUID
 
 from celery import shared_task
 
 from app.extensions import session
 from app.runtime import now
-from app.services import matching
+from app.services import claims, matching
+from app.services.claims import Claim
+from app.services.rulesets import live
 from tasks import totals
-from tasks.publisher import wake_notification
+from tasks.patience import patience
+from tasks.publisher import wake_events, wake_notification
 from tasks.wiring import publish
 
+# For what is stuck outside of an evaluation; longer than the largest set of rules takes to load.
+STUCK_SECONDS: Final = 300
 
-@shared_task(name="events.evaluate", max_retries=None)
-def evaluate(event_ids: list[str]) -> None:
-    """Evaluate those of the events that still wait, and chain a task for each notification.
 
-    A message whose events are done, or are in another worker's hands, does nothing.
+@shared_task(bind=True, name="events.evaluate", max_retries=None, time_limit=STUCK_SECONDS)
+def evaluate(self: Any, event_ids: list[str]) -> None:
+    """Evaluate those of the events that still wait, and others that do; chain a task for each notification.
+
+    A suspect, which was begun before and never ended, is evaluated after the rest, and alone.
     """
+    db, holder = session(), UUID(self.request.id)
+    ids = [UUID(key) for key in event_ids]
+    live.warm(db)
+    held = claims.together(db, ids, now(), holder)
+    db.commit()
+    _evaluate(held, holder)
+    if not {claim.event_id for claim in held}.issuperset(ids):
+        held = claims.alone(db, ids, now(), holder)
+        db.commit()
+        _evaluate(held, holder)
+
+
+def _evaluate(held: Sequence[Claim], holder: UUID) -> None:
+    if not held:
+        return
     db = session()
     began = time.perf_counter()
-    claims = matching.claim(db, [UUID(key) for key in event_ids], now())
-    db.commit()
-    if not claims:
-        return
-    events = matching.load(db, claims)
-    db.commit()
-    evaluation = matching.record(db, claims, matching.judge(events), now())
-    db.commit()
+    try:
+        events = matching.load(db, held)
+        db.commit()
+        with patience(alone=len(held) == 1):
+            judgement = matching.judge(events)
+        evaluation = matching.record(db, held, judgement, now())
+        db.commit()
+    except Exception:
+        db.rollback()
+        _release(holder)
+        raise
     publish([wake_notification(key) for key in evaluation.notification_ids])
+    if evaluation.left:
+        publish([wake_events(evaluation.left)])
     totals.evaluated(evaluation, time.perf_counter() - began)
+
+
+def _release(holder: UUID) -> None:
+    """Let others have what this message could not finish, each event by itself."""
+    freed = claims.release(session(), holder, now())
+    session().commit()
+    publish([wake_events([key]) for key in freed])

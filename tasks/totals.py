@@ -5,10 +5,12 @@ from app.metrics import (
     DEAD_LETTERS,
     DELIVERY_SECONDS,
     EVALUATION_SECONDS,
+    EVENTS_FAILED,
     NOTIFICATION_SECONDS,
     NOTIFICATIONS_SENT,
     QUEUE_SECONDS,
     RETRIES,
+    RULE_ERRORS,
     RULES_TRIGGERED,
     totals,
 )
@@ -27,6 +29,10 @@ def evaluated(evaluation: Evaluation, seconds: float) -> None:
         totals.count(NOTIFICATIONS_SENT, kind, Status.CANCELLED)
     for rule in evaluation.triggered:
         totals.count(RULES_TRIGGERED, rule)
+    for rule in evaluation.failed_rules:
+        totals.count(RULE_ERRORS, rule)
+    if evaluation.failed_events:
+        totals.count(EVENTS_FAILED, by=evaluation.failed_events)
 
 
 def attempted(sending: Sending, verdict: Verdict, result: Result) -> None:

@@ -4,6 +4,7 @@ There is no scheduler process to lose: any worker that is alive keeps every prom
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,8 +13,9 @@ import structlog
 from flask import Flask
 
 from app.extensions import session
-from app.runtime import now
-from app.services import ingest, rules, upkeep
+from app.metrics import EVENTS_FAILED, totals
+from app.runtime import now, runtime
+from app.services import claims, ingest, retention, rules, upkeep
 from tasks.publisher import Publisher, wake_events, wake_notification
 
 log = structlog.get_logger()
@@ -21,6 +23,8 @@ log = structlog.get_logger()
 SWEEP_SECONDS: Final = 5.0
 HOUSEKEEPING_EVERY: Final = timedelta(hours=1)
 HOUSEKEEPING_RETRY: Final = timedelta(minutes=1)
+# Overdue rows must not wait long for old ones.
+FORGET_SECONDS: Final = 2.0
 
 
 class Upkeep:
@@ -70,14 +74,18 @@ class Upkeep:
         if not upkeep.try_lock(session()):
             session().rollback()
             return
+        given_up = claims.give_up(session(), moment)
         events = upkeep.overdue_events(session(), moment, room["events"])
         notifications = upkeep.overdue_notifications(session(), moment, room["notifications"])
         session().commit()
+        if given_up:
+            totals.count(EVENTS_FAILED, by=given_up)
         self._publisher.publish([wake_events(chunk) for chunk in upkeep.chunks(events)])
         self._publisher.publish([wake_notification(key) for key in notifications])
         if self._housekeeping_at is None or moment >= self._housekeeping_at:
             self._housekeeping_at = moment + HOUSEKEEPING_RETRY
             self._keep_house(moment)
+            self._forget(moment)
 
     def _keep_house(self, moment: datetime) -> None:
         """What is not urgent, in a transaction of its own that gives way to whoever holds a lock."""
@@ -89,6 +97,20 @@ class Upkeep:
             rules.recompile_outdated(session())
         session().commit()
         self._housekeeping_at = moment + HOUSEKEEPING_EVERY
+
+    def _forget(self, moment: datetime) -> None:
+        """Retention, each step in a transaction of its own; what is not done in time waits for the next round."""
+        deadline = time.monotonic() + FORGET_SECONDS
+        for step in retention.steps(session(), runtime().settings.retention, moment):
+            more = True
+            while more:
+                if time.monotonic() > deadline or not upkeep.try_lock(session()):
+                    session().rollback()
+                    self._housekeeping_at = moment
+                    return
+                upkeep.wait_briefly(session())
+                more = step(session())
+                session().commit()
 
     def _leave(self) -> None:
         upkeep.leave(session(), self._name)

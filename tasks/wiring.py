@@ -8,6 +8,7 @@ from flask import Flask, current_app
 
 from app.extensions import db
 from app.metrics import totals
+from tasks import losses
 from tasks.publisher import Publisher, WakeUp
 from tasks.upkeep import Upkeep
 
@@ -69,6 +70,7 @@ def _connect(app: Flask, celery: Celery) -> None:
     def on_child_stop(**_: object) -> None:
         _flush(app)
 
+    losses.watch(app, _publisher(app))
     _keep(signals.worker_ready, on_ready)
     _keep(signals.worker_shutdown, on_stop)
     _keep(signals.worker_process_init, on_fork)

@@ -8,10 +8,10 @@ from flask import Response, request, url_for
 from flask_smorest import Blueprint
 
 from app.api.auth import caller, requires
+from app.api.notifications import detail
 from app.api.request import StrictParser
 from app.extensions import session
 from app.metrics import EVENTS_INGESTED, INGEST_REJECTED, totals
-from app.models.events import Event
 from app.runtime import now
 from app.schemas.common import page_of, read_cursor
 from app.schemas.events import (
@@ -22,9 +22,11 @@ from app.schemas.events import (
     EventOut,
     EventPage,
     EventQuery,
+    TraceOut,
 )
-from app.services import ingest, tracing
+from app.services import claims, ingest, tracing
 from app.services.ingest import Idempotency
+from app.services.tracing import State
 from tasks.publisher import wake_events
 from tasks.wiring import publish
 
@@ -65,7 +67,7 @@ def post(
 @bp.after_request
 def count_refused(response: Response) -> Response:
     """Count the events that were not accepted, by the status that said so."""
-    if request.method == "POST" and response.status_code >= HTTPStatus.BAD_REQUEST:
+    if request.endpoint == "events.post" and response.status_code >= HTTPStatus.BAD_REQUEST:
         reason = HTTPStatus(response.status_code).phrase.lower().replace(" ", "_")
         totals.count(INGEST_REJECTED, reason)
     return response
@@ -76,7 +78,31 @@ def count_refused(response: Response) -> Response:
 @bp.response(200, EventOut)
 def get(event_id: UUID) -> dict[str, Any]:
     """Read an event and its state"""
-    return _view(*tracing.event(session(), event_id))
+    return _view(tracing.event(session(), event_id))
+
+
+@bp.route("/<uuid:event_id>/trace", methods=["GET"])
+@requires(bp, "read")
+@bp.response(200, TraceOut)
+def trace(event_id: UUID) -> dict[str, Any]:
+    """Read everything that an event has caused"""
+    found = tracing.trace(session(), event_id)
+    notifications = [detail(each, found.attempts[each.id]) for each in found.notifications]
+    return vars(found) | {"event": _view(found.state), "notifications": notifications}
+
+
+@bp.route("/<uuid:event_id>/retry", methods=["POST"])
+@requires(bp, "write")
+@bp.response(202, EventOut)
+def retry(event_id: UUID) -> dict[str, Any]:
+    """Evaluate an event again whose evaluation was given up; 409 where it was not
+
+    The rules that were current at its acceptance judge it.
+    """
+    claims.retry(session(), event_id, now())
+    session().commit()
+    publish([wake_events([event_id])])
+    return _view(tracing.event(session(), event_id))
 
 
 @bp.route("", methods=["GET"])
@@ -94,16 +120,18 @@ def listing(query: dict[str, Any]) -> dict[str, Any]:
         after=read_cursor(query["after"]),
         limit=query["limit"] + 1,
     )
-    page, following = page_of(rows, query["limit"], lambda row: row[0].id)
-    return {"data": [_view(*row) for row in page], "next": following}
+    page, following = page_of(rows, query["limit"], lambda row: row.event.id)
+    return {"data": [_view(row) for row in page], "next": following}
 
 
-def _view(event: Event, waits: bool) -> dict[str, Any]:
+def _view(state: State) -> dict[str, Any]:
+    event = state.event
     return {
         "id": event.id,
         "type": event.type,
         "source": event.source,
-        "state": "pending" if waits else "evaluated",
+        "state": state.name,
+        "reason": state.reason,
         "accepted_at": event.accepted_at,
         "occurred_at": event.occurred_at,
         "body": event.body,

@@ -1,5 +1,6 @@
 """`/notifications`: what was sent, what was tried, and what was given up."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from flask_smorest import Blueprint
 from app.api.auth import requires
 from app.api.request import StrictParser
 from app.extensions import session
+from app.models.notifications import Attempt, Notification
 from app.runtime import now
 from app.schemas.common import page_of, read_cursor
 from app.schemas.notifications import (
@@ -60,8 +62,12 @@ def retry(notification_id: UUID) -> dict[str, Any]:
     return _detail(notification_id)
 
 
-def _detail(notification_id: UUID) -> dict[str, Any]:
-    notification = tracing.notification(session(), notification_id)
-    attempts = tracing.attempts(session(), notification_id)
+def detail(notification: Notification, attempts: Sequence[Attempt]) -> dict[str, Any]:
+    """A notification with its attempts, as `NotificationDetail` shows it."""
     fields = {name: getattr(notification, name) for name in NotificationOut().fields}
     return fields | {"attempt_log": attempts}
+
+
+def _detail(notification_id: UUID) -> dict[str, Any]:
+    notification = tracing.notification(session(), notification_id)
+    return detail(notification, tracing.attempts(session(), notification_id))

@@ -1,4 +1,4 @@
-"""Matches, and the alerts that they collect in."""
+"""Matches and rule errors, and the alerts that matches collect in."""
 
 from sqlalchemy import ForeignKey, Index, Integer, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -8,7 +8,7 @@ from app.models.columns import Key, Moment, Ref, String
 
 
 class Match(Base):
-    """A rule version that was true, or failed, on an event. What was false or unknown is recomputed on request."""
+    """A rule version that was true of an event. What was false or unknown is recomputed on request."""
 
     __tablename__ = "matches"
     __table_args__ = (Index("ix_matches_rule_id_event_id", "rule_id", "event_id"),)
@@ -18,6 +18,18 @@ class Match(Base):
     rule_id: Mapped[Ref]
     alert_id: Mapped[Ref]
     matched_at: Mapped[Moment]
+
+
+class RuleFailure(Base):
+    """A rule version that could not be evaluated on an event, and why; it counted as unknown."""
+
+    __tablename__ = "rule_errors"
+
+    event_id: Mapped[Key]
+    rule_version_id: Mapped[Key]
+    rule_id: Mapped[Ref]
+    reason: Mapped[String]
+    failed_at: Mapped[Moment]
 
 
 class Alert(Base):

@@ -37,7 +37,10 @@ class PendingEvent(Base):
     """An accepted event that has not been evaluated; the row goes when it has."""
 
     __tablename__ = "pending_events"
-    __table_args__ = (Index("ix_pending_events_wake_at", "wake_at"),)
+    __table_args__ = (
+        Index("ix_pending_events_wake_at", "wake_at"),
+        Index("ix_pending_events_suspects", "wake_at", postgresql_where=text("begun > 0")),
+    )
 
     event_id: Mapped[Key]
     # When the sweep publishes the event again; a claim and a publication push it out.
@@ -45,6 +48,22 @@ class PendingEvent(Base):
     lease_until: Mapped[Moment | None]
     # Counts the claims; a worker that lost its lease can no longer write.
     epoch: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    # The message under which it was last claimed: what dies with its process is freed by that name.
+    holder: Mapped[UUID | None]
+    # How often an evaluation began and was not heard of again; what was given back does not count.
+    begun: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+
+
+class FailedEvent(Base):
+    """An event whose evaluation was given up: a dead letter, until somebody retries it."""
+
+    __tablename__ = "failed_events"
+
+    event_id: Mapped[Key]
+    reason: Mapped[String]
+    failed_at: Mapped[Moment]
+    # Where the epochs go on after a retry, so that no claim from before can write.
+    epoch: Mapped[int]
 
 
 class IdempotencyKey(Base):

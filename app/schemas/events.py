@@ -3,6 +3,7 @@
 from marshmallow import INCLUDE, Schema, fields, validate
 
 from app.schemas.common import PageQuery, Text
+from app.schemas.notifications import NotificationDetail
 
 ACCEPTED = "accepted"
 
@@ -45,7 +46,14 @@ class EventOut(Schema):
     id = fields.UUID(required=True)
     type = fields.String(required=True)
     source = fields.String(required=True)
-    state = fields.String(required=True, validate=validate.OneOf(["pending", "evaluated"]))
+    state = fields.String(
+        required=True, validate=validate.OneOf(["pending", "evaluated", "failed"])
+    )
+    reason = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "why it failed: its evaluation was given up"},
+    )
     accepted_at = fields.AwareDateTime(required=True)
     occurred_at = fields.AwareDateTime(required=True)
     body = fields.Raw(required=True)
@@ -65,3 +73,43 @@ class EventPage(Schema):
 
     data = fields.List(fields.Nested(EventOut), required=True)
     next = fields.String(required=True, allow_none=True)
+
+
+class MatchOut(Schema):
+    """A rule version that was true of the event."""
+
+    rule_id = fields.UUID(required=True)
+    rule_version_id = fields.UUID(required=True)
+    alert_id = fields.UUID(required=True)
+    matched_at = fields.AwareDateTime(required=True)
+
+
+class RuleErrorOut(Schema):
+    """A rule version that could not be evaluated on the event."""
+
+    rule_id = fields.UUID(required=True)
+    rule_version_id = fields.UUID(required=True)
+    reason = fields.String(required=True, metadata={"example": "budget"})
+    failed_at = fields.AwareDateTime(required=True)
+
+
+class TracedAlert(Schema):
+    """An alert that the event opened or was counted into."""
+
+    id = fields.UUID(required=True)
+    rule_id = fields.UUID(required=True)
+    state = fields.String(required=True)
+    severity = fields.String(required=True)
+    count = fields.Integer(required=True)
+    opened_at = fields.AwareDateTime(required=True)
+    last_at = fields.AwareDateTime(required=True)
+
+
+class TraceOut(Schema):
+    """An event with all that it has caused."""
+
+    event = fields.Nested(EventOut, required=True)
+    matches = fields.List(fields.Nested(MatchOut), required=True)
+    rule_errors = fields.List(fields.Nested(RuleErrorOut), required=True)
+    alerts = fields.List(fields.Nested(TracedAlert), required=True)
+    notifications = fields.List(fields.Nested(NotificationDetail), required=True)

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from app.ids import uuid7
-from app.models.alerts import Alert, Match
+from app.models.alerts import Alert, Match, RuleFailure
 from app.models.events import Event
 from app.models.notifications import Notification, Status
 from app.models.rules import Rule
@@ -30,6 +30,15 @@ class FoundMatch:
 
 
 @dataclass(frozen=True)
+class FailedRule:
+    """A rule version that could not be evaluated on an event."""
+
+    event: Event
+    rule: JudgingRule
+    reason: str
+
+
+@dataclass(frozen=True)
 class Queued:
     """The notifications to send now, and the kinds of those that nobody will hear of."""
 
@@ -43,18 +52,33 @@ def record(session: Session, found: Sequence[FoundMatch], now: datetime) -> Queu
     A rule that was switched off or deleted since the event was
     accepted still leaves its match on record, and its notifications as cancelled.
     """
+    if not found:
+        return Queued([], [])
     live = _live_rules(session, {match.rule.rule_id for match in found})
-    rows: list[dict[str, Any]] = []
-    for rule, matches in _by_rule(found):
-        alert_id = _count_into_alert(session, rule, matches, now)
-        _write_matches(session, matches, alert_id, now)
-        status = Status.PENDING if rule.rule_id in live else Status.CANCELLED
-        rows += [
-            _notification(match, alert_id, str(target), status, now)
-            for match in matches
-            for target in rule.compiled.targets
-        ]
+    alerts = _count_into_alerts(session, found, now)
+    _write_matches(session, found, alerts, now)
+    rows = [
+        _notification(match, alerts[match.rule.rule_id], target, match.rule.rule_id in live, now)
+        for match in found
+        for target in match.rule.targets
+    ]
     return _write_notifications(session, rows)
+
+
+def record_errors(session: Session, failed: Sequence[FailedRule], now: datetime) -> None:
+    """Write down which rules could not be evaluated, and why; the caller commits."""
+    rows = [
+        {
+            "event_id": one.event.id,
+            "rule_version_id": one.rule.version_id,
+            "rule_id": one.rule.rule_id,
+            "reason": one.reason,
+            "failed_at": now,
+        }
+        for one in failed
+    ]
+    if rows:
+        session.execute(upsert(RuleFailure).on_conflict_do_nothing(), rows)
 
 
 def _live_rules(session: Session, rule_ids: set[UUID]) -> set[UUID]:
@@ -69,30 +93,22 @@ def _live_rules(session: Session, rule_ids: set[UUID]) -> set[UUID]:
     )
 
 
-def _by_rule(found: Sequence[FoundMatch]) -> list[tuple[JudgingRule, list[FoundMatch]]]:
-    """Grouped by rule version in one order everywhere, so that two workers cannot deadlock on alerts."""
-    groups: dict[UUID, list[FoundMatch]] = {}
-    for match in sorted(found, key=lambda match: (match.rule.rule_id, match.rule.version_id)):
-        groups.setdefault(match.rule.version_id, []).append(match)
-    return [(matches[0].rule, matches) for matches in groups.values()]
+def _count_into_alerts(
+    session: Session, found: Sequence[FoundMatch], now: datetime
+) -> dict[UUID, UUID]:
+    """The alert of each rule, with the matches counted in.
 
-
-def _count_into_alert(
-    session: Session, rule: JudgingRule, matches: Sequence[FoundMatch], now: datetime
-) -> UUID:
-    statement = upsert(Alert).values(
-        id=uuid7(now),
-        rule_id=rule.rule_id,
-        key="",
-        state="open",
-        severity=rule.compiled.severity,
-        count=len(matches),
-        opened_at=now,
-        last_at=now,
-        last_event_id=matches[-1].event.id,
-    )
+    The rules come in one order everywhere, so that two workers cannot deadlock on alerts.
+    """
+    rows: dict[UUID, dict[str, Any]] = {}
+    for match in sorted(found, key=lambda match: match.rule.rule_id):
+        row = rows.setdefault(match.rule.rule_id, _alert(match.rule, now))
+        row["count"] += 1
+        row["severity"] = match.rule.severity
+        row["last_event_id"] = match.event.id
+    statement = upsert(Alert)
     new = statement.excluded
-    return session.execute(
+    counted = session.execute(
         statement.on_conflict_do_update(
             index_elements=["rule_id", "key"],
             index_where=text("state <> 'resolved'"),
@@ -102,30 +118,43 @@ def _count_into_alert(
                 "last_event_id": new.last_event_id,
                 "severity": new.severity,
             },
-        ).returning(Alert.id)
-    ).scalar_one()
+        ).returning(Alert.rule_id, Alert.id),
+        list(rows.values()),
+    )
+    return {row.rule_id: row.id for row in counted}
+
+
+def _alert(rule: JudgingRule, now: datetime) -> dict[str, Any]:
+    return {
+        "id": uuid7(now),
+        "rule_id": rule.rule_id,
+        "key": "",
+        "state": "open",
+        "count": 0,
+        "opened_at": now,
+        "last_at": now,
+    }
 
 
 def _write_matches(
-    session: Session, matches: Sequence[FoundMatch], alert_id: UUID, now: datetime
+    session: Session, found: Sequence[FoundMatch], alerts: dict[UUID, UUID], now: datetime
 ) -> None:
     rows = [
         {
             "event_id": match.event.id,
             "rule_version_id": match.rule.version_id,
             "rule_id": match.rule.rule_id,
-            "alert_id": alert_id,
+            "alert_id": alerts[match.rule.rule_id],
             "matched_at": now,
         }
-        for match in matches
+        for match in found
     ]
-    session.execute(upsert(Match).values(rows).on_conflict_do_nothing())
+    session.execute(upsert(Match).on_conflict_do_nothing(), rows)
 
 
 def _notification(
-    match: FoundMatch, alert_id: UUID, target: str, status: Status, now: datetime
+    match: FoundMatch, alert_id: UUID, target: str, live: bool, now: datetime
 ) -> dict[str, Any]:
-    cancelled = status is Status.CANCELLED
     return {
         "id": uuid7(now),
         "cause": "event",
@@ -135,13 +164,13 @@ def _notification(
         "alert_id": alert_id,
         "target": target,
         "message": message_of(match),
-        "status": status,
-        "reason": "rule_off" if cancelled else None,
+        "status": Status.PENDING if live else Status.CANCELLED,
+        "reason": None if live else "rule_off",
         "attempts": 0,
         "attempts_forgiven": 0,
         "created_at": now,
         "next_attempt_at": now,
-        "finished_at": now if cancelled else None,
+        "finished_at": None if live else now,
         "wake_at": now + FIRST_WAKE,
         "epoch": 0,
     }
@@ -158,9 +187,9 @@ def _write_notifications(session: Session, rows: list[dict[str, Any]]) -> Queued
         return Queued([], [])
     written = session.execute(
         upsert(Notification)
-        .values(rows)
         .on_conflict_do_nothing(index_elements=["cause_id", "rule_version_id", "target"])
-        .returning(Notification.id, Notification.target, Notification.status)
+        .returning(Notification.id, Notification.target, Notification.status),
+        rows,
     ).all()
     return Queued(
         pending=[key for key, _, status in written if status == Status.PENDING],

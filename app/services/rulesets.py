@@ -37,6 +37,16 @@ class JudgingRule:
     name: str
     compiled: CompiledRule
 
+    @property
+    def severity(self) -> str:
+        """How grave a match is."""
+        return self.compiled.severity
+
+    @property
+    def targets(self) -> list[str]:
+        """All who are notified."""
+        return [str(target) for target in self.compiled.targets]
+
 
 @dataclass
 class _Held:
@@ -62,10 +72,25 @@ class LiveRules:
             self._held: dict[UUID, _Held] = {}
             self._floor = self._ceiling = 0
 
-    def match(self, event: dict[str, Any], revision: int, now: datetime) -> list[JudgingRule]:
-        """The rules that are true of an event accepted at `now` under `revision`, which was reached."""
-        held = [self._held[key] for key in self._set.match(event, now=now)]
-        return [one.rule for one in held if one.current_at(revision)]
+    def match(
+        self, event: dict[str, Any], revision: int, now: datetime
+    ) -> tuple[list[JudgingRule], list[tuple[JudgingRule, str]]]:
+        """The rules that are true of an event accepted at `now` under `revision`, which was reached.
+
+        Beside them those that could not be judged, with the reason.
+        """
+        failures: list[tuple[UUID, str]] = []
+        held = [self._held[key] for key in self._set.match(event, now, failures)]
+        failed = [(self._held[key], reason) for key, reason in failures]
+        return (
+            [one.rule for one in held if one.current_at(revision)],
+            [(one.rule, reason) for one, reason in failed if one.current_at(revision)],
+        )
+
+    def warm(self, session: Session) -> None:
+        """Load the rules of now, unless some are loaded: what takes long, before anything is claimed."""
+        if self._ceiling == 0:
+            self.reach(session, session.scalars(select(Ruleset.revision)).one())
 
     def reach(self, session: Session, revision: int) -> None:
         """Load what is missing for a revision; revisions are committed in order, so none is skipped."""
@@ -82,7 +107,7 @@ class LiveRules:
                 self._ceiling = latest
                 self._prune()
             elif revision < self._floor:
-                self._load(session, _current_between(revision, self._floor))
+                self._load(session, _ended_between(revision, self._floor))
                 self._floor = revision
 
     def _load(self, session: Session, wanted: ColumnElement[bool]) -> None:
@@ -125,6 +150,11 @@ def _current_between(first: int, last: int) -> ColumnElement[bool]:
         RuleVersion.since_revision <= last,
         or_(RuleVersion.until_revision.is_(None), RuleVersion.until_revision > first),
     )
+
+
+def _ended_between(first: int, last: int) -> ColumnElement[bool]:
+    """Versions that were current at `first` and no longer at `last`, or came and went between."""
+    return and_(RuleVersion.until_revision > first, RuleVersion.until_revision <= last)
 
 
 def _changed_after(revision: int) -> ColumnElement[bool]:

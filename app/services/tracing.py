@@ -1,25 +1,76 @@
 """What happened: events, notifications and their attempts, read back in pages."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import Select, exists, or_, select
 from sqlalchemy.orm import Session
 
 from app.ids import uuid7_floor
-from app.models.alerts import Match
-from app.models.events import Event, PendingEvent
+from app.models.alerts import Alert, Match, RuleFailure
+from app.models.events import Event, FailedEvent, PendingEvent
 from app.models.notifications import Attempt, Notification
 from app.services.errors import NotFound
 
 
-def event(session: Session, event_id: UUID) -> tuple[Event, bool]:
-    """An event, and whether it still waits for evaluation; raises `NotFound`."""
-    found = session.get(Event, event_id)
-    if found is None:
-        raise NotFound("there is no such event")
-    return found, session.get(PendingEvent, event_id) is not None
+@dataclass(frozen=True)
+class State:
+    """Where the evaluation of an event stands, and why it failed where it has."""
+
+    event: Event
+    waits: bool
+    reason: str | None
+
+    @property
+    def name(self) -> str:
+        """The state in a word."""
+        return "pending" if self.waits else "failed" if self.reason else "evaluated"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """All that one event has caused."""
+
+    state: State
+    matches: Sequence[Match]
+    rule_errors: Sequence[RuleFailure]
+    alerts: Sequence[Alert]
+    notifications: Sequence[Notification]
+    attempts: dict[UUID, list[Attempt]]
+
+
+def event(session: Session, event_id: UUID) -> State:
+    """An event, and where it stands; raises `NotFound`."""
+    row = session.execute(_states().where(Event.id == event_id)).one_or_none()
+    if row is None:
+        raise NotFound("there is no such event; it may be older than what is kept")
+    return State(*row)
+
+
+def trace(session: Session, event_id: UUID) -> Trace:
+    """An event with all that it has caused; raises `NotFound`."""
+    state = event(session, event_id)
+    matches = session.scalars(
+        select(Match).where(Match.event_id == event_id).order_by(Match.rule_id)
+    ).all()
+    errors = session.scalars(
+        select(RuleFailure).where(RuleFailure.event_id == event_id).order_by(RuleFailure.rule_id)
+    ).all()
+    caused = session.scalars(
+        select(Notification).where(Notification.cause_id == event_id).order_by(Notification.id)
+    ).all()
+    alert_ids = {match.alert_id for match in matches}
+    alerts = session.scalars(select(Alert).where(Alert.id.in_(alert_ids)).order_by(Alert.id)).all()
+    attempts: dict[UUID, list[Attempt]] = {each.id: [] for each in caused}
+    for attempt in session.scalars(
+        select(Attempt)
+        .where(Attempt.notification_id.in_(attempts))
+        .order_by(Attempt.notification_id, Attempt.number)
+    ):
+        attempts[attempt.notification_id].append(attempt)
+    return Trace(state, matches, errors, alerts, caused, attempts)
 
 
 def events(
@@ -31,10 +82,9 @@ def events(
     matched: bool | None,
     after: UUID | None,
     limit: int,
-) -> list[tuple[Event, bool]]:
-    """Events with whether each still waits, newest first, from past the event `after`."""
-    waiting = exists().where(PendingEvent.event_id == Event.id)
-    query = select(Event, waiting).order_by(Event.id.desc()).limit(limit)
+) -> list[State]:
+    """Events with where each stands, newest first, from past the event `after`."""
+    query = _states().order_by(Event.id.desc()).limit(limit)
     if type_ is not None:
         query = query.where(Event.type == type_)
     if since is not None:
@@ -46,7 +96,13 @@ def events(
     if matched is not None:
         hit = exists().where(Match.event_id == Event.id)
         query = query.where(hit if matched else ~hit)
-    return [(event, waits) for event, waits in session.execute(query)]
+    return [State(*row) for row in session.execute(query)]
+
+
+def _states() -> Select[Event, bool, str | None]:
+    waiting = exists().where(PendingEvent.event_id == Event.id)
+    reason = select(FailedEvent.reason).where(FailedEvent.event_id == Event.id).scalar_subquery()
+    return select(Event, waiting, reason)
 
 
 def notification(session: Session, notification_id: UUID) -> Notification:

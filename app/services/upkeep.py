@@ -21,8 +21,8 @@ from app.models.upkeep import Worker
 SWEEP_LOCK = 0x53454E54
 REPUBLISH_AFTER = timedelta(seconds=10)
 DAYS_AHEAD = 7
+DEFAULT_PARTITION = "events_default"
 EVENTS_A_MESSAGE = 100
-SUSPECT_EPOCH = 2
 WORKER_ALIVE = timedelta(seconds=15)
 WORKER_FORGOTTEN = timedelta(days=1)
 
@@ -34,19 +34,19 @@ def try_lock(session: Session) -> bool:
 
 @dataclass(frozen=True)
 class Overdue:
-    """A waiting event, and how often somebody has begun with it."""
+    """A waiting event, and how often an evaluation of it has begun and not ended."""
 
     event_id: UUID
-    epoch: int
+    begun: int
 
 
 def chunks(events: Sequence[Overdue]) -> Iterator[list[UUID]]:
-    """Messages' worth of events; one that was begun with twice and never ended travels alone."""
-    fresh = [one.event_id for one in events if one.epoch < SUSPECT_EPOCH]
+    """Messages' worth of events; one that was begun with and never ended travels alone."""
+    fresh = [one.event_id for one in events if not one.begun]
     for start in range(0, len(fresh), EVENTS_A_MESSAGE):
         yield fresh[start : start + EVENTS_A_MESSAGE]
     for one in events:
-        if one.epoch >= SUSPECT_EPOCH:
+        if one.begun:
             yield [one.event_id]
 
 
@@ -69,9 +69,9 @@ def overdue_events(session: Session, now: datetime, limit: int) -> list[Overdue]
         update(PendingEvent)
         .where(PendingEvent.event_id == rows.c.event_id)
         .values(wake_at=now + REPUBLISH_AFTER)
-        .returning(PendingEvent.event_id, PendingEvent.epoch)
+        .returning(PendingEvent.event_id, PendingEvent.begun)
     )
-    return [Overdue(event_id, epoch) for event_id, epoch in woken]
+    return [Overdue(event_id, begun) for event_id, begun in woken]
 
 
 def overdue_notifications(session: Session, now: datetime, limit: int) -> list[UUID]:
@@ -102,14 +102,19 @@ def ensure_partitions(session: Session, now: datetime) -> None:
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     for offset in range(DAYS_AHEAD + 1):
         day = midnight + timedelta(days=offset)
-        name = f"events_{day:%Y%m%d}"
+        name = partition_of(day)
         if session.scalar(select(func.to_regclass(name))) is None:
             _add_partition(session, name, uuid7_floor(day), uuid7_floor(day + timedelta(days=1)))
 
 
+def partition_of(day: datetime) -> str:
+    """The name of a day's partition; names sort as their days do."""
+    return f"events_{day:%Y%m%d}"
+
+
 def _add_partition(session: Session, name: str, low: UUID, high: UUID) -> None:
     # Names and bounds come from dates alone; PostgreSQL takes no parameters here.
-    moved = f"DELETE FROM events_default WHERE id >= '{low}' AND id < '{high}' RETURNING *"  # noqa: S608
+    moved = f"DELETE FROM {DEFAULT_PARTITION} WHERE id >= '{low}' AND id < '{high}' RETURNING *"  # noqa: S608
     session.execute(text(f"CREATE TABLE {name} (LIKE events INCLUDING ALL)"))
     session.execute(text(f"WITH moved AS ({moved}) INSERT INTO {name} SELECT * FROM moved"))  # noqa: S608
     session.execute(

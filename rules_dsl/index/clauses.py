@@ -52,7 +52,7 @@ def clauses_of(rule: Rule) -> list[Clause]:
     spread = _spread(rule.encoded_condition(), True)
     if _quantified(spread):
         # A budget that is spent makes the whole rule unknown, so only the whole rule can tell.
-        whole = Whole(rule.matches)
+        whole = Whole(rule.judge)
         spread = [(*(each for each in one if type(each) is not Rest), whole) for one in spread]
     return [narrow for one in spread if (narrow := _narrowed(one)) is not None]
 

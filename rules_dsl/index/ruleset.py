@@ -10,6 +10,7 @@ from rules_dsl.index.layout import layout_of
 from rules_dsl.index.members import Candidate, Item, Member
 from rules_dsl.index.node import Node
 from rules_dsl.index.predicates import Equal
+from rules_dsl.reasons import why_failed
 from rules_dsl.recursion import room_to_recurse
 from rules_dsl.rule import Rule
 from rules_dsl.run import Now, clock
@@ -67,8 +68,16 @@ class RuleSet(Generic[Key]):
             finally:
                 self._changes += 1
 
-    def match(self, event: Mapping[str, object], now: Now = None) -> list[Key]:
-        """The keys of the rules that are true of an event, in the order of their adding."""
+    def match(
+        self,
+        event: Mapping[str, object],
+        now: Now = None,
+        failures: list[tuple[Key, str]] | None = None,
+    ) -> list[Key]:
+        """The keys of the rules that are true of an event, in the order of their adding.
+
+        A rule that could not be judged is unknown; where `failures` is given, it is added there with the reason.
+        """
         whole = event if type(event) is dict else dict(event)
         found: list[Item] = []
         changes = self._changes
@@ -80,9 +89,18 @@ class RuleSet(Generic[Key]):
             found = []
             with self._changing:
                 self._root.collect(whole, found)
-        return self._fired(found, whole, now) if found else []
+        if not found:
+            return []
+        failed: dict[int, tuple[Key, str]] = {}
+        fired = self._fired(found, whole, now, failed)
+        if failed and failures is not None:
+            # Where another clause of it is true, nothing was lost.
+            failures += [each for each in failed.values() if each[0] not in fired]
+        return fired
 
-    def _fired(self, found: list[Item], event: Event, now: Now) -> list[Key]:
+    def _fired(
+        self, found: list[Item], event: Event, now: Now, failed: dict[int, tuple[Key, str]]
+    ) -> list[Key]:
         """The keys of those that were found and survive their tests, each once and in order."""
         hits: dict[int, Key] = {}
         moment: float | None = None
@@ -93,8 +111,13 @@ class RuleSet(Generic[Key]):
             if moment is None:
                 moment = clock(now)
             member = item.member
-            if member.order not in hits and _survives(item, event, moment):
-                hits[member.order] = member.key
+            if member.order in hits or member.order in failed:
+                continue
+            try:
+                if _survives(item, event, moment):
+                    hits[member.order] = member.key
+            except Exception as error:  # noqa: BLE001 - one rule's mistake must not silence the others
+                failed[member.order] = (member.key, why_failed(error))
         if len(hits) < 2:
             return list(hits.values())
         return [hits[order] for order in sorted(hits)]
@@ -128,12 +151,9 @@ def _each(members: _Members) -> tuple[Member, ...]:
 
 
 def _survives(candidate: Candidate, event: Event, moment: float) -> bool:
-    try:
-        for test in candidate.tests:
-            if not test.holds(event, moment):
-                return False
-    except RecursionError:  # from a caller deep in its own stack; the rule itself says unknown then
-        return False
+    for test in candidate.tests:  # noqa: SIM110 - a generator would cost as much as a test
+        if not test.holds(event, moment):
+            return False
     return True
 
 

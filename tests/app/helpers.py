@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import select
 
 from app.extensions import session
 from app.models.events import PendingEvent
 from app.models.notifications import Notification
-from app.services import matching
-from app.services.matching import Claim, Evaluation
+from app.services import claims, matching
+from app.services.claims import Claim
+from app.services.matching import Evaluation
 from tests.app.client import Client
 
 ORDERS = 'when event.type == "order" and amount > 500 then notify("slack:#big-orders")'
@@ -34,16 +35,23 @@ def post_event(client: Client, **body: Any) -> UUID:
 def evaluate(now: datetime, event_ids: Sequence[UUID] | None = None) -> Evaluation:
     """What the task does: claim, commit, evaluate, commit; all that waits where none are named."""
     ids = event_ids or session().scalars(select(PendingEvent.event_id)).all()
-    claims = matching.claim(session(), ids, now)
+    return finish(claim(ids, now), now)
+
+
+def claim(event_ids: Sequence[UUID], now: datetime, holder: UUID | None = None) -> list[Claim]:
+    """What a message claims: fresh events together, or a suspect alone."""
+    holder = holder or uuid4()
+    held = claims.together(session(), event_ids, now, holder)
+    held = held or claims.alone(session(), event_ids, now, holder)
     session().commit()
-    return finish(claims, now)
+    return held
 
 
-def finish(claims: Sequence[Claim], now: datetime) -> Evaluation:
+def finish(held: Sequence[Claim], now: datetime) -> Evaluation:
     """What the task does with its claims."""
-    events = matching.load(session(), claims)
+    events = matching.load(session(), held)
     session().commit()
-    evaluation = matching.record(session(), claims, matching.judge(events), now)
+    evaluation = matching.record(session(), held, matching.judge(events), now)
     session().commit()
     return evaluation
 

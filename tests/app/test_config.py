@@ -23,6 +23,14 @@ def test_three_variables_are_enough_and_keys_are_on() -> None:
     assert settings.retry.attempts == 10
 
 
+def test_retention_is_thirty_and_ninety_days_where_nothing_else_is_said() -> None:
+    kept = Settings.from_env(GOOD).retention
+    assert (kept.events.days, kept.attempts.days) == (30, 90)
+    env = GOOD | {"SENTINEL_RETENTION_EVENTS": "36h", "SENTINEL_RETENTION_ATTEMPTS": "12 w"}
+    kept = Settings.from_env(env).retention
+    assert (kept.events.total_seconds(), kept.attempts.days) == (36 * 3600, 84)
+
+
 @pytest.mark.parametrize("name", sorted(GOOD))
 def test_a_missing_variable_is_named(name: str) -> None:
     with pytest.raises(ConfigError, match=name):
@@ -48,6 +56,10 @@ def test_a_missing_variable_is_named(name: str) -> None:
         ("SENTINEL_RETRY_BASE", "nan"),
         ("SENTINEL_MAX_BODY", "1"),
         ("SENTINEL_INBOX", "yes"),
+        ("SENTINEL_RETENTION_EVENTS", "30"),
+        ("SENTINEL_RETENTION_EVENTS", "23h"),
+        ("SENTINEL_RETENTION_ATTEMPTS", "3651d"),
+        ("SENTINEL_RETENTION_ATTEMPTS", "forever"),
     ],
 )
 def test_a_wrong_value_stops_the_boot_and_names_its_variable(name: str, value: str) -> None:

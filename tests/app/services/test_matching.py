@@ -1,18 +1,22 @@
 """Events are claimed, judged by the rules of their time, and struck off once."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.event import listen, remove
 
-from app.extensions import session
+from app.extensions import db, session
 from app.models.alerts import Alert, Match
 from app.models.events import PendingEvent
 from app.models.notifications import Status
 from app.models.rules import RuleVersion
 from app.services import matching, rules, rulesets
 from tests.app.client import Client
-from tests.app.helpers import evaluate, finish, make_rule, notifications, post_event
+from tests.app.helpers import claim, evaluate, finish, make_rule, notifications, post_event
 from tests.conftest import TestClock
 
 
@@ -58,20 +62,17 @@ def test_a_claimed_event_is_nobody_elses_until_its_lease_ends(
     client: Client, clock: TestClock
 ) -> None:
     event_id = post_event(client)
-    [first] = matching.claim(session(), [event_id], clock())
-    session().commit()
-    assert matching.claim(session(), [event_id], clock.tick(21)) == []
-    [second] = matching.claim(session(), [event_id], clock.tick(2))
+    [first] = claim([event_id], clock())
+    assert claim([event_id], clock.tick(21)) == []
+    [second] = claim([event_id], clock.tick(2))
     assert second.epoch == first.epoch + 1
 
 
 def test_a_worker_that_lost_its_claim_writes_nothing(client: Client, clock: TestClock) -> None:
     make_rule(client)
     event_id = post_event(client)
-    lost = matching.claim(session(), [event_id], clock())
-    session().commit()
-    held = matching.claim(session(), [event_id], clock.tick(23))
-    session().commit()
+    lost = claim([event_id], clock())
+    held = claim([event_id], clock.tick(23))
     assert finish(lost, clock()).notification_ids == []
     assert len(finish(held, clock()).notification_ids) == 1
 
@@ -94,9 +95,7 @@ def test_rules_are_judged_without_a_transaction_that_would_hold_locks(
 ) -> None:
     make_rule(client)
     event_id = post_event(client)
-    claims = matching.claim(session(), [event_id], clock())
-    session().commit()
-    events = matching.load(session(), claims)
+    events = matching.load(session(), claim([event_id], clock()))
     session().commit()
     judgement = matching.judge(events)
     assert not session().in_transaction()
@@ -106,7 +105,7 @@ def test_rules_are_judged_without_a_transaction_that_would_hold_locks(
 def test_an_event_that_is_done_cannot_be_claimed(client: Client, clock: TestClock) -> None:
     event_id = post_event(client)
     evaluate(clock())
-    assert matching.claim(session(), [event_id], clock.tick(60)) == []
+    assert claim([event_id], clock.tick(60)) == []
 
 
 def test_the_version_that_was_current_at_acceptance_decides(
@@ -128,13 +127,14 @@ def test_an_event_older_than_what_is_loaded_is_still_judged_by_its_own_versions(
 ) -> None:
     rule_id = make_rule(client)
     old = post_event(client)
+    held = claim([old], clock())
     client.patch(f"/rules/{rule_id}", json={"dsl": 'when amount > 1 then notify("slack:#now")'})
     make_rule(client, name="Later")
     clock.tick(1)
     new = post_event(client)
     rulesets.live.forget()
     evaluate(clock(), [new])
-    evaluate(clock(), [old])
+    finish(held, clock())
     assert sorted((n.cause_id, n.target) for n in notifications()) == [
         (old, "slack:#big-orders"),
         (new, "slack:#big-orders"),
@@ -147,12 +147,12 @@ def test_versions_that_ended_long_ago_are_dropped_and_brought_back_for_an_old_ev
 ) -> None:
     monkeypatch.setattr(rulesets, "KEPT_REVISIONS", 2)
     rule_id = make_rule(client)
-    old = post_event(client)
+    old = claim([post_event(client)], clock())
     for number in range(5):
         changed = f'when amount > {number} then notify("slack:#v{number}")'
         client.patch(f"/rules/{rule_id}", json={"dsl": changed})
         evaluate(clock.tick(1), [post_event(client)])
-    evaluate(clock.tick(1), [old])
+    finish(old, clock.tick(1))
     targets = [n.target for n in notifications()]
     assert targets == [f"slack:#v{number}" for number in range(5)] + ["slack:#big-orders"]
 
@@ -237,3 +237,75 @@ def test_a_message_of_the_rule_is_rendered_with_the_events_values(
     post_event(client)
     evaluate(clock() + timedelta(seconds=1))
     assert notifications()[0].message == "Order of 750"
+
+
+def test_a_rule_that_spends_its_budget_is_recorded_and_the_others_fire(
+    client: Client, clock: TestClock
+) -> None:
+    costly = "any x in a: (any y in a: (any z in a: (z == x and z != y)))"
+    make_rule(client, f'when {costly} then notify("slack:#never")', "Costly")
+    make_rule(client)
+    event_id = post_event(client, a=["yes"] * 100)
+    evaluation = evaluate(clock())
+    assert (evaluation.triggered, evaluation.failed_rules) == (["Orders"], ["Costly"])
+    trace = client.get(f"/events/{event_id}/trace").json
+    assert [error["reason"] for error in trace["rule_errors"]] == ["budget"]
+    assert [alert["count"] for alert in trace["alerts"]] == [1]
+    assert [one["target"] for one in trace["notifications"]] == ["slack:#big-orders"]
+    assert trace["event"]["state"] == "evaluated"
+
+
+def test_what_was_given_back_does_not_count_as_begun(
+    client: Client, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching, "JUDGE_SECONDS", -1.0)
+    for _ in range(2):
+        post_event(client)
+    evaluation = evaluate(clock())
+    [left] = session().scalars(select(PendingEvent)).all()
+    assert evaluation.left == [left.event_id]
+    assert (left.begun, left.lease_until) == (0, None)
+
+
+def test_two_versions_of_a_rule_in_one_claim_count_into_one_alert(
+    client: Client, clock: TestClock
+) -> None:
+    rule_id = make_rule(client)
+    post_event(client)
+    client.patch(f"/rules/{rule_id}", json={"dsl": 'when amount > 1 then notify("slack:#now")'})
+    post_event(client)
+    evaluate(clock.tick(1))
+    assert session().scalars(select(Alert.count)).all() == [2]
+
+
+def test_the_work_of_a_claim_takes_as_many_statements_for_many_as_for_few(
+    client: Client, clock: TestClock
+) -> None:
+    for number in range(10):
+        make_rule(client, name=f"Rule {number}")
+    counts = []
+    for size in (1, 2, 40):
+        for _ in range(size):
+            post_event(client)
+        with statements() as seen:
+            evaluate(clock.tick(1))
+        counts.append(len(seen))
+    # The first loaded the rules.
+    assert counts[1] == counts[2]
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """What is sent to the database meanwhile."""
+    seen: list[str] = []
+
+    def note(*call: Any) -> None:
+        # Another thread writes the metrics when its time has come.
+        if "metric_totals" not in call[2]:
+            seen.append(call[2])
+
+    listen(db.engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        remove(db.engine, "before_cursor_execute", note)

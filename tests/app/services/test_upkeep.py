@@ -3,15 +3,16 @@
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import pytest
 from flask import Flask
 from sqlalchemy import text
 
 from app.extensions import db, session
 from app.ids import uuid7
-from app.services import ingest, upkeep
+from app.services import claims, ingest, upkeep
 from app.services.upkeep import Overdue
 from tests.app.client import Client
-from tests.app.helpers import evaluate, make_rule, notifications, post_event
+from tests.app.helpers import claim, evaluate, make_rule, notifications, post_event
 from tests.conftest import TestClock
 
 
@@ -27,10 +28,65 @@ def test_an_event_nobody_came_for_is_overdue_after_five_seconds_and_then_every_t
 
 def test_an_event_that_was_begun_with_and_never_ended_travels_alone() -> None:
     ids = [uuid4() for _ in range(103)]
-    events = [Overdue(key, epoch=2 if n in (5, 50) else 1) for n, key in enumerate(ids)]
+    events = [Overdue(key, begun=int(n in (5, 50))) for n, key in enumerate(ids)]
     chunks = list(upkeep.chunks(events))
     assert [len(chunk) for chunk in chunks] == [100, 1, 1, 1]
     assert chunks[2:] == [[ids[5]], [ids[50]]]
+
+
+def test_an_event_that_is_begun_five_times_and_never_ends_is_given_up_and_can_be_retried(
+    client: Client, clock: TestClock
+) -> None:
+    event_id = post_event(client)
+    for number in range(1, 6):
+        assert claims.give_up(session(), clock()) == 0
+        [held] = claim([event_id], clock.tick(23))
+        assert held.epoch == number
+    assert claims.give_up(session(), clock.tick(21)) == 0
+    assert claims.give_up(session(), clock.tick(2)) == 1
+    session().commit()
+    found = client.get(f"/events/{event_id}").json
+    assert (found["state"], found["reason"]) == ("failed", claims.POISON)
+    assert claim([event_id], clock()) == []
+    assert client.post(f"/events/{event_id}/retry").json["state"] == "pending"
+    [again] = claim([event_id], clock.tick(1))
+    assert again.epoch == 6
+    assert client.post(f"/events/{event_id}/retry").status_code == 409
+    assert client.post(f"/events/{uuid4()}/retry").status_code == 404
+
+
+def test_what_a_dead_message_held_is_freed_and_claimed_alone(
+    client: Client, clock: TestClock
+) -> None:
+    events = [post_event(client, n=n) for n in range(3)]
+    holder = uuid4()
+    assert len(claim(events[:1], clock(), holder)) == 3
+    other = post_event(client)
+    assert claims.release(session(), uuid4(), clock()) == []
+    assert claims.release(session(), holder, clock()) == sorted(events)
+    assert [one.event_id for one in claim([other], clock())] == [other]
+    for event_id in events:
+        assert [one.event_id for one in claim([event_id], clock())] == [event_id]
+
+
+def test_a_message_whose_event_is_done_takes_others_and_a_suspect_when_it_is_due(
+    client: Client, clock: TestClock
+) -> None:
+    done, suspect = post_event(client), post_event(client)
+    claim([done, suspect], clock())
+    evaluate(clock.tick(23), [done])
+    fresh = post_event(client)
+    assert [one.event_id for one in claim([done], clock())] == [fresh]
+    assert [one.event_id for one in claim([done], clock())] == [suspect]
+
+
+def test_a_message_claims_five_hundred_at_most_oldest_first(
+    client: Client, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "TOGETHER", 3)
+    events = [post_event(client, time=clock.tick(1).isoformat()) for _ in range(5)]
+    held = claim(events[4:], clock())
+    assert [one.event_id for one in held] == [events[0], events[1], events[4]]
 
 
 def test_no_more_are_woken_than_the_queue_has_room_for(client: Client, clock: TestClock) -> None:

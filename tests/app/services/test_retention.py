@@ -1,0 +1,186 @@
+"""What is old is forgotten, whole days at a time, and nothing that still waits."""
+
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select, text, update
+
+from app.channels.base import Outcome, Verdict
+from app.config import Retention, Settings
+from app.extensions import Base, session
+from app.ids import moment_of, uuid7
+from app.models.alerts import Alert, Match
+from app.models.events import Event
+from app.models.notifications import Attempt, Notification, Status
+from app.services import delivery, retention, upkeep
+from app.services.delivery import Sending
+from tasks.upkeep import Upkeep
+from tests.app.client import Client
+from tests.app.helpers import evaluate, make_rule, notifications, post_event
+from tests.conftest import TestClock
+
+KEPT = Retention()
+OLD_DAY = datetime(2031, 5, 4, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def days(clock: TestClock, app: Flask) -> None:
+    """Partitions for the old day and the week after it."""
+    clock.now = OLD_DAY
+    upkeep.ensure_partitions(session(), clock())
+    session().commit()
+
+
+def forget(now: datetime) -> None:
+    """What the sweep does."""
+    for step in retention.steps(session(), KEPT, now):
+        while step(session()):
+            session().commit()
+        session().commit()
+    session().expire_all()
+
+
+def partitions() -> list[str]:
+    query = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'events'::regclass"
+    return sorted(session().scalars(text(query)))
+
+
+def count(model: type[Base]) -> int:
+    return session().scalar(select(func.count()).select_from(model)) or 0
+
+
+def deliver(clock: TestClock, settings: Settings, outcome: Outcome = Outcome.DELIVERED) -> None:
+    """One attempt of each notification, with this outcome."""
+    for notification in notifications():
+        sending = delivery.begin(session(), notification.id, settings, clock())
+        session().commit()
+        verdict = Verdict(outcome, 200, "", 0.1)
+        delivery.finish(session(), cast(Sending, sending), verdict, settings.retry, clock())
+        session().commit()
+
+
+def test_a_day_of_events_goes_with_its_matches_when_it_is_old(
+    client: Client, clock: TestClock, settings: Settings, days: None
+) -> None:
+    make_rule(client)
+    event_id = post_event(client)
+    evaluate(clock.tick(1))
+    deliver(clock, settings)
+    assert "events_20310504" in partitions()
+    forget(OLD_DAY + timedelta(days=30))
+    assert client.get(f"/events/{event_id}").status_code == 200
+    forget(OLD_DAY + timedelta(days=31))
+    assert "events_20310504" not in partitions()
+    assert "events_20310505" in partitions()
+    for path in ("", "/trace"):
+        answer = client.get(f"/events/{event_id}{path}")
+        assert answer.status_code == 404
+        assert "older than what is kept" in answer.json["detail"]
+    assert count(Match) == 0
+    assert (count(Notification), count(Attempt)) == (1, 1)
+
+
+def test_what_came_without_a_partition_goes_too(client: Client, clock: TestClock) -> None:
+    clock.now = datetime(2019, 1, 1, tzinfo=UTC)
+    post_event(client)
+    evaluate(clock())
+    clock.tick(86_400)
+    kept = post_event(client)
+    evaluate(clock())
+    forget(datetime(2019, 2, 1, tzinfo=UTC))
+    assert session().scalars(select(Event.id)).all() == [kept]
+
+
+@pytest.mark.parametrize("waiting", ["event", "notification"])
+def test_a_day_with_something_that_waits_is_kept_whole(
+    client: Client, clock: TestClock, settings: Settings, days: None, waiting: str
+) -> None:
+    make_rule(client)
+    for _ in range(2):
+        post_event(client)
+    evaluate(clock.tick(1))
+    deliver(clock, settings, Outcome.DELIVERED if waiting == "event" else Outcome.TRANSIENT)
+    if waiting == "event":
+        post_event(client)
+    forget(OLD_DAY + timedelta(days=300))
+    assert "events_20310504" in partitions()
+    assert count(Match) == 2
+    if waiting == "event":
+        evaluate(clock.tick(1))
+    session().execute(update(Notification).values(status=Status.SENT, finished_at=clock()))
+    session().commit()
+    forget(OLD_DAY + timedelta(days=300))
+    assert "events_20310504" not in partitions()
+    assert count(Match) == 0
+
+
+def test_ended_notifications_go_with_their_attempts_and_pending_ones_keep_theirs(
+    client: Client, clock: TestClock, settings: Settings
+) -> None:
+    make_rule(client)
+    post_event(client)
+    evaluate(clock.tick(1))
+    deliver(clock, settings)
+    post_event(client)
+    evaluate(clock.tick(1))
+    [ended, pending] = notifications()
+    sending = delivery.begin(session(), pending.id, settings, clock())
+    session().commit()
+    assert sending is not None
+    later = clock() + timedelta(days=89)
+    forget(later)
+    assert [n.id for n in notifications()] == [ended.id, pending.id]
+    forget(later + timedelta(days=2))
+    assert [n.id for n in notifications()] == [pending.id]
+    assert session().scalars(select(Attempt.notification_id)).all() == [pending.id]
+
+
+def test_only_alerts_that_are_resolved_are_forgotten(client: Client, clock: TestClock) -> None:
+    for name in ("Open", "Resolved"):
+        make_rule(client, name=name)
+    post_event(client)
+    evaluate(clock.tick(1))
+    session().execute(update(Notification).values(status=Status.SENT, finished_at=clock()))
+    resolved = session().scalars(select(Alert).order_by(Alert.id)).first()
+    assert resolved is not None
+    resolved.state = "resolved"
+    session().commit()
+    forget(clock() + timedelta(days=32))
+    assert session().scalars(select(Alert.state)).all() == ["open"]
+
+
+def test_many_rows_go_in_batches(
+    client: Client, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "BATCH", 2)
+    make_rule(client)
+    for _ in range(5):
+        post_event(client)
+    evaluate(clock.tick(1))
+    session().execute(update(Notification).values(status=Status.SENT, finished_at=clock()))
+    session().commit()
+    forget(clock() + timedelta(days=91))
+    assert (count(Event), count(Match), count(Notification)) == (0, 0, 0)
+
+
+def test_a_keys_moment_is_in_the_key(clock: TestClock) -> None:
+    assert moment_of(uuid7(clock())) == clock()
+
+
+def test_the_sweep_forgets_by_the_settings(app: Flask, client: Client, clock: TestClock) -> None:
+    post_event(client)
+    evaluate(clock())
+    sweep = Upkeep(app, app.extensions["publisher"])
+    sweep.start("events@test", ["events"])
+    sweep.stop()
+    assert count(Event) == 1
+    # The sweep gives way to whoever reads.
+    session().rollback()
+    clock.now += timedelta(days=32)
+    sweep = Upkeep(app, app.extensions["publisher"])
+    sweep.start("events@test", ["events"])
+    sweep.stop()
+    session().expire_all()
+    assert count(Event) == 0
