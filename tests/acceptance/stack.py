@@ -6,8 +6,8 @@
         stack.start("events")
         stack.redis.flushall()
 
-Nothing starts again by itself. The names are `api`, `events`, `notifications`, `inbox`, `redis` and
-`postgres`; `events-2` is one more worker beside `events`.
+Nothing starts again by itself, unless the test calls `stack.keep()`, as `up` does. The names are `api`,
+`events`, `notifications`, `inbox`, `redis` and `postgres`; `events-2` is one more worker beside `events`.
 """
 
 import os
@@ -69,6 +69,16 @@ class Handle:
     def signal(self, number: signal.Signals) -> None:
         """Any signal to the main process alone: SIGSTOP, SIGCONT, SIGKILL…"""
         self.child.signal(number)
+
+    def freeze(self) -> None:
+        """SIGSTOP to it and to all that it has forked."""
+        for pid in (self.pid, *self.forks):
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT likewise."""
+        for pid in (*self.forks, self.pid):
+            os.kill(pid, signal.SIGCONT)
 
     def stop(self) -> None:
         """The signal that `up` would send, and the wait for the end."""
@@ -165,6 +175,10 @@ class Stack:
             self._supervisor.start(self._services.named(name))
         return self.processes[name]
 
+    def keep(self) -> None:
+        """Start again what has died, as `up` does; to be called again and again."""
+        self._supervisor.tick()
+
     def _start_server(self, name: str) -> bool:
         """PostgreSQL refuses while backends of a killed one are still ending."""
         try:
@@ -184,10 +198,12 @@ class Stack:
         """Until the API answers `/healthz`, whatever else is up."""
         self.eventually(lambda: self.get("/healthz").status_code == 200, seconds)
 
-    def eventually(self, check: Any, seconds: float = 30) -> Any:
-        """The first true value of `check()`; connections that fail are tried again."""
+    def eventually(self, check: Any, seconds: float = 30, keep: bool = False) -> Any:
+        """The first true value of `check()`; connections that fail are tried again, what dies meanwhile if `keep`."""
         deadline = time.monotonic() + seconds
         while True:
+            if keep:
+                self.keep()
             try:
                 value = check()
             except (requests.RequestException, psycopg.Error, redis.RedisError):
@@ -226,8 +242,9 @@ class Stack:
 
     def close(self) -> None:
         """Stop all and remove every trace."""
-        for name in self._supervisor.names():
-            self._supervisor.child(name).signal(signal.SIGCONT)
+        for process in self.processes.values():
+            if process.alive:
+                process.thaw()
         self._local.stop()
         self.home.unlock()
         self.receiver.close()
