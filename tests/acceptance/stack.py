@@ -10,6 +10,7 @@ Nothing starts again by itself, unless the test calls `stack.keep()`, as `up` do
 `events`, `notifications`, `inbox`, `redis` and `postgres`; `events-2` is one more worker beside `events`.
 """
 
+import contextlib
 import os
 import random
 import shutil
@@ -25,6 +26,7 @@ import psycopg
 import redis
 import requests
 
+from app.cli.local import renewal
 from app.cli.local.environment import Ports
 from app.cli.local.errors import LocalError
 from app.cli.local.home import Home
@@ -58,8 +60,7 @@ class Handle:
     @property
     def forks(self) -> list[int]:
         """The pids that the main process has forked: pool processes, gunicorn's workers."""
-        text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
-        return [int(pid) for pid in text.split()]
+        return self.child.forks
 
     def kill(self) -> None:
         """SIGKILL to it and to all that it has forked."""
@@ -78,7 +79,8 @@ class Handle:
     def thaw(self) -> None:
         """SIGCONT likewise."""
         for pid in (*self.forks, self.pid):
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     def stop(self) -> None:
         """The signal that `up` would send, and the wait for the end."""
@@ -179,6 +181,11 @@ class Stack:
         """Start again what has died, as `up` does; to be called again and again."""
         self._supervisor.tick()
 
+    def renew(self) -> None:
+        """The rolling restart of `./sentinel restart`."""
+        assert self._services is not None
+        renewal.renew(self._local, self._services)
+
     def _start_server(self, name: str) -> bool:
         """PostgreSQL refuses while backends of a killed one are still ending."""
         try:
@@ -235,7 +242,7 @@ class Stack:
     def _start_all(self) -> None:
         self._local.start_servers()
         self._local.migrate()
-        self._services = Services(self.home, self.ports, self._local.env)
+        self._services = self._local.services()
         for name in self._names:
             self.start(name)
         self.wait_ready()

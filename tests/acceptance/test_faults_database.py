@@ -110,14 +110,18 @@ def test_backends_that_freeze_alone_are_left_for_new_ones(stack: Stack) -> None:
     assert accepted_meanwhile
 
 
+def take_all(stack: Stack, taken: ExitStack) -> None:
+    while True:
+        taken.enter_context(psycopg.connect(stack.database_url))
+
+
 def test_with_no_connection_left_it_says_so_and_takes_the_first_that_is_free(stack: Stack) -> None:
     stack.processes["api"].kill()
     stack.start("api")
     stack.wait_alive()
     with ExitStack() as others:
-        with pytest.raises(psycopg.OperationalError, match="too many clients|reserved"):
-            while True:
-                others.enter_context(psycopg.connect(stack.database_url))
+        with pytest.raises(psycopg.OperationalError, match=r"too many clients|reserved"):
+            take_all(stack, others)
         with Load(stack.api_url, "crowded") as load:
             time.sleep(3)
             others.close()
