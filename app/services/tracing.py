@@ -34,18 +34,23 @@ def events(
 ) -> list[tuple[Event, bool]]:
     """Events with whether each still waits, newest first, from past the event `after`."""
     waiting = exists().where(PendingEvent.event_id == Event.id)
-    query = select(Event, waiting).order_by(Event.id.desc()).limit(limit)
+    query = select(Event, waiting).limit(limit)
+    key = Event.id
+    if matched:
+        # Read along the matches: in a backlog a million events may lie before the first one that matched.
+        key = Match.event_id
+        query = query.join(Match, key == Event.id).distinct(key)
+    elif matched is False:
+        query = query.where(~exists().where(Match.event_id == Event.id))
     if type_ is not None:
         query = query.where(Event.type == type_)
     if since is not None:
-        query = query.where(Event.id >= uuid7_floor(since))
+        query = query.where(key >= uuid7_floor(since))
     if until is not None:
-        query = query.where(Event.id < uuid7_floor(until))
+        query = query.where(key < uuid7_floor(until))
     if after is not None:
-        query = query.where(Event.id < after)
-    if matched is not None:
-        hit = exists().where(Match.event_id == Event.id)
-        query = query.where(hit if matched else ~hit)
+        query = query.where(key < after)
+    query = query.order_by(key.desc())
     return [(event, waits) for event, waits in session.execute(query)]
 
 
