@@ -1,9 +1,8 @@
 """The composition of the Flask application: config → extensions → Celery → blueprints."""
 
 from flask import Flask
-from sqlalchemy.pool import QueuePool
 
-from app import logs, metrics
+from app import logs, metrics, pool
 from app.api import registration
 from app.api.exposition import SentinelMetrics
 from app.api.problems import register_problems
@@ -16,23 +15,6 @@ from app.extensions import db, migrate
 from app.inbox.views import blueprint as inbox
 from app.runtime import EXTENSION, Runtime
 from tasks.wiring import make_celery
-
-POOL = {
-    "poolclass": QueuePool,
-    "pool_size": 8,
-    "max_overflow": 8,
-    # Nobody waits long for a connection: a 503 with Retry-After is a better answer than a late one.
-    "pool_timeout": 2,
-    "pool_pre_ping": True,
-    # Errors go to the logs, and what was sent must not.
-    "hide_parameters": True,
-    "connect_args": {
-        "connect_timeout": 2,
-        "application_name": "sentinel",
-        "options": "-c timezone=UTC -c statement_timeout=15000 -c lock_timeout=10000"
-        " -c idle_in_transaction_session_timeout=22000",
-    },
-}
 
 
 def _egress(settings: Settings) -> Egress:
@@ -50,7 +32,7 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     app.request_class = SentinelRequest
     app.config.update(
         SQLALCHEMY_DATABASE_URI=settings.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS=POOL,
+        SQLALCHEMY_ENGINE_OPTIONS=pool.POOL,
         # One byte more than is allowed, so that a body over the limit is seen to be.
         MAX_CONTENT_LENGTH=settings.max_body + 1,
         TRUSTED_HOSTS=[*settings.trusted_hosts, settings.host],
@@ -64,6 +46,7 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     if settings.inbox:
         app.register_blueprint(inbox)
     with app.app_context():
+        pool.bound(db.engine)
         metrics.totals.bind(db.engine)
         SentinelMetrics(app, metrics.TotalsCollector(db.engine))
     return app

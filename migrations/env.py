@@ -1,7 +1,8 @@
-"""How Alembic reaches the database: through the application's engine, one transaction for all steps."""
+"""How Alembic reaches the database: by a connection that waits as long as it takes, one transaction for all steps."""
 
 from alembic import context
 from flask import current_app
+from sqlalchemy import create_engine
 
 # So that `flask db migrate` compares with every table.
 import app.models.alerts
@@ -25,7 +26,7 @@ def is_ours(_: object, name: str | None, kind: str, __: bool, ___: object) -> bo
 
 def run_migrations() -> None:
     """Run the steps that are missing."""
-    with current_app.app_context(), db.engine.connect() as connection:
+    with current_app.app_context(), create_engine(db.engine.url).connect() as connection:
         connection.exec_driver_sql("SET lock_timeout = '60s'; SET statement_timeout = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_lock({MIGRATION_LOCK})")
         connection.commit()

@@ -47,6 +47,11 @@ def wake_notification(notification_id: UUID) -> WakeUp:
     return WakeUp("notifications.deliver", "notifications", (str(notification_id),))
 
 
+def room_beside(waiting: int | None) -> int:
+    """How many more messages a queue should get that holds so many."""
+    return 0 if waiting is None else max(0, QUEUE_LIMIT - waiting)
+
+
 class Publisher:
     """A bounded queue, and the thread that empties it into the broker.
 
@@ -82,13 +87,16 @@ class Publisher:
 
     def room(self, queue: str) -> int:
         """How many more messages a queue should get; 0 when it is long enough or the broker does not answer."""
+        return room_beside(self.waiting(queue))
+
+    def waiting(self, queue: str) -> int | None:
+        """How many messages a queue holds; None when the broker does not answer."""
         try:
             with self._celery.connection_for_read() as connection:
                 connection.ensure_connection(max_retries=0)
-                waiting = cast(Any, connection.default_channel).client.llen(queue)
+                return int(cast(Any, connection.default_channel).client.llen(queue))
         except (OSError, OperationalError, RedisError):
-            return 0
-        return max(0, QUEUE_LIMIT - int(waiting))
+            return None
 
     def _ensure_thread(self) -> None:
         if self._thread is not None and self._thread.is_alive():

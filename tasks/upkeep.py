@@ -3,6 +3,7 @@
 There is no scheduler process to lose: any worker that is alive keeps every promise about overdue rows.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +17,8 @@ from app.extensions import session
 from app.metrics import EVENTS_FAILED, totals
 from app.runtime import now, runtime
 from app.services import claims, ingest, retention, rules, upkeep
-from tasks.publisher import Publisher, wake_events, wake_notification
+from tasks.hearing import EXIT_CODE, Hearing
+from tasks.publisher import Publisher, room_beside, wake_events, wake_notification
 
 log = structlog.get_logger()
 
@@ -38,6 +40,7 @@ class Upkeep:
         self._name = ""
         self._queues: Sequence[str] = ()
         self._housekeeping_at: datetime | None = None
+        self._hearing = Hearing()
 
     def start(self, name: str, queues: Sequence[str]) -> None:
         """Begin to sweep, as the worker `name` that serves `queues`."""
@@ -70,7 +73,11 @@ class Upkeep:
         upkeep.beat(session(), self._name, self._queues, moment)
         session().commit()
         # Asked outside the transaction: a hung broker must not hold its locks.
-        room = {queue: self._publisher.room(queue) for queue in ("events", "notifications")}
+        waiting = {queue: self._publisher.waiting(queue) for queue in ("events", "notifications")}
+        if self._hearing.is_lost(self._queues, waiting):
+            log.error("worker_hears_nothing", waiting=waiting)
+            os._exit(EXIT_CODE)
+        room = {queue: room_beside(count) for queue, count in waiting.items()}
         if not upkeep.try_lock(session()):
             session().rollback()
             return

@@ -109,7 +109,7 @@ def _unavailable(error: Exception) -> Response:
     log.error("database_unavailable", error=str(error).partition("\n")[0])
     return problem(
         503,
-        "the database does not answer; nothing was stored, send it again",
+        "the database does not answer; send it again, with an Idempotency-Key so that it is stored once",
         headers={"Retry-After": str(RETRY_AFTER)},
     )
 

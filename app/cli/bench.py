@@ -46,3 +46,14 @@ def rules(as_json: bool, peers: bool) -> None:
     if peers:
         rows += others.measure()
     click.echo(report.as_json(rows) if as_json else report.table(rows))
+
+
+@bench.command()
+@click.option("--events", default=1_000_000, show_default=True, type=click.IntRange(1000))
+def backlog(events: int) -> None:
+    """Lists, posts and Redis's memory while so many events wait."""
+    from bench.backlog import measure
+
+    click.echo(f"{'':52}{'median':>9}{'p99':>9}")
+    for row in measure(events, click.echo):
+        click.echo(f"{row.what:<52}{row.middle:9.1f}{row.p99:9.1f} {row.unit}")

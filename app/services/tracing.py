@@ -84,19 +84,23 @@ def events(
     limit: int,
 ) -> list[State]:
     """Events with where each stands, newest first, from past the event `after`."""
-    query = _states().order_by(Event.id.desc()).limit(limit)
+    query = _states().limit(limit)
+    key = Event.id
+    if matched:
+        # Read along the matches: in a backlog a million events may lie before the first one that matched.
+        key = Match.event_id
+        query = query.join(Match, key == Event.id).distinct(key)
+    elif matched is False:
+        query = query.where(~exists().where(Match.event_id == Event.id))
     if type_ is not None:
         query = query.where(Event.type == type_)
     if since is not None:
-        query = query.where(Event.id >= uuid7_floor(since))
+        query = query.where(key >= uuid7_floor(since))
     if until is not None:
-        query = query.where(Event.id < uuid7_floor(until))
+        query = query.where(key < uuid7_floor(until))
     if after is not None:
-        query = query.where(Event.id < after)
-    if matched is not None:
-        hit = exists().where(Match.event_id == Event.id)
-        query = query.where(hit if matched else ~hit)
-    return [State(*row) for row in session.execute(query)]
+        query = query.where(key < after)
+    return [State(*row) for row in session.execute(query.order_by(key.desc()))]
 
 
 def _states() -> Select[Event, bool, str | None]:

@@ -6,10 +6,11 @@
         stack.start("events")
         stack.redis.flushall()
 
-Nothing starts again by itself. The names are `api`, `events`, `notifications`, `inbox`, `redis` and
-`postgres`; `events-2` is one more worker beside `events`.
+Nothing starts again by itself, unless the test calls `stack.keep()`, as `up` does. The names are `api`,
+`events`, `notifications`, `inbox`, `redis` and `postgres`; `events-2` is one more worker beside `events`.
 """
 
+import contextlib
 import os
 import random
 import shutil
@@ -25,6 +26,7 @@ import psycopg
 import redis
 import requests
 
+from app.cli.local import renewal
 from app.cli.local.environment import Ports
 from app.cli.local.errors import LocalError
 from app.cli.local.home import Home
@@ -58,8 +60,7 @@ class Handle:
     @property
     def forks(self) -> list[int]:
         """The pids that the main process has forked: pool processes, gunicorn's workers."""
-        text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
-        return [int(pid) for pid in text.split()]
+        return self.child.forks
 
     def kill(self) -> None:
         """SIGKILL to it and to all that it has forked."""
@@ -69,6 +70,17 @@ class Handle:
     def signal(self, number: signal.Signals) -> None:
         """Any signal to the main process alone: SIGSTOP, SIGCONT, SIGKILL…"""
         self.child.signal(number)
+
+    def freeze(self) -> None:
+        """SIGSTOP to it and to all that it has forked."""
+        for pid in (self.pid, *self.forks):
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT likewise."""
+        for pid in (*self.forks, self.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     def stop(self) -> None:
         """The signal that `up` would send, and the wait for the end."""
@@ -165,6 +177,15 @@ class Stack:
             self._supervisor.start(self._services.named(name))
         return self.processes[name]
 
+    def keep(self) -> None:
+        """Start again what has died, as `up` does; to be called again and again."""
+        self._supervisor.tick()
+
+    def renew(self) -> None:
+        """The rolling restart of `./sentinel restart`."""
+        assert self._services is not None
+        renewal.renew(self._local, self._services)
+
     def _start_server(self, name: str) -> bool:
         """PostgreSQL refuses while backends of a killed one are still ending."""
         try:
@@ -184,10 +205,12 @@ class Stack:
         """Until the API answers `/healthz`, whatever else is up."""
         self.eventually(lambda: self.get("/healthz").status_code == 200, seconds)
 
-    def eventually(self, check: Any, seconds: float = 30) -> Any:
-        """The first true value of `check()`; connections that fail are tried again."""
+    def eventually(self, check: Any, seconds: float = 30, keep: bool = False) -> Any:
+        """The first true value of `check()`; connections that fail are tried again, what dies meanwhile if `keep`."""
         deadline = time.monotonic() + seconds
         while True:
+            if keep:
+                self.keep()
             try:
                 value = check()
             except (requests.RequestException, psycopg.Error, redis.RedisError):
@@ -219,15 +242,16 @@ class Stack:
     def _start_all(self) -> None:
         self._local.start_servers()
         self._local.migrate()
-        self._services = Services(self.home, self.ports, self._local.env)
+        self._services = self._local.services()
         for name in self._names:
             self.start(name)
         self.wait_ready()
 
     def close(self) -> None:
         """Stop all and remove every trace."""
-        for name in self._supervisor.names():
-            self._supervisor.child(name).signal(signal.SIGCONT)
+        for process in self.processes.values():
+            if process.alive:
+                process.thaw()
         self._local.stop()
         self.home.unlock()
         self.receiver.close()

@@ -67,6 +67,7 @@ class Home:
         state = self.path if os.geteuid() else SHARED_BY_ROOT / self.key
         self.postgres_data = state / "postgres"
         self.sockets = _socket_base() / f"sentinel-{os.geteuid()}-{self.key}"
+        self.renewed = self.path / "renewed"
         self._lock: int | None = None
 
     @classmethod
@@ -117,6 +118,18 @@ class Home:
                 out.write(urlsafe_b64encode(secrets.token_bytes(size)))
             fresh.replace(file)
         return file.read_text(encoding="ascii").strip()
+
+    def holder(self) -> int | None:
+        """The pid of the `up` that holds this home now."""
+        try:
+            with (self.path / "lock").open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = self._holder()
+            return int(text) if text.isdigit() else None
+        except OSError:
+            pass
+        return None
 
     def _holder(self) -> str:
         return (self.path / "lock").read_text(encoding="ascii").strip() or "unknown"

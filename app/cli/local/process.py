@@ -41,6 +41,7 @@ class Spec:
     patience: float = 30
     essential: bool = True
     once: bool = False
+    keep_open: tuple[int, ...] = ()
 
 
 class Child:
@@ -54,6 +55,15 @@ class Child:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def forks(self) -> list[int]:
+        """The pids that it has forked: pool processes, gunicorn's workers (Linux)."""
+        try:
+            text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
+        except OSError:
+            return []
+        return [int(pid) for pid in text.split()]
 
     @property
     def exit_code(self) -> int | None:
@@ -94,6 +104,7 @@ def _spawn(spec: Spec) -> subprocess.Popen[bytes]:
             cwd=spec.cwd,
             env=dict(spec.env),
             start_new_session=True,
+            pass_fds=spec.keep_open,
             preexec_fn=_dies_with_parent(spec.orphan),
             user=spec.user.uid if spec.user else None,
             group=spec.user.gid if spec.user else None,

@@ -1,14 +1,17 @@
 """`up` from the lock on its home to the last process that it stops."""
 
 import os
+import signal
 import sys
 
+from app.cli.local import renewal
 from app.cli.local.environment import LOOPBACK, Ports
 from app.cli.local.errors import LocalError, Stopped
 from app.cli.local.extras import Extras
 from app.cli.local.home import Home
 from app.cli.local.ports import next_free
 from app.cli.local.screen import Screen
+from app.cli.local.services import Services
 from app.cli.local.stack import LocalStack
 from app.cli.local.supervisor import Supervisor
 
@@ -56,9 +59,38 @@ def _keep(stack: LocalStack, screen: Screen, demo: bool) -> None:
     extras = Extras(stack, services, screen.note)
     extras.start(demo)
     _show(stack, extras, screen)
+    asked = Asked()
     while True:
         stack.supervisor.tick()
         extras.tick()
+        if asked.to_renew():
+            _renew(stack, services, screen)
+
+
+class Asked:
+    """Whether somebody has asked for a rolling restart since the last time."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        signal.signal(renewal.SIGNAL, self._on_signal)
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        self._asked = True
+
+    def to_renew(self) -> bool:
+        asked, self._asked = self._asked, False
+        return asked
+
+
+def _renew(stack: LocalStack, services: Services, screen: Screen) -> None:
+    problem = ""
+    try:
+        renewal.renew(stack, services)
+        screen.note("API, workers and inbox run anew")
+    except LocalError as error:
+        problem = error.message
+        screen.note(f"Not all was restarted: {problem}")
+    renewal.answer(stack.home, problem)
 
 
 def _show(stack: LocalStack, extras: Extras, screen: Screen) -> None:

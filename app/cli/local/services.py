@@ -4,9 +4,11 @@ import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from socket import socket
 
 from app.cli.local.environment import LOOPBACK, Ports
 from app.cli.local.home import CHECKOUT, Home
+from app.cli.local.listeners import Listeners
 from app.cli.local.process import Spec
 
 API, EVENTS, NOTIFICATIONS, INBOX = "api", "events", "notifications", "inbox"
@@ -30,10 +32,15 @@ WORKER = ("worker", "--without-mingle", "--without-gossip", "--loglevel", "INFO"
 class Services:
     """Makes the `Spec` of each process of one home."""
 
-    def __init__(self, home: Home, ports: Ports, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, home: Home, ports: Ports, env: Mapping[str, str], listeners: Listeners
+    ) -> None:
         self._home = home
         self._ports = ports
         self._env = env
+        self._listeners = listeners
+        # Counts the rolling restarts: a new worker needs another name than the old one beside it.
+        self.generation = 0
 
     def named(self, name: str) -> Spec:
         """The core process of that name; `events-2` is one more worker beside `events`."""
@@ -46,26 +53,34 @@ class Services:
 
     def api(self) -> Spec:
         """The HTTP API and console."""
-        return self._spec(
-            API, *PYTHON, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "wsgi:app"
-        )
+        words = ("-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "wsgi:app")
+        return self._listening(API, self._listeners.api, *PYTHON, *words)
 
     def events(self, name: str) -> Spec:
         """The worker that evaluates events: processes, since rules burn CPU."""
-        words = ("-Q", EVENTS, "-n", f"{name}@%h", "--pool", "prefork", "-c", "2")
+        words = ("-Q", EVENTS, "-n", f"{self.node(name)}@%h", "--pool", "prefork", "-c", "2")
         return self._worker(name, *words)
 
     def notifications(self, name: str) -> Spec:
         """The worker that delivers: threads, since it waits for receivers."""
-        words = ("-Q", NOTIFICATIONS, "-n", f"{name}@%h", "--pool", "threads", "-c", "32")
+        words = (
+            "-Q",
+            NOTIFICATIONS,
+            "-n",
+            f"{self.node(name)}@%h",
+            "--pool",
+            "threads",
+            "-c",
+            "32",
+        )
         return self._worker(name, *words)
 
     def inbox(self) -> Spec:
         """The receiver that stands in for Slack and keeps what it hears."""
-        bind = f"{LOOPBACK}:{self._ports.inbox}"
-        words = ("--bind", bind, "--workers", "1", "--worker-class", "gthread", "--threads", "64")
+        words = ("--workers", "1", "--worker-class", "gthread", "--threads", "64")
+        command = (*PYTHON, "-m", "gunicorn", "--no-control-socket", *words)
         app = "app.inbox.receiver:create_receiver()"
-        return self._spec(INBOX, *PYTHON, "-m", "gunicorn", "--no-control-socket", *words, app)
+        return self._listening(INBOX, self._listeners.inbox, *command, app)
 
     def flower(self, port: int, password: str) -> Spec:
         """The view into the workers; `ps` does not show its password."""
@@ -88,6 +103,14 @@ class Services:
         env = {**self._env, "SENTINEL_URL": f"http://{self._ports.reachable}:{self._ports.api}"}
         spec = self._spec(DEMO, *PYTHON, "-m", "app.cli.local.feed")
         return replace(spec, env=env, essential=False)
+
+    def node(self, name: str) -> str:
+        """What a worker is called before the `@`."""
+        return f"{name}.{self.generation}" if self.generation else name
+
+    def _listening(self, name: str, listener: socket, *argv: str) -> Spec:
+        number = listener.fileno()
+        return replace(self._spec(name, *argv, "--bind", f"fd://{number}"), keep_open=(number,))
 
     def _worker(self, name: str, *words: str) -> Spec:
         # A signal that is remapped to SIGQUIT makes Celery stop softly: it gives running tasks a

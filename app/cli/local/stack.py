@@ -12,6 +12,7 @@ from app.cli.local.environment import Ports, auth, common, complete, is_set
 from app.cli.local.errors import LocalError
 from app.cli.local.home import Home
 from app.cli.local.leftovers import end_leftovers
+from app.cli.local.listeners import Listeners
 from app.cli.local.ports import is_free
 from app.cli.local.postgres import Postgres
 from app.cli.local.readiness import Readiness
@@ -49,6 +50,7 @@ class LocalStack:
         self._told = told
         self._given = given
         self.env: dict[str, str] = {}
+        self._listeners: Listeners | None = None
 
     def check(self) -> None:
         """Whatever can be known to fail, before anything is touched."""
@@ -96,12 +98,17 @@ class LocalStack:
     def start_services(self) -> Services:
         """API, workers and inbox, until Sentinel is ready."""
         began = time.monotonic()
-        services = Services(self.home, self.ports, self.env)
+        services = self.services()
         for name in CORE:
             self.supervisor.start(services.named(name))
         self.await_ready(READY_SECONDS, CORE)
         self._told("API, workers, inbox", time.monotonic() - began)
         return services
+
+    def services(self) -> Services:
+        """What makes the processes, with the sockets that they listen on."""
+        self._listeners = Listeners.open(self.ports)
+        return Services(self.home, self.ports, self.env, self._listeners)
 
     def await_ready(self, seconds: float, needs: Iterable[str]) -> None:
         """Until `/readyz` says so, of both workers too."""
@@ -111,6 +118,8 @@ class LocalStack:
     def stop(self) -> None:
         """Everything, the servers last."""
         began = time.monotonic()
+        if self._listeners:
+            self._listeners.close()
         if self.supervisor.names():
             self.supervisor.stop(STOP_ORDER)
             self._told("Stopped", time.monotonic() - began)

@@ -99,6 +99,33 @@ class Supervisor:
             elif not kept.left and kept.restart_at is None and kept.child.exit_code is not None:
                 self._after_death(kept)
 
+    def replace(self, spec: Spec, ready: Callable[[Child], bool], seconds: float) -> None:
+        """Start `spec`, and end the child of its name once the new one is ready; the old one stays if it never is."""
+        fresh = Keeping(spec, Child(spec))
+        deadline = time.monotonic() + seconds
+        try:
+            while not ready(fresh.child):
+                self._must_live(fresh)
+                if time.monotonic() > deadline:
+                    raise LocalError(f"the new {spec.name} is not ready after {seconds:.0f} s")
+                self.tick()
+        except BaseException:
+            fresh.child.kill()
+            raise
+        old, self._kept[spec.name] = self._kept[spec.name].child, fresh
+        self._see_off(old)
+
+    def _see_off(self, child: Child) -> None:
+        """End a child that is kept no longer, while the others are."""
+        try:
+            if child.exit_code is None:
+                child.signal(child.spec.stop)
+            deadline = time.monotonic() + child.spec.patience
+            while child.exit_code is None and time.monotonic() < deadline:
+                self.tick()
+        finally:
+            child.kill()
+
     def _after_death(self, kept: Keeping) -> None:
         kept.child.sweep()
         kept.deaths = 0 if time.monotonic() - kept.child.started > STEADY else kept.deaths

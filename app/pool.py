@@ -1,0 +1,151 @@
+"""The pool of database connections, none of which is waited for without end.
+
+libpq waits for ever for a server that is frozen: its sockets stay open, and no timeout of the server's own runs. So
+each wait has an end here. A request waits `REQUEST_SECONDS` in all, and is then answered 503; everything else a little
+longer than PostgreSQL itself would allow a statement. A connection that was given up is closed, since nobody knows what
+its server still does.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any, Final, TypeVar, cast
+
+from flask import g, has_request_context
+from psycopg import Connection, OperationalError
+from psycopg.abc import PQGen, PQGenConn
+from psycopg.errors import _WaitTimeout
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Engine, event
+from sqlalchemy.pool import QueuePool
+
+RV = TypeVar("RV")
+
+REQUEST_SECONDS: Final = 1.4
+STATEMENT_SECONDS: Final = 15
+OTHER_SECONDS: Final = STATEMENT_SECONDS + 5.0
+# How long one that did not answer is left alone before one request asks again for all.
+PAUSE: Final = 0.5
+OPTIONS: Final = {
+    "timezone": "UTC",
+    "statement_timeout": f"{STATEMENT_SECONDS}s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "22s",
+    # Who gave up must not leave a backend that waits for a lock.
+    "client_connection_check_interval": "1s",
+}
+POOL: Final = {
+    "poolclass": QueuePool,
+    "pool_size": 8,
+    "max_overflow": 8,
+    # Nobody waits long for a connection: a 503 with Retry-After is a better answer than a late one.
+    "pool_timeout": 0.5,
+    "pool_pre_ping": True,
+    # Errors go to the logs, and what was sent must not.
+    "hide_parameters": True,
+    "connect_args": {
+        "connect_timeout": 2,
+        "application_name": "sentinel",
+        "options": " ".join(f"-c {name}={value}" for name, value in OPTIONS.items()),
+    },
+}
+
+
+class Fuse:
+    """Whether the database was silent just now; then requests fail at once, but for one that finds out."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._until = 0.0
+
+    def check(self) -> None:
+        """Raise `OperationalError` while it is left alone."""
+        if not self._until:
+            return
+        with self._lock:
+            if time.monotonic() < self._until:
+                raise OperationalError("the database did not answer just now")
+            self._until = time.monotonic() + REQUEST_SECONDS + PAUSE
+
+    def blow(self) -> None:
+        """It was silent."""
+        self._until = time.monotonic() + PAUSE
+
+    def mend(self) -> None:
+        """It answered."""
+        self._until = 0.0
+
+
+class BoundedConnection(Connection[Any]):
+    """A connection whose every wait ends."""
+
+    fuse: Fuse
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        """Wait for the server's answer; without one close, and raise `OperationalError`."""
+        if has_request_context() and self.pgconn.transaction_status == TransactionStatus.IDLE:
+            self.fuse.check()
+        with _patience() as seconds:
+            try:
+                value = super().wait(gen, interval, seconds)
+            except _WaitTimeout as error:
+                self.fuse.blow()
+                self.close()
+                raise OperationalError(f"no answer within {seconds:.1f} s") from error
+            except Exception:
+                self.fuse.mend()
+                raise
+        self.fuse.mend()
+        return value
+
+    @classmethod
+    def _connect_gen(cls, conninfo: str = "") -> PQGenConn["BoundedConnection"]:
+        # psycopg's own limit is two seconds or more, and there is no public place for a shorter one.
+        if has_request_context():
+            cls.fuse.check()
+        gen = super()._connect_gen(conninfo)
+        with _patience() as seconds:
+            deadline = time.monotonic() + seconds
+            try:
+                wanted = next(gen)
+                while (ready := (yield wanted)) or time.monotonic() <= deadline:
+                    wanted = gen.send(ready)
+            except StopIteration as end:
+                cls.fuse.mend()
+                return cast(BoundedConnection, end.value)
+            except Exception:
+                cls.fuse.mend()
+                raise
+            cls.fuse.blow()
+            raise OperationalError(f"no connection within {seconds:.1f} s")
+
+
+def bound(engine: Engine) -> None:
+    """Make each connection of an engine a bounded one."""
+
+    class Bounded(BoundedConnection):
+        fuse = Fuse()
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, args: Any, options: Any) -> BoundedConnection:
+        return Bounded.connect(*args, **options)
+
+
+def be_patient(seconds: float) -> None:
+    """Let the current request wait that long for the database, from now on."""
+    g.database_patience = seconds
+
+
+@contextmanager
+def _patience() -> Iterator[float]:
+    """How long to wait now; a request has that much less for its later waits."""
+    if not has_request_context():
+        yield OTHER_SECONDS
+        return
+    seconds = float(g.get("database_patience", REQUEST_SECONDS))
+    began = time.monotonic()
+    try:
+        yield max(0.05, seconds)
+    finally:
+        g.database_patience = seconds - (time.monotonic() - began)
