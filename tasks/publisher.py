@@ -47,6 +47,11 @@ def wake_notification(notification_id: UUID) -> WakeUp:
     return WakeUp("notifications.deliver", "notifications", (str(notification_id),))
 
 
+def wake_test(test_id: UUID) -> WakeUp:
+    """The message that has a channel tried."""
+    return WakeUp("notifications.test_channel", "notifications", (str(test_id),))
+
+
 class Publisher:
     """A bounded queue, and the thread that empties it into the broker.
 

@@ -5,6 +5,7 @@ from app.metrics import (
     DEAD_LETTERS,
     DELIVERY_SECONDS,
     EVALUATION_SECONDS,
+    EVENTS_INGESTED,
     NOTIFICATION_SECONDS,
     NOTIFICATIONS_SENT,
     QUEUE_SECONDS,
@@ -38,6 +39,11 @@ def attempted(sending: Sending, verdict: Verdict, result: Result) -> None:
     ended(result)
     if result.status is Status.SENT:
         totals.observe(DELIVERY_SECONDS, (now() - sending.accepted_at).total_seconds())
+
+
+def ingested_own() -> None:
+    """Count an event that Sentinel itself has made."""
+    totals.count(EVENTS_INGESTED, "sentinel", "accepted")
 
 
 def ended(result: Result) -> None:
