@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, delete, func, select, update
+from sqlalchemy import CursorResult, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -114,9 +114,11 @@ def forget(session: Session, key: str, now: datetime) -> None:
 def next_due(session: Session, key: str, now: datetime, *, turned_away: bool) -> Sequence[UUID]:
     """One that waits for a receiver where a send has just ended; the caller commits, then publishes.
 
-    Where none was turned away lately, the messages of fresh ones are still to come: only overdue ones are looked for.
+    None while the receiver is held, for each would only call the next. Where none was turned away lately, the messages
+    of fresh ones are still to come: only overdue ones are looked for.
     """
     horizon = now + FRESH if turned_away else now
+    held = exists().where(Receiver.key == key, Receiver.held_until > now)
     rows = (
         select(Notification.id)
         .where(
@@ -124,6 +126,7 @@ def next_due(session: Session, key: str, now: datetime, *, turned_away: bool) ->
             Notification.status == Status.PENDING,
             Notification.wake_at <= horizon,
             Notification.next_attempt_at <= now,
+            ~held,
         )
         .order_by(Notification.wake_at)
         .limit(1)

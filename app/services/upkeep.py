@@ -27,7 +27,7 @@ WORKER_FORGOTTEN = timedelta(days=1)
 
 
 # A busy receiver takes the next by itself, whenever a send ends; what it cannot take need not be published.
-SHARE = 200
+SHARE = 50
 # The receivers are walked by the index, since PostgreSQL would read all rows for a DISTINCT.
 _WAKE_NOTIFICATIONS = text("""
     WITH RECURSIVE waiting AS (

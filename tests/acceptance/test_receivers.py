@@ -75,22 +75,31 @@ def test_one_of_fifty_hangs_with_a_queue_and_the_others_wait_no_longer_for_it(
     make_channel(stack, "hangs")
     for number in range(OTHERS):
         make_channel(stack, f"well{number}")
+    alone = slowest_percent(stack)
     send(stack, "hangs", QUEUED)
     stack.eventually(lambda: len(statuses(stack, "hangs")) == QUEUED, seconds=90)
+    # What this machine takes anyway is not the hanging one's doing.
+    assert slowest_percent(stack) <= 2 + alone
+    # At most the cap at a time, whatever waits.
+    assert len(heard(stack, "hangs")) <= 8 * (1 + (time.time() - heard(stack, "hangs")[0].at) // 15)
+
+
+def slowest_percent(stack: Stack) -> float:
+    """Seconds from the pending row to the request for all but one in a hundred, of all that are well."""
+    before, counted = len(others(stack)), OTHERS * EACH
     for _ in range(EACH):
         for number in range(OTHERS):
             send(stack, f"well{number}")
-    counted = OTHERS * EACH
-
-    def others() -> list[Heard]:
-        return [one for one in list(stack.receiver.heard) if one.path != "/hangs"]
-
-    stack.eventually(lambda: len(others()) >= counted, seconds=90)
+    stack.eventually(lambda: len(others(stack)) >= before + counted, seconds=90)
     made = dict(stack.sql("SELECT id::text, created_at FROM notifications"))
-    waited = sorted(one.at - made[one.headers["webhook-id"]].timestamp() for one in others())
-    assert waited[int(0.99 * counted)] <= 2
-    # At most the cap at a time, whatever waits.
-    assert len(heard(stack, "hangs")) <= 8 * (1 + (time.time() - heard(stack, "hangs")[0].at) // 15)
+    waited = sorted(
+        one.at - made[one.headers["webhook-id"]].timestamp() for one in others(stack)[before:]
+    )
+    return float(waited[int(0.99 * counted)])
+
+
+def others(stack: Stack) -> list[Heard]:
+    return [one for one in list(stack.receiver.heard) if one.path != "/hangs"]
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])

@@ -149,6 +149,7 @@ def test_retry_after_holds_the_whole_receiver_and_one_tries_it_when_it_is_over(
     assert begin(second, settings, clock) is None
     held = view(client)
     assert (held["state"], held["held_for"], held["waiting"]) == ("held", "retry_after", 3)
+    assert receivers.next_due(session(), "webhook:erp", clock(), turned_away=True) == []
     assert swept_after(clock, 50) == []
     assert set(swept_after(clock, 11)) == {second, third}
     probe = begin(second, settings, clock)
