@@ -3,11 +3,12 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import requests
 
 TIMEOUT: Final = 30
+LONGEST_PAGE: Final = 500
 
 
 class ApiError(Exception):
@@ -59,9 +60,46 @@ class Client:
         """End a key at once; raises `ApiError`."""
         return _key(self._call("DELETE", f"/keys/{key_id}"))
 
-    def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+    def notifications(
+        self, limit: int, *, status: str | None = None, channel: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The newest notifications, `limit` at most; raises `ApiError`."""
+        found: list[dict[str, Any]] = []
+        after = None
+        while len(found) < limit:
+            asked = {
+                "status": status,
+                "channel": channel,
+                "after": after,
+                "limit": min(limit - len(found), LONGEST_PAGE),
+            }
+            page = self._call("GET", "/notifications", params=asked)
+            found += page["data"]
+            after = page["next"]
+            if after is None:
+                break
+        return found
+
+    def retry_notifications(self, which: Mapping[str, object]) -> int:
+        """Try all dead letters that fit again, batch by batch; how many there were. Raises `ApiError`."""
+        retried = 0
+        while True:
+            answer = self._call("POST", "/notifications/retry", which)
+            retried += int(answer["retried"])
+            if not answer["more"]:
+                return retried
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        params: Mapping[str, object] | None = None,
+    ) -> dict[str, Any]:
         try:
-            answer = self._session.request(method, self._url + path, json=body, timeout=TIMEOUT)
+            answer = self._session.request(
+                method, self._url + path, json=body, params=cast(Any, params), timeout=TIMEOUT
+            )
             found = answer.json()
         except requests.JSONDecodeError:
             raise ApiError(answer.status_code, f"{self._url} answered with no JSON") from None

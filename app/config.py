@@ -56,6 +56,17 @@ class Retention:
 
 
 @dataclass(frozen=True)
+class ReceiverPolicy:
+    """How much one receiver may hold up, and when it is left alone; seconds."""
+
+    concurrency: int = 8
+    failures: int = 5
+    pause: float = 5
+    longest_pause: float = 300
+    disable_after: float = 5 * 86_400
+
+
+@dataclass(frozen=True)
 class SlackDefaults:
     """Where `slack:#name` goes when no channel of that name exists."""
 
@@ -79,6 +90,7 @@ class Settings:
     egress_allow: tuple[str, ...] = ()
     retry: RetryPolicy = RetryPolicy()
     retention: Retention = Retention()
+    receivers: ReceiverPolicy = ReceiverPolicy()
     slack: SlackDefaults = SlackDefaults()
     max_body: int = 256 * KIB
     inbox: bool = False
@@ -106,6 +118,7 @@ class Settings:
                 events=read.days("SENTINEL_RETENTION_EVENTS", Retention.events),
                 attempts=read.days("SENTINEL_RETENTION_ATTEMPTS", Retention.attempts),
             ),
+            receivers=read.receivers(),
             slack=read.slack(),
             max_body=int(read.number("SENTINEL_MAX_BODY", 256 * KIB, KIB, 64 * KIB * KIB)),
             inbox=read.choice("SENTINEL_INBOX", ("on", "off"), "off") == "on",
@@ -195,6 +208,22 @@ class _Reader:
             factor=self.number("SENTINEL_RETRY_FACTOR", default.factor, 1, 100),
             maximum=self.number("SENTINEL_RETRY_MAX", default.maximum, 0.01, 7 * 86_400),
             attempts=int(self.number("SENTINEL_RETRY_ATTEMPTS", default.attempts, 1, 100)),
+        )
+
+    def receivers(self) -> ReceiverPolicy:
+        default = ReceiverPolicy()
+        most = self.number("SENTINEL_RECEIVER_CONCURRENCY", default.concurrency, 1, 1000)
+        failures = self.number("SENTINEL_CIRCUIT_FAILURES", default.failures, 1, 100_000)
+        return ReceiverPolicy(
+            concurrency=int(most),
+            failures=int(failures),
+            pause=self.number("SENTINEL_CIRCUIT_PAUSE", default.pause, 0.01, 86_400),
+            longest_pause=self.number(
+                "SENTINEL_CIRCUIT_PAUSE_MAX", default.longest_pause, 0.01, 86_400
+            ),
+            disable_after=self.number(
+                "SENTINEL_CHANNEL_DISABLE_AFTER", default.disable_after, 60, 366 * 86_400
+            ),
         )
 
     def slack(self) -> SlackDefaults:

@@ -45,6 +45,12 @@ _GAUGES: Final = (
         "Rules that are switched on",
         "rules WHERE enabled AND deleted_at IS NULL",
     ),
+    (
+        "sentinel_receivers_held",
+        "Receivers to which nothing is sent for a while",
+        "receivers WHERE held_until IS NOT NULL",
+    ),
+    ("sentinel_channels_disabled", "Channels that are switched off", "channels WHERE NOT enabled"),
 )
 _READ = text("SELECT name, labels, value FROM metric_totals ORDER BY since, labels")
 

@@ -47,6 +47,11 @@ def wake_notification(notification_id: UUID) -> WakeUp:
     return WakeUp("notifications.deliver", "notifications", (str(notification_id),))
 
 
+def wake_test(test_id: UUID) -> WakeUp:
+    """The message that has a channel tried."""
+    return WakeUp("notifications.test_channel", "notifications", (str(test_id),))
+
+
 def room_beside(waiting: int | None) -> int:
     """How many more messages a queue should get that holds so many."""
     return 0 if waiting is None else max(0, QUEUE_LIMIT - waiting)

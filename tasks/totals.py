@@ -6,6 +6,7 @@ from app.metrics import (
     DELIVERY_SECONDS,
     EVALUATION_SECONDS,
     EVENTS_FAILED,
+    EVENTS_INGESTED,
     NOTIFICATION_SECONDS,
     NOTIFICATIONS_SENT,
     QUEUE_SECONDS,
@@ -44,6 +45,11 @@ def attempted(sending: Sending, verdict: Verdict, result: Result) -> None:
     ended(result)
     if result.status is Status.SENT:
         totals.observe(DELIVERY_SECONDS, (now() - sending.accepted_at).total_seconds())
+
+
+def ingested_own() -> None:
+    """Count an event that Sentinel itself has made."""
+    totals.count(EVENTS_INGESTED, "sentinel", "accepted")
 
 
 def ended(result: Result) -> None:

@@ -1,5 +1,6 @@
 """`/channels`: named places that hear about alerts."""
 
+import time
 from typing import Any
 
 from flask import Response, url_for
@@ -10,10 +11,24 @@ from app.api.guards import egress
 from app.api.request import StrictParser
 from app.channels import registry
 from app.extensions import session
-from app.models.channels import ChannelRow
+from app.models.channels import ChannelRow, ChannelTest
 from app.runtime import now, runtime
-from app.schemas.channels import ChannelCreated, ChannelIn, ChannelList, ChannelOut, ChannelPatch
-from app.services import channels
+from app.schemas.channels import (
+    ChannelCreated,
+    ChannelDetail,
+    ChannelIn,
+    ChannelList,
+    ChannelOut,
+    ChannelPatch,
+    ChannelTestOut,
+)
+from app.services import channel_tests, channels, receivers
+from tasks.publisher import wake_test
+from tasks.wiring import publish
+
+# A send is over after 16 s; the rest is for the way to it.
+TEST_SECONDS = 20.0
+TEST_LOOKS_EVERY = 0.1
 
 bp = Blueprint("channels", __name__, url_prefix="/channels", description="Who can hear")
 bp.ARGUMENTS_PARSER = StrictParser()
@@ -44,10 +59,11 @@ def create(body: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
 
 @bp.route("/<name>", methods=["GET"])
 @requires(bp, "read")
-@bp.response(200, ChannelOut)
+@bp.response(200, ChannelDetail)
 def get(name: str) -> dict[str, Any]:
-    """Read a channel, by `name` or `kind:name`"""
-    return _view(channels.find(session(), name))
+    """Read a channel, by `name` or `kind:name`, and how its receiver is doing"""
+    row = channels.find(session(), name)
+    return _view(row) | {"receiver": receivers.view(session(), _receiver(row), now())}
 
 
 @bp.route("/<name>", methods=["PATCH"])
@@ -67,6 +83,7 @@ def patch(body: dict[str, Any], name: str) -> dict[str, Any]:
         now=now(),
     )
     session().commit()
+    _begin_anew(row)
     return _view(row)
 
 
@@ -75,9 +92,47 @@ def patch(body: dict[str, Any], name: str) -> dict[str, Any]:
 @bp.response(204)
 def delete(name: str) -> Response:
     """Delete a channel; notifications that still name it become dead letters"""
-    session().delete(channels.find(session(), name, lock=True))
+    row = channels.find(session(), name, lock=True)
+    session().delete(row)
     session().commit()
+    _begin_anew(row)
     return Response(status=204)
+
+
+@bp.route("/<name>/test", methods=["POST"])
+@requires(bp, "write")
+@bp.response(200, ChannelTestOut)
+@bp.alt_response(202, schema=ChannelTestOut)
+def test(name: str) -> ChannelTest | tuple[ChannelTest, int]:
+    """Send a message to a channel now, and show what its receiver answers
+
+    It goes through the broker and a worker, as every notification does, also while the channel is switched off or held.
+    """
+    row = channel_tests.create(session(), channels.find(session(), name), now())
+    session().commit()
+    publish([wake_test(row.id)])
+    deadline = time.monotonic() + TEST_SECONDS
+    while time.monotonic() < deadline:
+        found = channel_tests.find(session(), row.id)
+        # Nobody else shall wait for this connection meanwhile.
+        session().commit()
+        if found is None or found.finished_at is not None:
+            break
+        time.sleep(TEST_LOOKS_EVERY)
+    return row if row.finished_at else (row, 202)
+
+
+def _begin_anew(row: ChannelRow) -> None:
+    """End the pause of a receiver whose channel was changed.
+
+    In a transaction of its own: workers lock the receiver before the channel.
+    """
+    receivers.forget(session(), _receiver(row), now())
+    session().commit()
+
+
+def _receiver(row: ChannelRow) -> str:
+    return receivers.key_of(f"{row.kind}:{row.name}")
 
 
 def _view(row: ChannelRow) -> dict[str, Any]:

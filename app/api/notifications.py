@@ -17,8 +17,11 @@ from app.schemas.notifications import (
     NotificationOut,
     NotificationPage,
     NotificationQuery,
+    Retried,
+    RetryIn,
 )
-from app.services import delivery, tracing
+from app.services import deadletters, tracing
+from app.services.deadletters import DeadLetters
 from tasks.publisher import wake_notification
 from tasks.wiring import publish
 
@@ -56,10 +59,27 @@ def get(notification_id: UUID) -> dict[str, Any]:
 @bp.response(202, NotificationDetail)
 def retry(notification_id: UUID) -> dict[str, Any]:
     """Try a dead letter again, under the same id; 409 while it is no dead letter"""
-    delivery.redrive(session(), notification_id, now())
+    deadletters.redrive(session(), notification_id, now())
     session().commit()
     publish([wake_notification(notification_id)])
     return _detail(notification_id)
+
+
+@bp.route("/retry", methods=["POST"])
+@requires(bp, "write")
+@bp.arguments(RetryIn)
+@bp.response(202, Retried)
+def retry_many(body: dict[str, Any]) -> dict[str, Any]:
+    """Try dead letters again, the oldest first, each under its own id
+
+    At most `limit` at once; call again while `more` is true.
+    """
+    limit = body.pop("limit")
+    body.pop("status", None)
+    due = deadletters.redrive_all(session(), DeadLetters(**body), now(), limit)
+    session().commit()
+    publish([wake_notification(key) for key in due])
+    return {"retried": len(due), "more": len(due) == limit}
 
 
 def detail(notification: Notification, attempts: Sequence[Attempt]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What every kind of channel is, gets and answers."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import Schema
+from marshmallow import Schema, fields, validate
 
 from app.channels.egress import Egress
 from app.config import SlackDefaults
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from app.channels.transport import Transport
 
 Config = dict[str, Any]
+_PACE = re.compile(r"([1-9][0-9]{0,3})/([sm])", re.ASCII)
+_SECONDS = {"s": 1.0, "m": 60.0}
 
 
 class Outcome(StrEnum):
@@ -24,6 +27,37 @@ class Outcome(StrEnum):
     DELIVERED = "delivered"
     TRANSIENT = "transient"
     PERMANENT = "permanent"
+
+
+@dataclass(frozen=True)
+class Pace:
+    """A bucket of `burst` tokens, to which one is added every `interval` seconds."""
+
+    interval: float
+    burst: int
+
+    @classmethod
+    def of(cls, text: str, burst: int) -> "Pace":
+        """From `10/s` or `30/m`."""
+        found = _PACE.fullmatch(text)
+        assert found is not None
+        return cls(_SECONDS[found[2]] / int(found[1]), burst)
+
+
+class ChannelConfig(Schema):
+    """What a channel of any kind may be told."""
+
+    rate_limit = fields.String(
+        validate=validate.Regexp(
+            r"(?:[1-9][0-9]{0,3}/[sm]|off)\Z", error="write 10/s, 30/m or off"
+        ),
+        metadata={"description": "messages a second or a minute, such as 10/s or 30/m; or off"},
+    )
+    rate_burst = fields.Integer(
+        strict=True,
+        validate=validate.Range(1, 1000),
+        metadata={"description": "how many may go at once after a rest"},
+    )
 
 
 @dataclass(frozen=True)
@@ -80,6 +114,19 @@ class Channel(ABC):
     kind: str
     label: str
     config_schema: Schema
+    # Where the config names none; a kind whose receivers limit everybody sets it.
+    rate_limit = "off"
+    rate_burst = 5
+
+    def pace(self, config: Config) -> Pace | None:
+        """How fast messages may follow one another; None where nothing limits them."""
+        limit = config.get("rate_limit") or self.rate_limit
+        burst = config.get("rate_burst") or self.rate_burst
+        return None if limit == "off" else Pace.of(limit, burst)
+
+    def receiver(self, address: str) -> str:
+        """What stands for all addresses that fail together; never a secret."""
+        return address
 
     @property
     def secret_fields(self) -> frozenset[str]:

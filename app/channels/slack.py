@@ -4,12 +4,13 @@ import json
 import re
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import ValidationError, fields, validate, validates_schema
 
 from app.channels.answers import judge
 from app.channels.base import (
     AddressError,
     Channel,
+    ChannelConfig,
     ChannelDefaults,
     Config,
     Notice,
@@ -47,7 +48,7 @@ _HINTS = {
 }
 
 
-class SlackConfig(Schema):
+class SlackConfig(ChannelConfig):
     """What a named Slack channel is made of: a token and a channel, or an incoming webhook."""
 
     bot_token = fields.String(
@@ -84,6 +85,8 @@ class SlackChannel(Channel):
     kind = "slack"
     label = "Slack"
     config_schema = SlackConfig()
+    # Slack takes one message a second for each of its channels, and short bursts.
+    rate_limit = "1/s"
 
     def resolve(self, address: str, defaults: ChannelDefaults) -> Config:
         slack = defaults.slack

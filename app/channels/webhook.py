@@ -6,11 +6,19 @@ import re
 import secrets
 from datetime import UTC, datetime
 
-from marshmallow import Schema, ValidationError, fields, validate, validates
+from marshmallow import ValidationError, fields, validate, validates
 from standardwebhooks import Webhook
 
 from app.channels.answers import judge
-from app.channels.base import AddressError, Channel, ChannelDefaults, Config, Notice, Verdict
+from app.channels.base import (
+    AddressError,
+    Channel,
+    ChannelConfig,
+    ChannelDefaults,
+    Config,
+    Notice,
+    Verdict,
+)
 from app.channels.egress import MAX_URL, Egress
 from app.channels.transport import Transport
 
@@ -34,7 +42,7 @@ def _check_secret(value: str) -> None:
         raise ValidationError(f"must be {PREFIX} and 24 to 64 bytes in base64")
 
 
-class WebhookConfig(Schema):
+class WebhookConfig(ChannelConfig):
     """What a named webhook is made of."""
 
     url = fields.String(required=True, validate=validate.Length(1, MAX_URL))
@@ -76,6 +84,11 @@ class WebhookChannel(Channel):
                 "create a channel of that name, or write the URL itself: webhook:https://…",
             )
         return {"url": address}
+
+    def receiver(self, address: str) -> str:
+        """The host of a URL: its path may be a secret."""
+        _, is_url, rest = address.partition("://")
+        return re.split("[/?]", rest, maxsplit=1)[0].lower() if is_url else address
 
     def with_defaults(self, config: Config) -> Config:
         if config.get("secret"):

@@ -6,18 +6,14 @@ which only the operator of this machine can reach.
 
 import json
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 
 import click
 
-from app.cli.local.errors import LocalError
+from app.cli.local.told import AS_JSON, told
 from app.client import ApiError, Client, KeyInfo
 
 SCOPES = ("ingest", "read", "write", "admin")
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group()
@@ -38,7 +34,7 @@ def key() -> None:
 @AS_JSON
 def create(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
     """Create a key and show it, this once."""
-    with _told():
+    with told():
         if os.environ.get("SENTINEL_API_KEY"):
             made, text = Client.from_env().create_key(name, scopes)
         else:
@@ -54,7 +50,7 @@ def create(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
 @AS_JSON
 def listing(as_json: bool) -> None:
     """List keys, also those revoked."""
-    with _told():
+    with told():
         found = Client.from_env().keys()
     if as_json:
         click.echo(json.dumps([asdict(one) for one in found]))
@@ -69,19 +65,9 @@ def listing(as_json: bool) -> None:
 @AS_JSON
 def revoke(key_id: str, as_json: bool) -> None:
     """Revoke a key at once."""
-    with _told():
+    with told():
         gone = Client.from_env().revoke_key(key_id)
     click.echo(json.dumps(asdict(gone)) if as_json else f"Key {gone.name!r} is revoked.")
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Say what was refused, and exit with 1."""
-    try:
-        yield
-    except (ApiError, LocalError) as error:
-        click.echo(str(error), err=True)
-        sys.exit(1)
 
 
 def _first_key(name: str, scopes: tuple[str, ...]) -> tuple[KeyInfo, str]:

@@ -36,7 +36,12 @@ class Notification(Base):
     __tablename__ = "notifications"
     __table_args__ = (
         UniqueConstraint("cause_id", "rule_version_id", "target"),
-        Index("ix_notifications_wake_at", "wake_at", postgresql_where=text("status = 'pending'")),
+        Index(
+            "ix_notifications_receiver_wake_at",
+            "receiver",
+            "wake_at",
+            postgresql_where=text("status = 'pending'"),
+        ),
         Index("ix_notifications_status_id", "status", "id"),
         Index("ix_notifications_rule_id", "rule_id", postgresql_where=text("status = 'pending'")),
     )
@@ -48,6 +53,8 @@ class Notification(Base):
     rule_version_id: Mapped[UUID] = mapped_column(ForeignKey("rule_versions.id"))
     alert_id: Mapped[Ref]
     target: Mapped[String]
+    # Who shares one pace and one pause with this target; empty where the release before wrote the row.
+    receiver: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     message: Mapped[String]
     status: Mapped[Status] = mapped_column(Text)
     reason: Mapped[str | None] = mapped_column(Text)
@@ -58,6 +65,8 @@ class Notification(Base):
     next_attempt_at: Mapped[Moment]
     finished_at: Mapped[Moment | None]
     wake_at: Mapped[Moment]
+    # Its place in the pace of a limited receiver, paid for once.
+    slot_at: Mapped[Moment | None]
     lease_until: Mapped[Moment | None]
     epoch: Mapped[int] = mapped_column(default=0)
 

@@ -42,6 +42,48 @@ class ChannelOut(Schema):
     updated_at = fields.AwareDateTime(required=True)
 
 
+class ReceiverOut(Schema):
+    """How a channel's receiver is doing."""
+
+    state = fields.String(
+        required=True,
+        validate=validate.OneOf(["well", "failing", "held"]),
+        metadata={"description": "`held`: nothing is sent until `held_until`, then one tries"},
+    )
+    failures = fields.Integer(required=True, metadata={"description": "in a row"})
+    failing_since = fields.AwareDateTime(required=True, allow_none=True)
+    held_until = fields.AwareDateTime(required=True, allow_none=True)
+    held_for = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "`circuit`: too many failures; `retry_after`: it asked for that"},
+    )
+    waiting = fields.Integer(required=True, metadata={"description": "pending notifications"})
+
+
+class ChannelDetail(ChannelOut):
+    """A channel, and how its receiver is doing."""
+
+    receiver = fields.Nested(ReceiverOut, required=True)
+
+
+class ChannelTestOut(Schema):
+    """One message sent to try a channel; without an outcome while no worker has finished it."""
+
+    id = fields.UUID(required=True)
+    created_at = fields.AwareDateTime(required=True)
+    finished_at = fields.AwareDateTime(required=True, allow_none=True)
+    outcome = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "`delivered`, `transient` or `permanent`"},
+    )
+    status_code = fields.Integer(required=True, allow_none=True)
+    latency_ms = fields.Integer(required=True, allow_none=True)
+    detail = fields.String(required=True, allow_none=True)
+    response = fields.String(required=True, allow_none=True)
+
+
 class ChannelCreated(ChannelOut):
     """A new channel, with the secrets that were made for it, shown this once."""
 

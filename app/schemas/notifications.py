@@ -1,6 +1,8 @@
 """Notifications and their attempts on the wire."""
 
-from marshmallow import Schema, fields, validate
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from app.models.notifications import Status
 from app.schemas.common import PageQuery, Text
@@ -48,6 +50,29 @@ class NotificationQuery(PageQuery):
 
     status = Text(load_default=None, validate=validate.OneOf([status.value for status in Status]))
     channel = Text(load_default=None, metadata={"description": "a kind, or a whole target"})
+
+
+class RetryIn(Schema):
+    """Which dead letters to try again: those that fit all that is said."""
+
+    ids = fields.List(fields.UUID(), validate=validate.Length(1, 1000))
+    status = Text(validate=validate.Equal("dead"), metadata={"description": "all dead letters"})
+    channel = Text(metadata={"description": "a kind, or a whole target"})
+    since = fields.AwareDateTime(metadata={"description": "made at or after"})
+    until = fields.AwareDateTime(metadata={"description": "made before"})
+    limit = fields.Integer(load_default=1000, strict=True, validate=validate.Range(1, 1000))
+
+    @validates_schema
+    def _check_choice(self, data: dict[str, Any], **_: object) -> None:
+        if data.keys() <= {"limit"}:
+            raise ValidationError("say which: ids, channel, since, until, or status `dead` for all")
+
+
+class Retried(Schema):
+    """How many dead letters are tried again, and whether as many may be left."""
+
+    retried = fields.Integer(required=True)
+    more = fields.Boolean(required=True)
 
 
 class NotificationPage(Schema):

@@ -15,6 +15,7 @@ from app.models.alerts import Alert, Match, RuleFailure
 from app.models.events import Event
 from app.models.notifications import Notification, Status
 from app.models.rules import Rule
+from app.services import receivers
 from app.services.rulesets import JudgingRule
 
 # The evaluating task enqueues the notification at once; the sweep looks after this long whether it still waits.
@@ -163,6 +164,7 @@ def _notification(
         "rule_version_id": match.rule.version_id,
         "alert_id": alert_id,
         "target": target,
+        "receiver": receivers.key_of(target),
         "message": message_of(match),
         "status": Status.PENDING if live else Status.CANCELLED,
         "reason": None if live else "rule_off",

@@ -120,14 +120,16 @@ def find(session: Session, name: str, *, lock: bool = False) -> ChannelRow:
     return rows[0]
 
 
-def disable(session: Session, channel_id: UUID, reason: str, now: datetime) -> None:
-    """Switch off a channel whose receiver says that it is gone; the caller commits."""
+def disable(session: Session, channel_id: UUID, reason: str, now: datetime) -> bool:
+    """Switch off a channel that is dead; whether it was on until now. The caller commits."""
     row = session.get(ChannelRow, channel_id, with_for_update=True)
-    if row is not None and row.enabled:
-        row.enabled = False
-        row.disabled_reason = reason
-        row.version += 1
-        row.updated_at = now
+    if row is None or not row.enabled:
+        return False
+    row.enabled = False
+    row.disabled_reason = reason
+    row.version += 1
+    row.updated_at = now
+    return True
 
 
 def check_target(
@@ -156,13 +158,26 @@ def destination(session: Session, settings: Settings, target: str) -> Destinatio
     """Where a notification for `target` goes now: a named channel first, then what the address itself says."""
     kind, _, address = target.partition(":")
     row = _named(session, kind, address)
+    if row is not None and not row.enabled:
+        label = f"{row.kind}:{row.name}"
+        return Destination(row.kind, label, channel_id=row.id, problem="channel_disabled")
     if row is not None:
-        return _of_row(settings, row)
+        return open_row(settings, row)
     try:
         config = registry.get(kind).resolve(address, ChannelDefaults(settings.slack))
     except (KeyError, AddressError) as error:
         return Destination(kind, kind, problem=f"no_such_channel: {error}")
     return Destination(kind, kind, config)
+
+
+def open_row(settings: Settings, row: ChannelRow) -> Destination:
+    """A channel with its secrets, whether it is on or off."""
+    label = f"{row.kind}:{row.name}"
+    try:
+        config = {**row.config, **unseal(settings.secret_keys, row.secrets)}
+    except SecretsUnreadable:
+        return Destination(row.kind, label, channel_id=row.id, problem="secrets_unreadable")
+    return Destination(row.kind, label, config, row.id)
 
 
 def _opened(settings: Settings, row: ChannelRow) -> dict[str, Any]:
@@ -173,17 +188,6 @@ def _opened(settings: Settings, row: ChannelRow) -> dict[str, Any]:
             "the channel's secrets were sealed with a key that is gone; delete it and make it anew",
             code="secrets_unreadable",
         ) from error
-
-
-def _of_row(settings: Settings, row: ChannelRow) -> Destination:
-    label = f"{row.kind}:{row.name}"
-    if not row.enabled:
-        return Destination(row.kind, label, channel_id=row.id, problem="channel_disabled")
-    try:
-        config = {**row.config, **unseal(settings.secret_keys, row.secrets)}
-    except SecretsUnreadable:
-        return Destination(row.kind, label, channel_id=row.id, problem="secrets_unreadable")
-    return Destination(row.kind, label, config, row.id)
 
 
 def _named(session: Session, kind: str, address: str) -> ChannelRow | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, exists, or_, select
+from sqlalchemy import ColumnElement, Select, exists, or_, select
 from sqlalchemy.orm import Session
 
 from app.ids import uuid7_floor
@@ -137,8 +137,13 @@ def notifications(
     if status is not None:
         query = query.where(Notification.status == status)
     if channel is not None:
-        of_kind = Notification.target.startswith(f"{channel}:", autoescape=True)
-        query = query.where(or_(Notification.target == channel, of_kind))
+        query = query.where(goes_to(channel))
     if after is not None:
         query = query.where(Notification.id < after)
     return session.scalars(query).all()
+
+
+def goes_to(channel: str) -> ColumnElement[bool]:
+    """Whether a notification's target is `channel`: a whole target, or a kind."""
+    of_kind = Notification.target.startswith(f"{channel}:", autoescape=True)
+    return or_(Notification.target == channel, of_kind)

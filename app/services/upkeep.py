@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 
 from app.ids import uuid7_floor
 from app.models.events import PendingEvent
-from app.models.notifications import Notification, Status
 from app.models.upkeep import Worker
 
 # Any constant will do, so long as no other advisory lock of this database has it.
@@ -25,6 +24,32 @@ DEFAULT_PARTITION = "events_default"
 EVENTS_A_MESSAGE = 100
 WORKER_ALIVE = timedelta(seconds=15)
 WORKER_FORGOTTEN = timedelta(days=1)
+
+
+# A busy receiver takes the next by itself, whenever a send ends; what it cannot take need not be published.
+SHARE = 50
+# The receivers are walked by the index, since PostgreSQL would read all rows for a DISTINCT.
+_WAKE_NOTIFICATIONS = text("""
+    WITH RECURSIVE waiting AS (
+        (SELECT receiver FROM notifications WHERE status = 'pending' ORDER BY receiver LIMIT 1)
+        UNION ALL
+        SELECT (SELECT n.receiver FROM notifications n
+                WHERE n.status = 'pending' AND n.receiver > w.receiver ORDER BY n.receiver LIMIT 1)
+        FROM waiting w WHERE w.receiver IS NOT NULL
+    ), due AS (
+        SELECT overdue.id
+        FROM waiting w
+        LEFT JOIN receivers r ON r.key = w.receiver
+        CROSS JOIN LATERAL (
+            SELECT n.id FROM notifications n
+            WHERE n.status = 'pending' AND n.receiver = w.receiver AND n.wake_at <= :now
+            ORDER BY n.wake_at LIMIT :share FOR UPDATE SKIP LOCKED
+        ) overdue
+        WHERE w.receiver IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= :now)
+        LIMIT :limit
+    )
+    UPDATE notifications n SET wake_at = :again FROM due WHERE n.id = due.id RETURNING n.id
+""")
 
 
 def try_lock(session: Session) -> bool:
@@ -75,23 +100,9 @@ def overdue_events(session: Session, now: datetime, limit: int) -> list[Overdue]
 
 
 def overdue_notifications(session: Session, now: datetime, limit: int) -> list[UUID]:
-    """Likewise for notifications that are due."""
-    rows = (
-        select(Notification.id)
-        .where(Notification.status == Status.PENDING, Notification.wake_at <= now)
-        .order_by(Notification.wake_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte()
-    )
-    return list(
-        session.scalars(
-            update(Notification)
-            .where(Notification.id == rows.c.id)
-            .values(wake_at=now + REPUBLISH_AFTER)
-            .returning(Notification.id)
-        )
-    )
+    """Likewise for notifications that are due: a share of each receiver's, and none of those that are held."""
+    values = {"now": now, "again": now + REPUBLISH_AFTER, "share": SHARE, "limit": limit}
+    return list(session.scalars(_WAKE_NOTIFICATIONS, values))
 
 
 def ensure_partitions(session: Session, now: datetime) -> None:

@@ -228,6 +228,10 @@ class Stack:
         """GET from the API."""
         return requests.get(self.api_url + path, timeout=HTTP_SECONDS, **options)
 
+    def patch(self, path: str, body: Any) -> requests.Response:
+        """PATCH JSON to the API."""
+        return requests.patch(self.api_url + path, json=body, timeout=HTTP_SECONDS)
+
     def stop_servers(self) -> None:
         """Everything down and the home free, as after Ctrl-C; the data stay."""
         self._local.stop()

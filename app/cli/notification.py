@@ -1,0 +1,60 @@
+"""`./sentinel notification`: who heard, and who did not."""
+
+import json
+
+import click
+
+from app.cli.local.told import AS_JSON, told
+from app.client import Client
+
+MOST = 10_000
+
+
+@click.group()
+def notification() -> None:
+    """List notifications, and try dead letters again."""
+
+
+@notification.command("list")
+@click.option("--status", type=click.Choice(("pending", "sent", "dead", "cancelled")))
+@click.option("--channel", help="A kind, or a whole target such as webhook:erp.")
+@click.option("--limit", type=click.IntRange(1, MOST), default=50, show_default=True)
+@AS_JSON
+def listing(status: str | None, channel: str | None, limit: int, as_json: bool) -> None:
+    """List notifications, newest first."""
+    with told():
+        found = Client.from_env().notifications(limit, status=status, channel=channel)
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    for one in found:
+        reason = f"  {one['reason']}" if one["reason"] else ""
+        tries = f"{one['attempts']} tries"
+        click.echo(f"{one['id']}  {one['status']:10}{tries:10}{one['target']}{reason}")
+
+
+@notification.command()
+@click.argument("ids", nargs=-1, type=click.UUID)
+@click.option("--channel", help="A kind, or a whole target such as webhook:erp.")
+@click.option("--since", help="Made at or after this RFC 3339 time.")
+@click.option("--until", help="Made before this RFC 3339 time.")
+@click.option("--all", "everything", is_flag=True, help="All dead letters.")
+@AS_JSON
+def retry(
+    ids: tuple[object, ...],
+    channel: str | None,
+    since: str | None,
+    until: str | None,
+    everything: bool,
+    as_json: bool,
+) -> None:
+    """Try dead letters again, under their old ids."""
+    wanted = {"ids": [str(one) for one in ids], "channel": channel, "since": since, "until": until}
+    chosen: dict[str, object] = {name: value for name, value in wanted.items() if value}
+    if everything:
+        chosen["status"] = "dead"
+    if not chosen:
+        raise click.UsageError("say which: ids, --channel, --since, --until or --all")
+    with told():
+        retried = Client.from_env().retry_notifications(chosen)
+    click.echo(json.dumps({"retried": retried}) if as_json else f"Tried again: {retried}.")

@@ -1,0 +1,65 @@
+"""Dead letters: put back among what is due, under their old ids and with all their attempts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.ids import uuid7_floor
+from app.models.notifications import Notification, Status
+from app.services.delivery import SWEEP_GRACE
+from app.services.errors import Conflict, NotFound
+from app.services.tracing import goes_to
+
+
+@dataclass(frozen=True)
+class DeadLetters:
+    """Which dead letters are meant: all that fit all that is said."""
+
+    ids: Sequence[UUID] | None = None
+    channel: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def redrive(session: Session, notification_id: UUID, now: datetime) -> None:
+    """Put one dead letter back; the caller commits."""
+    notification = session.get(Notification, notification_id, with_for_update=True)
+    if notification is None:
+        raise NotFound("there is no such notification")
+    if notification.status != Status.DEAD:
+        raise Conflict(
+            f"the notification is {notification.status}, no dead letter", code="not_dead"
+        )
+    redrive_all(session, DeadLetters(ids=[notification_id]), now, 1)
+
+
+def redrive_all(session: Session, which: DeadLetters, now: datetime, limit: int) -> Sequence[UUID]:
+    """Put dead letters back, the oldest first, `limit` at most; the caller commits, then publishes."""
+    query = select(Notification.id).where(Notification.status == Status.DEAD)
+    if which.ids is not None:
+        query = query.where(Notification.id.in_(which.ids))
+    if which.channel is not None:
+        query = query.where(goes_to(which.channel))
+    if which.since is not None:
+        query = query.where(Notification.id >= uuid7_floor(which.since))
+    if which.until is not None:
+        query = query.where(Notification.id < uuid7_floor(which.until))
+    chosen = query.order_by(Notification.id).limit(limit).with_for_update(skip_locked=True).cte()
+    return session.scalars(
+        update(Notification)
+        .where(Notification.id == chosen.c.id)
+        .values(
+            status=Status.PENDING,
+            reason=None,
+            finished_at=None,
+            attempts_forgiven=Notification.attempts,
+            slot_at=None,
+            next_attempt_at=now,
+            wake_at=now + SWEEP_GRACE,
+        )
+        .returning(Notification.id)
+    ).all()

@@ -1,0 +1,201 @@
+"""Receivers: their pace, their pauses, and who of those that wait goes next.
+
+A receiver is whatever fails together: a named channel, or the host of a URL. What is known of one stands in one row
+that all hosts share, so that a pause holds everywhere. A notification that finds its receiver held, or at its limit in
+this process, is left as it is: whoever finishes a send there looks for the next, and the sweep when a pause is over.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CursorResult, delete, exists, func, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from app.channels import registry
+from app.channels.base import Outcome, Pace, Verdict
+from app.config import ReceiverPolicy
+from app.models.channels import Receiver
+from app.models.notifications import Notification, Status
+
+# As long as the lease of the notification that tries: if its worker dies, another one tries.
+PROBE = timedelta(seconds=22)
+# A place in the pace that was not used by then is given up.
+SLOT_KEPT = timedelta(seconds=15)
+EARLY = timedelta(milliseconds=500)
+# One that was woken is left alone for this long, if other hosts are slow to come for it.
+REPUBLISH_AFTER = timedelta(seconds=10)
+FRESH = timedelta(seconds=5)
+
+
+class Hold(StrEnum):
+    """Why a receiver is left alone."""
+
+    ASKED = "retry_after"
+    CIRCUIT = "circuit"
+
+
+@dataclass(frozen=True)
+class Admission:
+    """Whether a send may begin now, or else when; a probe's outcome ends or prolongs the pause."""
+
+    allowed: bool
+    probe: bool = False
+    not_before: datetime | None = None
+
+
+def key_of(target: str) -> str:
+    """The receiver of a target."""
+    kind, _, address = target.partition(":")
+    if kind not in registry.kinds():
+        return target
+    return f"{kind}:{registry.get(kind).receiver(address)}"
+
+
+def admit(
+    session: Session, key: str, pace: Pace | None, slot_at: datetime | None, now: datetime
+) -> Admission:
+    """Ask for one send; takes a token, and the right to try a receiver whose pause is over. The caller commits."""
+    held_until = session.scalar(select(Receiver.held_until).where(Receiver.key == key))
+    if held_until is not None and held_until > now:
+        return Admission(allowed=False)
+    if pace is not None and not (slot_at and slot_at - EARLY <= now < slot_at + SLOT_KEPT):
+        slot = _take_slot(session, key, pace, now)
+        if slot > now:
+            return Admission(allowed=False, not_before=slot)
+    if held_until is None:
+        return Admission(allowed=True)
+    probing = update(Receiver).where(Receiver.key == key, Receiver.held_until <= now)
+    taken: CursorResult[Any] = session.execute(probing.values(held_until=now + PROBE))  # type: ignore[assignment]
+    return Admission(allowed=bool(taken.rowcount), probe=True)
+
+
+def record(
+    session: Session,
+    key: str,
+    verdict: Verdict,
+    *,
+    probe: bool,
+    policy: ReceiverPolicy,
+    now: datetime,
+) -> datetime | None:
+    """Note what came of a send; since when it fails, if that is too long. The caller commits."""
+    failed = verdict.outcome is Outcome.TRANSIENT
+    if failed:
+        fresh = {"key": key, "failures": 0, "pauses": 0}
+        session.execute(upsert(Receiver).values(fresh).on_conflict_do_nothing())
+    row = session.get(Receiver, key, with_for_update=True)
+    if row is None:
+        return None
+    if failed:
+        return _failed(row, verdict.retry_after, probe=probe, policy=policy, now=now)
+    row.failures = row.pauses = 0
+    row.failing_since = None
+    if probe:
+        row.held_until = row.held_for = None
+    return None
+
+
+def forget(session: Session, key: str, now: datetime) -> None:
+    """Begin anew with a receiver, because its channel was changed; the caller commits."""
+    session.execute(delete(Receiver).where(Receiver.key == key))
+    waiting = update(Notification).where(
+        Notification.receiver == key,
+        Notification.status == Status.PENDING,
+        Notification.slot_at > now,
+    )
+    session.execute(waiting.values(slot_at=None, next_attempt_at=now, wake_at=now))
+
+
+def next_due(session: Session, key: str, now: datetime, *, turned_away: bool) -> Sequence[UUID]:
+    """One that waits for a receiver where a send has just ended; the caller commits, then publishes.
+
+    None while the receiver is held, for each would only call the next. Where none was turned away lately, the messages
+    of fresh ones are still to come: only overdue ones are looked for.
+    """
+    horizon = now + FRESH if turned_away else now
+    held = exists().where(Receiver.key == key, Receiver.held_until > now)
+    rows = (
+        select(Notification.id)
+        .where(
+            Notification.receiver == key,
+            Notification.status == Status.PENDING,
+            Notification.wake_at <= horizon,
+            Notification.next_attempt_at <= now,
+            ~held,
+        )
+        .order_by(Notification.wake_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .cte()
+    )
+    return session.scalars(
+        update(Notification)
+        .where(Notification.id == rows.c.id)
+        .values(wake_at=now + REPUBLISH_AFTER)
+        .returning(Notification.id)
+    ).all()
+
+
+def view(session: Session, key: str, now: datetime) -> dict[str, Any]:
+    """How a receiver is doing, and how many wait for it."""
+    row = session.get(Receiver, key, populate_existing=True) or Receiver(key=key, failures=0)
+    waiting = select(func.count()).where(
+        Notification.receiver == key, Notification.status == Status.PENDING
+    )
+    state = "held" if row.held_until else "failing" if row.failures else "well"
+    return {
+        "state": state,
+        "failures": row.failures,
+        "failing_since": row.failing_since,
+        "held_until": row.held_until,
+        "held_for": row.held_for,
+        "waiting": session.scalar(waiting),
+    }
+
+
+def next_pause(policy: ReceiverPolicy, pauses: int) -> float:
+    """Seconds without a try, after so many pauses in a row; each is twice the one before."""
+    return min(policy.pause * 2.0 ** min(pauses, 64), policy.longest_pause)
+
+
+def _take_slot(session: Session, key: str, pace: Pace, now: datetime) -> datetime:
+    """The moment at which the next send may begin, promised to this one."""
+    fresh = {"key": key, "failures": 0, "pauses": 0}
+    session.execute(upsert(Receiver).values(fresh).on_conflict_do_nothing())
+    row = session.get_one(Receiver, key, with_for_update=True)
+    interval = timedelta(seconds=pace.interval)
+    full_at = max(row.bucket_full_at or now, now)
+    row.bucket_full_at = full_at + interval
+    session.flush()
+    return max(now, full_at - interval * (pace.burst - 1))
+
+
+def _failed(
+    row: Receiver, retry_after: float | None, *, probe: bool, policy: ReceiverPolicy, now: datetime
+) -> datetime | None:
+    """Count a failure and hold the receiver if it asks for that, or has failed too often."""
+    row.failing_since = row.failing_since or now
+    if retry_after:
+        asked = now + timedelta(seconds=retry_after)
+        row.held_until = asked if probe else max(row.held_until or asked, asked)
+        row.held_for = Hold.ASKED
+    else:
+        row.failures += 1
+        _open_or_close(row, probe=probe, policy=policy, now=now)
+    too_long = now - row.failing_since >= timedelta(seconds=policy.disable_after)
+    return row.failing_since if too_long and row.held_until is not None else None
+
+
+def _open_or_close(row: Receiver, *, probe: bool, policy: ReceiverPolicy, now: datetime) -> None:
+    if row.failures < policy.failures:
+        if probe:
+            row.held_until = row.held_for = None
+    elif probe or row.held_until is None:
+        row.held_until = now + timedelta(seconds=next_pause(policy, row.pauses))
+        row.held_for = Hold.CIRCUIT
+        row.pauses += 1

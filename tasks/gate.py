@@ -1,0 +1,69 @@
+"""The doors of receivers in this process: how many threads each may occupy at once.
+
+A receiver that answers slowly would else end up with all threads waiting for it, and everybody else behind them.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Gate:
+    """Counts the sends under way to each receiver."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside: Counter[str] = Counter()
+        self._turned_away: set[str] = set()
+
+    @contextmanager
+    def turn(self, most: int) -> Iterator["Turn"]:
+        """One thread's chance to enter; it is out again at the end, whatever happened."""
+        turn = Turn(self, most)
+        try:
+            yield turn
+        finally:
+            if turn.receiver is not None:
+                self._leave(turn.receiver)
+
+    def enter(self, receiver: str, most: int) -> bool:
+        """Go in unless `most` are inside; remembers that somebody had to go away."""
+        with self._lock:
+            if self._inside[receiver] >= most:
+                self._turned_away.add(receiver)
+                return False
+            self._inside[receiver] += 1
+            return True
+
+    def turned_away(self, receiver: str) -> bool:
+        """Whether somebody had to go away since `forgive`."""
+        return receiver in self._turned_away
+
+    def forgive(self, receiver: str) -> None:
+        """Nobody is left who had to go away."""
+        self._turned_away.discard(receiver)
+
+    def _leave(self, receiver: str) -> None:
+        with self._lock:
+            self._inside[receiver] -= 1
+            if not self._inside[receiver]:
+                del self._inside[receiver]
+
+
+class Turn:
+    """What one thread holds of the gate."""
+
+    def __init__(self, gate: Gate, most: int) -> None:
+        self._gate = gate
+        self._most = most
+        self.receiver: str | None = None
+
+    def enter(self, receiver: str) -> bool:
+        """Whether there was room."""
+        if self._gate.enter(receiver, self._most):
+            self.receiver = receiver
+        return self.receiver is not None
+
+
+gate = Gate()
