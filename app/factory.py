@@ -2,6 +2,7 @@
 
 from flask import Flask
 from sqlalchemy.pool import QueuePool
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import logs, metrics
 from app.api import registration
@@ -48,6 +49,8 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     logs.configure()
     app = Flask("app", static_folder=None)
     app.request_class = SentinelRequest
+    if settings.proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
     app.config.update(
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=POOL,
