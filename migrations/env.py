@@ -5,6 +5,7 @@ from flask import current_app
 
 # So that `flask db migrate` compares with every table.
 import app.models.alerts
+import app.models.audit
 import app.models.channels
 import app.models.events
 import app.models.inbox

@@ -1,6 +1,6 @@
 """Who may call what: bearer keys with scopes, unless `SENTINEL_AUTH=off`.
 
-Whoever is let in is counted (`app.api.limits`).
+Whoever is let in is counted (`app.api.limits`), and what they change is noted (`app.api.recording`).
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from flask_smorest import Blueprint
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
-from app.api import limits
+from app.api import limits, recording
 from app.extensions import session
 from app.runtime import runtime
 from app.services import keys
@@ -51,6 +51,7 @@ def _authorize(scope: str) -> None:
     limits.count_call(scope, g.caller)
     if not g.caller.may(scope):
         raise Forbidden(f"this key lacks the scope `{scope}`")
+    recording.begin(scope, g.caller)
 
 
 def _identify() -> Caller:

@@ -9,6 +9,7 @@ from flask_smorest import Api
 from werkzeug.exceptions import HTTPException
 
 from app.api import (
+    audit,
     channels,
     docs,
     events,
@@ -22,7 +23,7 @@ from app.api import (
 from app.metrics import VERSION
 from app.schemas.common import Problem
 
-RESOURCES = (events, rules, channels, notifications, keys, health)
+RESOURCES = (events, rules, channels, notifications, keys, audit, health)
 
 
 class SentinelApi(Api):
