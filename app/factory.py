@@ -7,6 +7,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import logs, metrics
 from app.api import registration
 from app.api.exposition import SentinelMetrics
+from app.api.guards import refuse_other_hosts
 from app.api.problems import register_problems
 from app.api.request import SentinelRequest
 from app.channels.egress import Egress
@@ -56,13 +57,13 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
         SQLALCHEMY_ENGINE_OPTIONS=POOL,
         # One byte more than is allowed, so that a body over the limit is seen to be.
         MAX_CONTENT_LENGTH=settings.max_body + 1,
-        TRUSTED_HOSTS=[*settings.trusted_hosts, settings.host],
     )
     app.extensions[EXTENSION] = Runtime(settings, clock, Transport(_egress(settings)))
     db.init_app(app)
     migrate.init_app(app, db)
     make_celery(app, settings.broker_url)
     register_problems(app)
+    app.before_request(refuse_other_hosts)
     registration.init_app(app)
     if settings.inbox:
         app.register_blueprint(inbox)
