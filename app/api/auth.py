@@ -5,7 +5,8 @@ Whoever is let in is counted (`app.api.limits`), and what they change is noted (
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar, cast
+from http import HTTPStatus
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from flask import g, request
 from flask_smorest import Blueprint
@@ -18,6 +19,16 @@ from app.runtime import runtime
 from app.services import keys
 from app.services.keys import ANYBODY, Caller
 
+# By the names of the document's shared responses.
+REFUSALS: Final = {
+    status.value: status.name
+    for status in (
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    )
+}
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -35,7 +46,7 @@ def requires(bp: Blueprint, scope: str) -> Callable[[Callable[P, R]], Callable[P
             return view(*args, **kwargs)
 
         guarded.scope = scope  # type: ignore[attr-defined]
-        document: Any = bp.doc(security=[{"bearer": [scope]}])
+        document: Any = bp.doc(security=[{"bearer": [scope]}], responses=REFUSALS)
         return cast(Callable[P, R], document(guarded))
 
     return decorate

@@ -1,11 +1,12 @@
 """What every request passes, and what views hand to services: whom it came for, and where messages may go."""
 
 import re
-from typing import Final
+from typing import Final, cast
 
 from flask import request
 from werkzeug.exceptions import BadRequest
 
+from app.api.request import SentinelRequest
 from app.channels.egress import Egress
 from app.extensions import session
 from app.runtime import runtime
@@ -29,8 +30,11 @@ def refuse_other_hosts() -> None:
 
 
 def egress() -> Egress:
-    """The guard of outgoing connections."""
-    return runtime().transport.egress
+    """The guard of outgoing connections, with a bounded time for all the names of this request.
+
+    A name that was not looked up in time is looked up at each delivery, like any other.
+    """
+    return runtime().transport.egress.hurried(cast(SentinelRequest, request).lookups_until)
 
 
 def check_target(kind: str, address: str) -> None:
