@@ -13,11 +13,14 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from cryptography.fernet import Fernet
+from limits import RateLimitItem, parse
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 KIB = 1024
 LONGEST_RETENTION_DAYS = 3650
+# Far above what honest callers do, and what a process can answer: they stop loops, not load.
+CALLS, INGEST, FAILURES = parse("500/second"), parse("10000/second"), parse("30/minute")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
 SECRETS = (
     "DATABASE_URL",
@@ -67,6 +70,15 @@ class ReceiverPolicy:
 
 
 @dataclass(frozen=True)
+class Rates:
+    """How much one caller may ask of one process; None is without a limit."""
+
+    calls: RateLimitItem | None = CALLS
+    ingest: RateLimitItem | None = INGEST
+    failures: RateLimitItem | None = FAILURES
+
+
+@dataclass(frozen=True)
 class SlackDefaults:
     """Where `slack:#name` goes when no channel of that name exists."""
 
@@ -93,6 +105,9 @@ class Settings:
     receivers: ReceiverPolicy = ReceiverPolicy()
     slack: SlackDefaults = SlackDefaults()
     max_body: int = 256 * KIB
+    rates: Rates = Rates()
+    # How many proxies in front of the API write `X-Forwarded-For`.
+    proxies: int = 0
     inbox: bool = False
 
     @classmethod
@@ -121,6 +136,8 @@ class Settings:
             receivers=read.receivers(),
             slack=read.slack(),
             max_body=int(read.number("SENTINEL_MAX_BODY", 256 * KIB, KIB, 64 * KIB * KIB)),
+            rates=read.rates(),
+            proxies=int(read.number("SENTINEL_PROXIES", 0, 0, 10)),
             inbox=read.choice("SENTINEL_INBOX", ("on", "off"), "off") == "on",
         )
 
@@ -225,6 +242,26 @@ class _Reader:
                 "SENTINEL_CHANNEL_DISABLE_AFTER", default.disable_after, 60, 366 * 86_400
             ),
         )
+
+    def rates(self) -> Rates:
+        default = Rates()
+        return Rates(
+            calls=self.rate("SENTINEL_RATE_LIMIT", default.calls),
+            ingest=self.rate("SENTINEL_RATE_LIMIT_INGEST", default.ingest),
+            failures=self.rate("SENTINEL_RATE_LIMIT_FAILURES", default.failures),
+        )
+
+    def rate(self, name: str, default: RateLimitItem | None) -> RateLimitItem | None:
+        text = self.text(name)
+        if text is None or text == "off":
+            return default if text is None else None
+        try:
+            found = parse(text)
+        except ValueError:
+            found = None
+        if found is None or found.amount < 1 or found.get_expiry() < 1:
+            raise ConfigError(name, f"is {text!r}; write `500/second`, `30/minute` or `off`")
+        return found
 
     def slack(self) -> SlackDefaults:
         return SlackDefaults(

@@ -1,10 +1,12 @@
 """The composition of the Flask application: config → extensions → Celery → blueprints."""
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import logs, metrics, pool
 from app.api import registration
 from app.api.exposition import SentinelMetrics
+from app.api.guards import refuse_other_hosts
 from app.api.problems import register_problems
 from app.api.request import SentinelRequest
 from app.channels.egress import Egress
@@ -30,18 +32,20 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     logs.configure()
     app = Flask("app", static_folder=None)
     app.request_class = SentinelRequest
+    if settings.proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
     app.config.update(
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=pool.POOL,
         # One byte more than is allowed, so that a body over the limit is seen to be.
         MAX_CONTENT_LENGTH=settings.max_body + 1,
-        TRUSTED_HOSTS=[*settings.trusted_hosts, settings.host],
     )
     app.extensions[EXTENSION] = Runtime(settings, clock, Transport(_egress(settings)))
     db.init_app(app)
     migrate.init_app(app, db)
     make_celery(app, settings.broker_url)
     register_problems(app)
+    app.before_request(refuse_other_hosts)
     registration.init_app(app)
     if settings.inbox:
         app.register_blueprint(inbox)

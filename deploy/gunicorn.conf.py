@@ -9,7 +9,7 @@ host = os.environ.get("SENTINEL_HOST") or "127.0.0.1"
 bind = (
     f"{f'[{host}]' if ':' in host.strip('[]') else host}:{os.environ.get('SENTINEL_PORT') or 8000}"
 )
-worker_class = "gthread"
+worker_class = "app.api.server.Worker"
 workers = int(os.environ.get("SENTINEL_API_WORKERS") or 2)
 threads = int(os.environ.get("SENTINEL_API_THREADS") or 8)
 # Loaded once and forked: half the start, half the memory. Pools are opened by the first request,

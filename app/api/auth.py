@@ -1,19 +1,34 @@
-"""Who may call what: bearer keys with scopes, unless `SENTINEL_AUTH=off`."""
+"""Who may call what: bearer keys with scopes, unless `SENTINEL_AUTH=off`.
+
+Whoever is let in is counted (`app.api.limits`), and what they change is noted (`app.api.recording`).
+"""
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar, cast
+from http import HTTPStatus
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from flask import g, request
 from flask_smorest import Blueprint
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
+from app.api import limits, recording
 from app.extensions import session
 from app.runtime import runtime
 from app.services import keys
 from app.services.keys import ANYBODY, Caller
 
+# By the names of the document's shared responses.
+REFUSALS: Final = {
+    status.value: status.name
+    for status in (
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    )
+}
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -30,7 +45,8 @@ def requires(bp: Blueprint, scope: str) -> Callable[[Callable[P, R]], Callable[P
             _authorize(scope)
             return view(*args, **kwargs)
 
-        document: Any = bp.doc(security=[{"bearer": [scope]}])
+        guarded.scope = scope  # type: ignore[attr-defined]
+        document: Any = bp.doc(security=[{"bearer": [scope]}], responses=REFUSALS)
         return cast(Callable[P, R], document(guarded))
 
     return decorate
@@ -43,19 +59,24 @@ def caller() -> Caller:
 
 def _authorize(scope: str) -> None:
     g.caller = ANYBODY if runtime().settings.auth == "off" else _identify()
+    limits.count_call(scope, g.caller)
     if not g.caller.may(scope):
         raise Forbidden(f"this key lacks the scope `{scope}`")
+    recording.begin(scope, g.caller)
 
 
 def _identify() -> Caller:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise Unauthorized(
-            "send a key: `Authorization: Bearer snt_…`", www_authenticate=WWWAuthenticate("bearer")
-        )
-    found = keys.caller(session(), token.strip())
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise _unknown("send a key: `Authorization: Bearer snt_…`")
+    found = keys.caller(session(), token)
     if found is None:
-        raise Unauthorized(
-            "the key is unknown or revoked", www_authenticate=WWWAuthenticate("bearer")
-        )
+        raise _unknown("the key is unknown or revoked")
     return found
+
+
+def _unknown(detail: str) -> Unauthorized:
+    """The refusal of whoever shows no valid key; 429 instead for an address that was refused too often."""
+    limits.count_failure()
+    return Unauthorized(detail, www_authenticate=WWWAuthenticate("bearer"))

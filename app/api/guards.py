@@ -1,14 +1,40 @@
-"""What views hand to services beside the request: the target check of this installation."""
+"""What every request passes, and what views hand to services: whom it came for, and where messages may go."""
 
+import re
+from typing import Final, cast
+
+from flask import request
+from werkzeug.exceptions import BadRequest
+
+from app.api.request import SentinelRequest
 from app.channels.egress import Egress
 from app.extensions import session
 from app.runtime import runtime
 from app.services import channels
 
+_HOST: Final = re.compile(
+    r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE
+)
+
+
+def refuse_other_hosts() -> None:
+    """Refuse a request for a name that is not ours: a page elsewhere whose name points here (DNS rebinding).
+
+    Flask's TRUSTED_HOSTS knows no IPv6 addresses.
+    """
+    settings = runtime().settings
+    found = _HOST.fullmatch(request.headers.get("Host", ""))
+    ours = {name.strip("[]").lower() for name in (*settings.trusted_hosts, settings.host)}
+    if found is None or found[1].strip("[]").lower() not in ours:
+        raise BadRequest("this Host is not served here; SENTINEL_TRUSTED_HOSTS names what is")
+
 
 def egress() -> Egress:
-    """The guard of outgoing connections."""
-    return runtime().transport.egress
+    """The guard of outgoing connections, with a bounded time for all the names of this request.
+
+    A name that was not looked up in time is looked up at each delivery, like any other.
+    """
+    return runtime().transport.egress.hurried(cast(SentinelRequest, request).lookups_until)
 
 
 def check_target(kind: str, address: str) -> None:

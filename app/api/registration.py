@@ -8,11 +8,22 @@ from flask import Flask
 from flask_smorest import Api
 from werkzeug.exceptions import HTTPException
 
-from app.api import channels, docs, events, health, keys, notifications, problems, rules
+from app.api import (
+    audit,
+    channels,
+    docs,
+    events,
+    health,
+    keys,
+    limits,
+    notifications,
+    problems,
+    rules,
+)
 from app.metrics import VERSION
 from app.schemas.common import Problem
 
-RESOURCES = (events, rules, channels, notifications, keys, health)
+RESOURCES = (events, rules, channels, notifications, keys, audit, health)
 
 
 class SentinelApi(Api):
@@ -48,6 +59,7 @@ def init_app(app: Flask) -> None:
         OPENAPI_URL_PREFIX="/",
         OPENAPI_JSON_PATH="openapi.json",
     )
+    limits.init_app(app)
     api = SentinelApi(app)
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
     for resource in RESOURCES:

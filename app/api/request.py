@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 METHODS: Final = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+LOOKUP_SECONDS: Final = 5.0
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -29,6 +31,11 @@ class SentinelRequest(Request):
         if environ.get("REQUEST_METHOD") not in METHODS:
             environ["REQUEST_METHOD"] = "UNKNOWN"
         super().__init__(environ, **options)
+
+    @cached_property
+    def lookups_until(self) -> float:
+        """When the time for names in this request's URLs is up, however many it brings; by the monotonic clock."""
+        return time.monotonic() + LOOKUP_SECONDS
 
     @cached_property
     def request_id(self) -> str:

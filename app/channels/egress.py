@@ -6,9 +6,12 @@ goes to the addresses that were judged here (`Destination.addresses`), so a name
 its mind in between (DNS rebinding) gains nothing.
 """
 
+import math
 import re
 import socket
+import time
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from threading import Thread
@@ -69,8 +72,15 @@ class Egress:
         self._networks: list[Network] = []
         self._hosts: set[tuple[str, int | None]] = set()
         self._resolver = resolver
+        self._until = math.inf
         for entry in allow:
             self._admit(entry)
+
+    def hurried(self, until: float) -> "Egress":
+        """The same rules, for which names are looked up until that moment of the monotonic clock and no longer."""
+        hurried = copy(self)
+        hurried._until = until
+        return hurried
 
     def check_url(self, url: str) -> None:
         """Refuse what delivery would refuse; a name that does not resolve yet may do so then."""
@@ -116,6 +126,9 @@ class Egress:
     def _resolve(self, host: str, port: int, patience: float) -> list[str]:
         """Resolve in a thread: getaddrinfo has no timeout, and may take half a minute."""
         answers: list[str] = []
+        patience = min(patience, self._until - time.monotonic())
+        if patience <= 0:
+            raise Unresolved(f"there is no time to look up {host}")
 
         def look_up() -> None:
             try:

@@ -77,11 +77,14 @@ def _first_key(name: str, scopes: tuple[str, ...]) -> tuple[KeyInfo, str]:
 
     from app.cli.local.database import chosen_url
     from app.clock import system_clock
-    from app.services import keys
+    from app.services import audit, keys
 
     try:
         with Session(create_engine(chosen_url(), hide_parameters=True)) as session:
+            change = audit.Change("cli", "keys", "create")
+            audit.follow(session, change)
             made, text = keys.create(session, name, scopes, system_clock())
+            audit.record(session, change, system_clock())
             session.commit()
             info = KeyInfo(
                 id=str(made.id),

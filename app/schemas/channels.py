@@ -2,6 +2,7 @@
 
 from marshmallow import Schema, fields, validate
 
+from app.channels import registry
 from app.schemas.common import Text
 
 
@@ -16,8 +17,12 @@ class ChannelIn(Schema):
         ),
         metadata={"example": "erp"},
     )
-    kind = Text(required=True, metadata={"example": "webhook"})
-    config = fields.Dict(keys=fields.String(), required=True)
+    kind = Text(required=True, metadata={"example": "webhook", "enum": registry.kinds()})
+    config = fields.Dict(
+        keys=fields.String(),
+        required=True,
+        metadata={"example": {"url": "https://erp.example/alerts"}},
+    )
     enabled = fields.Boolean(load_default=True, truthy={True}, falsy={False})
 
 

@@ -1,14 +1,11 @@
 """Fields and pages that many resources share."""
 
 import base64
-import binascii
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from marshmallow import Schema, ValidationError, fields, validate
-
-from app.services.errors import Refusal
+from marshmallow import INCLUDE, Schema, ValidationError, fields, validate
 
 Row = TypeVar("Row")
 
@@ -16,6 +13,9 @@ NAME: Final = (
     validate.Length(1, 200),
     validate.Regexp(r"^[^\x00-\x1f\x7f]+$", error="contains control characters"),
 )
+
+# 16 bytes in URL-safe base64: the last letter has two bits to tell.
+CURSOR: Final = r"^[A-Za-z0-9_-]{21}[AQgw]$"
 
 
 class Text(fields.String):
@@ -32,15 +32,26 @@ class PageQuery(Schema):
     """Where a page begins, and how long it is."""
 
     limit = fields.Integer(load_default=50, validate=validate.Range(1, 500))
-    after = Text(load_default=None, metadata={"description": "`next` of the page before"})
+    after = Text(
+        load_default=None,
+        validate=validate.Regexp(CURSOR, error="is not a `next` that a page gave"),
+        metadata={"description": "`next` of the page before"},
+    )
 
 
 class ErrorEntry(Schema):
-    """One thing that is wrong, and where."""
+    """One thing that is wrong, and where; of a rule's sentence with the place in its text."""
 
-    pointer = fields.String(required=True)
+    class Meta:
+        unknown = INCLUDE
+
+    pointer = fields.String(required=True, metadata={"example": "/dsl"})
     detail = fields.String(required=True)
-    code = fields.String(required=True)
+    code = fields.String(required=True, metadata={"example": "syntax"})
+    line = fields.Integer()
+    column = fields.Integer()
+    end_column = fields.Integer()
+    hint = fields.String()
 
 
 class Problem(Schema):
@@ -68,12 +79,5 @@ def cursor(key: UUID) -> str:
 
 
 def read_cursor(text: str | None) -> UUID | None:
-    """The key that a cursor stands for; raises `Refusal`."""
-    if text is None:
-        return None
-    try:
-        return UUID(bytes=base64.b64decode(text + "==", altchars=b"-_", validate=True))
-    except (ValueError, binascii.Error):
-        raise Refusal(
-            "is not a `next` that a page gave", pointer="/query/after", code="bad_cursor"
-        ) from None
+    """The key that a cursor stands for."""
+    return UUID(bytes=base64.urlsafe_b64decode(f"{text}==")) if text else None

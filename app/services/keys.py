@@ -33,7 +33,7 @@ class Caller:
         return bool(self.scopes & _enough_for(scope))
 
 
-ANYBODY = Caller("anybody", frozenset(SCOPES))
+ANYBODY = Caller("anonymous", frozenset(SCOPES))
 
 
 def create(session: Session, name: str, scopes: Sequence[str], now: datetime) -> tuple[ApiKey, str]:

@@ -1,7 +1,10 @@
 """What only a real server meets: broken framing, odd headers, invented methods."""
 
+import json
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 import requests
@@ -89,3 +92,94 @@ def test_invented_methods_do_not_become_metrics(stack: Stack) -> None:
             == 405
         )
     assert "BREW" not in stack.get("/metrics").text
+
+
+def get(*lines: bytes) -> bytes:
+    return b"\r\n".join([b"GET /rules HTTP/1.1", *lines, b"Connection: close", b"", b""])
+
+
+HOST = b"Host: localhost"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"<script>alert(1)</script>\r\n\r\n", 400),
+        (b"GET /rules\r\n\r\n", 400),
+        (b"GET /rules HTTP/9.9\r\n\r\n", 400),
+        (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\n\r\n", 414),
+        (get(HOST, b"X: " + b"a" * 9000), 431),
+        (get(HOST, *[b"X-%d: a" % n for n in range(101)]), 431),
+        (get(HOST, b"Bad Name: x"), 400),
+        (get(HOST, b"X: a\x00b"), 400),
+        (get(HOST, b"X: a", b" folded"), 400),
+        (get(HOST, b"Content-Length: -1"), 400),
+        (get(HOST, b"Content-Length: 1", b"Content-Length: 2"), 400),
+        (get(HOST, b"Content-Length: 1", CHUNKED), 400),
+        (get(HOST, b"Transfer-Encoding: magic"), 501),
+        (get(HOST, b"Expect: magic"), 417),
+        (get(b"Host: evil.example"), 400),
+        (get(b"Host: localhost:1@evil.example"), 400),
+        (get(b"Host: "), 400),
+        (get(), 400),
+        (get(HOST, b"Host: evil.example"), 400),
+        (post(b"Content-Encoding: gzip", b"Content-Length: 2", body=b"{}"), 415),
+        (post(b"Content-Length: 999999999"), 413),
+    ],
+)
+def test_whatever_is_refused_is_a_problem_document_that_repeats_nothing(
+    stack: Stack, request_: bytes, status: int
+) -> None:
+    code, text = answer(stack, request_)
+    assert code == status, text
+    head, _, body = text.partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head
+    problem = json.loads(body)
+    assert (problem["status"], problem["errors"]) == (status, [])
+    assert f"X-Request-ID: {problem['request_id']}".encode() in head
+    for sent in (b"script", b"magic", b"evil", b"Bad Name", b"folded", b"gunicorn/", b"Werkzeug"):
+        assert sent not in text
+
+
+def test_names_that_are_trusted_are_answered(stack: Stack) -> None:
+    for host in (b"localhost", b"127.0.0.1:1", b"[::1]:8000", b"LOCALHOST"):
+        assert answer(stack, get(b"Host: " + host))[0] == 200, host
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"",
+        b"GET / HT",
+        b"GET /rules HTTP/1.1\r\nHost: localhost\r\nX: ",
+        post(b"Content-Length: 50"),
+    ],
+    ids=["silent", "line", "head", "body"],
+)
+def test_fifty_clients_that_never_end_their_request_stop_nobody(
+    stack: Stack, beginning: bytes
+) -> None:
+    with ExitStack() as held:
+        for _ in range(50):
+            line = socket.create_connection(("127.0.0.1", stack.ports.api), timeout=40)
+            held.enter_context(line)
+            line.sendall(beginning)
+        began = time.monotonic()
+        for _ in range(5):
+            assert requests.get(stack.api_url + "/rules", timeout=8).status_code == 200
+        assert time.monotonic() - began < 8
+
+
+def test_a_request_that_drips_is_ended_within_its_time(stack: Stack) -> None:
+    with socket.create_connection(("127.0.0.1", stack.ports.api), timeout=0.5) as line:
+        line.sendall(post(b"Content-Length: 5000"))
+        began = time.monotonic()
+        text = b""
+        while not text and time.monotonic() - began < 25:
+            line.sendall(b" ")
+            try:
+                text = line.recv(65_536)
+            except TimeoutError:
+                continue
+        assert text.startswith(b"HTTP/1.1 400")
+        assert time.monotonic() - began < 20

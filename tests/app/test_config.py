@@ -60,6 +60,12 @@ def test_a_missing_variable_is_named(name: str) -> None:
         ("SENTINEL_RETENTION_EVENTS", "23h"),
         ("SENTINEL_RETENTION_ATTEMPTS", "3651d"),
         ("SENTINEL_RETENTION_ATTEMPTS", "forever"),
+        ("SENTINEL_PROXIES", "-1"),
+        ("SENTINEL_RATE_LIMIT", "many"),
+        ("SENTINEL_RATE_LIMIT", "500"),
+        ("SENTINEL_RATE_LIMIT", "0/second"),
+        ("SENTINEL_RATE_LIMIT_INGEST", "10/fortnight"),
+        ("SENTINEL_RATE_LIMIT_FAILURES", "-1/minute"),
     ],
 )
 def test_a_wrong_value_stops_the_boot_and_names_its_variable(name: str, value: str) -> None:
@@ -67,6 +73,15 @@ def test_a_wrong_value_stops_the_boot_and_names_its_variable(name: str, value: s
         Settings.from_env(GOOD | {name: value})
     assert caught.value.variable == name
     assert str(caught.value).startswith(name)
+
+
+def test_a_rate_is_a_number_in_a_time_or_off() -> None:
+    told = {"SENTINEL_RATE_LIMIT": "7 per 2 minutes", "SENTINEL_RATE_LIMIT_INGEST": "off"}
+    rates = Settings.from_env(GOOD | told).rates
+    assert rates.calls is not None
+    assert (rates.calls.amount, rates.calls.get_expiry()) == (7, 120)
+    assert rates.ingest is None
+    assert rates.failures is not None
 
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:

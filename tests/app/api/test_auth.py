@@ -2,16 +2,16 @@
 
 import re
 from dataclasses import replace
-from typing import Any
 from uuid import uuid4
 
 import pytest
 from flask import Flask
 
-from app.config import Settings
+from app.config import Rates, Settings
 from app.extensions import session
 from app.services import keys
 from tests.app.client import Client
+from tests.app.openapi import operations, scope_of
 from tests.conftest import TestClock
 
 OPEN = {("get", "/healthz"), ("get", "/readyz")}
@@ -25,7 +25,8 @@ ALLOWS = {
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return replace(settings, auth="keys")
+    without_limits = Rates(calls=None, ingest=None, failures=None)
+    return replace(settings, auth="keys", inbox=False, rates=without_limits)
 
 
 @pytest.fixture
@@ -43,16 +44,6 @@ def callers(app: Flask, clock: TestClock) -> dict[str, dict[str, str]]:
     return made
 
 
-def operations(client: Client) -> list[tuple[str, str, dict[str, Any]]]:
-    document = client.get("/openapi.json").json
-    return [
-        (method, path, operation)
-        for path, item in document["paths"].items()
-        for method, operation in item.items()
-        if method in ("get", "post", "put", "patch", "delete")
-    ]
-
-
 def test_every_operation_lets_in_exactly_whom_its_scope_allows(
     client: Client, callers: dict[str, dict[str, str]]
 ) -> None:
@@ -65,7 +56,8 @@ def test_every_operation_lets_in_exactly_whom_its_scope_allows(
             if (method, path) in OPEN:
                 assert answer.status_code not in (401, 403), told
                 continue
-            [scope] = operation["security"][0]["bearer"]
+            scope = scope_of(operation)
+            assert scope is not None, f"{told}; it asks for no scope"
             seen.add(scope)
             if name not in ALLOWS:
                 assert answer.status_code == 401, told
@@ -111,3 +103,18 @@ def test_two_keys_may_use_the_same_idempotency_key(
         for c in ("ingest", "admin", "ingest")
     ]
     assert [a.json["duplicate"] for a in answers] == [False, False, True]
+
+
+def test_every_route_is_in_the_document_or_known_to_be_open(app: Flask, client: Client) -> None:
+    documented = {path for _, path, _ in operations(client)}
+    served = {re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule) for rule in app.url_map.iter_rules()}
+    assert served - documented == {"/metrics", "/openapi.json", "/docs", "/docs/static/{filename}"}
+
+
+def test_a_wrong_key_with_the_prefix_of_a_right_one_is_refused(
+    client: Client, callers: dict[str, dict[str, str]]
+) -> None:
+    right = callers["admin"]["Authorization"]
+    wrong = right[:-1] + ("a" if right[-1] != "a" else "b")
+    assert client.get("/keys", headers={"Authorization": right}).status_code == 200
+    assert client.get("/keys", headers={"Authorization": wrong}).status_code == 401

@@ -1,7 +1,16 @@
 """Rules are kept in versions, and a bad one never gets in."""
 
-import pytest
+import threading
+import time
+from dataclasses import replace
 
+import pytest
+from flask import Flask
+
+from app.api import request
+from app.channels.egress import Egress
+from app.channels.transport import Transport
+from app.runtime import EXTENSION, Runtime
 from tests.app.client import Client
 from tests.app.helpers import ORDERS, evaluate, make_rule, post_event
 from tests.conftest import TestClock
@@ -170,3 +179,23 @@ def test_a_trial_tells_the_outcome_and_why_and_sends_nothing(
     wanted = ["slack:#big-orders"] if matched else []
     assert [one["target"] for one in answer.json["notifications"]] == wanted
     assert client.get("/notifications").json["data"] == []
+
+
+def test_many_targets_and_a_name_server_that_hangs_cost_one_patience(
+    app: Flask, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+
+    def hang(host: str, port: int) -> list[str]:
+        release.wait(60)
+        return []
+
+    monkeypatch.setattr(request, "LOOKUP_SECONDS", 0.2)
+    held: Runtime = app.extensions[EXTENSION]
+    app.extensions[EXTENSION] = replace(held, transport=Transport(Egress(resolver=hang)))
+    targets = ", ".join(f'notify("webhook:https://h{n}.example/")' for n in range(100))
+    began = time.monotonic()
+    answer = client.post("/rules/validate", json={"dsl": f"when a then {targets}"})
+    assert time.monotonic() - began < 4
+    assert answer.status_code == 200
+    release.set()

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 
 import pytest
 
@@ -240,6 +241,20 @@ def test_a_name_server_that_hangs_costs_no_more_than_the_patience() -> None:
     with pytest.raises(Unresolved):
         Egress(resolver=hang).destination("https://a.example/", patience=0.05)
     release.set()
+
+
+def test_when_the_time_for_look_ups_is_up_names_wait_for_delivery_and_addresses_do_not() -> None:
+    asked: list[str] = []
+
+    def resolver(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return [PUBLIC]
+
+    late = Egress(resolver=resolver).hurried(until=time.monotonic())
+    late.check_url("https://a.example/")
+    assert asked == []
+    with pytest.raises(UrlNotAllowed):
+        late.check_url("http://127.0.0.1/")
 
 
 def test_the_system_resolver_answers_with_addresses() -> None:

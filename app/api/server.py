@@ -1,0 +1,156 @@
+"""The gunicorn worker of the API: slow clients hold no place that others need, every refusal is a problem document.
+
+gthread hands a connection to one of its few threads before the request has arrived, so that a dozen clients that never
+end theirs stop a process. Here many cheap threads read, each request within a deadline, and as few as before answer.
+"""
+
+import socket
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from io import BytesIO
+from secrets import token_hex
+from threading import BoundedSemaphore
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from gunicorn.http import errors
+from gunicorn.util import write_nonblock
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+READERS: Final = 256
+READ_SECONDS: Final = 10.0
+WRITE_SECONDS: Final = 30.0
+REFUSALS: Final = {
+    errors.LimitRequestLine: (HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long"),
+    errors.LimitRequestHeaders: (
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "the header fields are too many or too long",
+    ),
+    errors.UnsupportedTransferCoding: (
+        HTTPStatus.NOT_IMPLEMENTED,
+        "Transfer-Encoding may only be chunked",
+    ),
+    errors.ExpectationFailed: (HTTPStatus.EXPECTATION_FAILED, "Expect may only be 100-continue"),
+}
+# A header that the application may not send is no fault of the client's.
+OURS: Final = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
+MALFORMED: Final = (HTTPStatus.BAD_REQUEST, "the request is not well-formed HTTP/1.1")
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """gthread, with many threads that read and `threads` that answer."""
+
+    def init_process(self) -> None:
+        """As gthread's, with the places that requests are answered in."""
+        self._places = BoundedSemaphore(self.cfg.threads)
+        self._reading: dict[socket.socket, float] = {}
+        super().init_process()
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        """The threads that read."""
+        return ThreadPoolExecutor(max_workers=READERS)
+
+    def load_wsgi(self) -> None:
+        """Put the reading before the application."""
+        super().load_wsgi()
+        app = self.app.wsgi()
+        self.wsgi = self._patient(app, app.config["MAX_CONTENT_LENGTH"])
+
+    def _patient(self, app: "WSGIApplication", limit: int) -> "WSGIApplication":
+        def answer(environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+            environ["wsgi.input"] = _whole(environ, limit)
+            line = environ["gunicorn.socket"]
+            self._reading.pop(line, None)
+            line.settimeout(WRITE_SECONDS)
+            with self._places:
+                return app(environ, start)
+
+        return answer
+
+    def handle(self, conn: TConn) -> Any:
+        """Serve a connection's next request, and watch how long it takes to arrive."""
+        self._reading[conn.sock] = time.monotonic() + READ_SECONDS
+        try:
+            return super().handle(conn)
+        finally:
+            self._reading.pop(conn.sock, None)
+
+    def murder_pending(self) -> None:
+        """Each second: what has not arrived in time is taken to have ended there."""
+        super().murder_pending()
+        now = time.monotonic()
+        for line, deadline in list(self._reading.items()):
+            if deadline > now:
+                break
+            self._reading.pop(line, None)
+            _stop_reading(line)
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
+        """Refuse what is no HTTP, without repeating it."""
+        status, detail = next(
+            (told for kind, told in REFUSALS.items() if isinstance(exc, kind)), MALFORMED
+        )
+        if not isinstance(exc, errors.ParseException) or isinstance(exc, OURS):
+            self.log.exception("a connection failed")
+            status, detail = HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong here"
+        try:
+            write_nonblock(client, _problem(status, detail))
+        except OSError:
+            self.log.debug("the refusal could not be sent")
+
+
+def _whole(environ: "WSGIEnvironment", limit: int) -> Any:
+    """The body, read to its end; what is longer than the limit is left to the application to refuse."""
+    stream = environ["wsgi.input"]
+    if int(environ.get("CONTENT_LENGTH") or 0) > limit:
+        return stream
+    try:
+        return BytesIO(stream.read(limit + 1))
+    # Whatever is wrong with it, the application tells, when it reads.
+    except Exception as error:  # noqa: BLE001
+        return _Broken(error)
+
+
+class _Broken:
+    """A body that did not arrive."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def read(self, size: int = -1) -> bytes:
+        """Raise what reading raised."""
+        raise self._error
+
+
+def _stop_reading(line: socket.socket) -> None:
+    try:
+        line.shutdown(socket.SHUT_RD)
+    except OSError:
+        return
+
+
+def _problem(status: HTTPStatus, detail: str) -> bytes:
+    """A problem document as `app.api.problems` makes them, as a whole answer."""
+    request_id = token_hex(8)
+    body = orjson.dumps(
+        {
+            "type": "about:blank",
+            "title": status.phrase,
+            "status": status,
+            "detail": detail,
+            "errors": [],
+            "request_id": request_id,
+        }
+    )
+    head = (
+        f"HTTP/1.1 {status} {status.phrase}\r\nConnection: close\r\n"
+        f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n"
+        f"X-Request-ID: {request_id}\r\nX-Content-Type-Options: nosniff\r\n"
+        "Cache-Control: no-store\r\n\r\n"
+    )
+    return head.encode() + body

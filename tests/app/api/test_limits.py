@@ -1,0 +1,111 @@
+"""Who asks too often is told when to come again; nobody else notices."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+from flask import Flask
+from limits import parse
+
+from app.config import Rates, Settings
+from app.extensions import session
+from app.factory import create_app
+from app.services import keys
+from tests.app.client import Answer, Client
+from tests.conftest import TestClock
+
+FEW = Rates(calls=parse("2/minute"), ingest=parse("3/minute"), failures=parse("2/minute"))
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return replace(settings, auth="keys", rates=FEW)
+
+
+@pytest.fixture
+def bearers(app: Flask, clock: TestClock) -> list[dict[str, str]]:
+    """The headers of two callers."""
+    texts = [keys.create(session(), name, ["admin"], clock())[1] for name in "ab"]
+    session().commit()
+    return [{"Authorization": f"Bearer {text}"} for text in texts]
+
+
+def codes(client: Client, path: str, times: int, **options: Any) -> list[int]:
+    return [client.get(path, **options).status_code for _ in range(times)]
+
+
+def refused(answer: Answer) -> None:
+    assert (answer.status_code, answer.content_type) == (429, "application/problem+json")
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+
+
+def test_each_key_has_a_budget_of_its_own(client: Client, bearers: list[dict[str, str]]) -> None:
+    assert codes(client, "/rules", 3, headers=bearers[0]) == [200, 200, 429]
+    assert codes(client, "/keys", 1, headers=bearers[0]) == [429]
+    assert codes(client, "/rules", 2, headers=bearers[1]) == [200, 200]
+    refused(client.get("/rules", headers=bearers[0]))
+
+
+def test_events_have_a_budget_of_their_own(client: Client, bearers: list[dict[str, str]]) -> None:
+    assert codes(client, "/rules", 3, headers=bearers[0])[-1] == 429
+    post = [client.post("/events", json={"type": "a"}, headers=bearers[0]) for _ in range(4)]
+    assert [answer.status_code for answer in post] == [202, 202, 202, 429]
+    refused(post[-1])
+
+
+def test_failed_authentications_end_in_429_and_do_not_harm_the_neighbours(
+    client: Client, bearers: list[dict[str, str]]
+) -> None:
+    wrong = {"Authorization": "Bearer snt_" + "x" * 43}
+    assert codes(client, "/rules", 3, headers=wrong) == [401, 401, 429]
+    assert codes(client, "/rules", 1) == [429]
+    assert codes(client, "/rules", 1, headers=bearers[0]) == [200]
+    other = {"environ_base": {"REMOTE_ADDR": "192.0.2.9"}}
+    assert codes(client, "/rules", 1, **other) == [401]
+
+
+def test_what_needs_no_key_is_counted_by_address(client: Client) -> None:
+    assert codes(client, "/openapi.json", 1) + codes(client, "/docs", 1) == [200, 200]
+    assert codes(client, "/nonsense", 1) == [429]
+    neighbour = {"environ_base": {"REMOTE_ADDR": "2001:db8::1"}}
+    same = {"environ_base": {"REMOTE_ADDR": "2001:db8::ffff"}}
+    far = {"environ_base": {"REMOTE_ADDR": "2001:db8:1::1"}}
+    assert codes(client, "/docs", 2, **neighbour) == [200, 200]
+    assert codes(client, "/docs", 1, **same) == [429]
+    assert codes(client, "/docs", 1, **far) == [200]
+
+
+def test_health_and_metrics_always_answer(client: Client) -> None:
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert codes(client, path, 5) == [200] * 5
+
+
+def test_behind_a_proxy_the_address_is_the_one_it_tells(
+    app: Flask, settings: Settings, clock: TestClock
+) -> None:
+    behind = create_app(replace(settings, proxies=1), clock)
+    client = cast(Client, behind.test_client())
+
+    def ask(told: str) -> int:
+        return client.get("/docs", headers={"X-Forwarded-For": told}).status_code
+
+    assert [ask("192.0.2.1") for _ in range(3)] == [200, 200, 429]
+    assert ask("192.0.2.2") == 200
+    # What the caller wrote itself stands further left, and is not believed.
+    assert ask("192.0.2.77, 192.0.2.1") == 429
+
+
+def test_without_a_proxy_nobody_can_claim_another_address(client: Client) -> None:
+    told = [client.get("/docs", headers={"X-Forwarded-For": f"192.0.2.{n}"}) for n in range(3)]
+    assert [answer.status_code for answer in told] == [200, 200, 429]
+
+
+def test_without_keys_everybody_is_their_address(
+    app: Flask, settings: Settings, clock: TestClock
+) -> None:
+    open_to_all = create_app(replace(settings, auth="off"), clock)
+    client = cast(Client, open_to_all.test_client())
+    with open_to_all.app_context():
+        assert codes(client, "/rules", 3) == [200, 200, 429]
+        elsewhere = {"environ_base": {"REMOTE_ADDR": "192.0.2.9"}}
+        assert codes(client, "/rules", 1, **elsewhere) == [200]

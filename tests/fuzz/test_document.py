@@ -1,0 +1,33 @@
+"""Schemathesis: every operation does what the OpenAPI document says, whatever it is sent."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.conftest import SECONDS, SHORT, Target
+
+pytestmark = pytest.mark.acceptance
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+SEED = ["--seed", "1"] if SECONDS <= SHORT else []
+
+
+def test_every_operation_does_what_the_document_says(target: Target, tmp_path: Path) -> None:
+    """All checks, all phases: examples, edges of each type, random cases, and chains of calls."""
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG)),
+        *("run", f"{target.url}/openapi.json", "--checks", "all", "--max-time", str(SECONDS)),
+        *("--header", f"Authorization: Bearer {target.key}", "--request-timeout", "20"),
+        *("--no-shrink", "--continue-on-failure", *SEED),
+    ]
+    env = {name: value for name, value in os.environ.items() if not name.endswith("_PROXY")}
+    run = subprocess.run(
+        command, cwd=tmp_path, env=env, text=True, capture_output=True, timeout=SECONDS + 300
+    )
+    assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
+    assert "Authentication failed" not in run.stdout
+    # How far the budget went; a busy machine may end before the last phase.
+    print(run.stdout[run.stdout.rfind("= SUMMARY") :])
