@@ -69,6 +69,7 @@ class Settings:
     retry: RetryPolicy = RetryPolicy()
     slack: SlackDefaults = SlackDefaults()
     max_body: int = 256 * KIB
+    max_batch: int = 16 * KIB * KIB
     inbox: bool = False
 
     @classmethod
@@ -92,6 +93,7 @@ class Settings:
             retry=read.retry(),
             slack=read.slack(),
             max_body=int(read.number("SENTINEL_MAX_BODY", 256 * KIB, KIB, 64 * KIB * KIB)),
+            max_batch=int(read.number("SENTINEL_MAX_BATCH", 16 * KIB * KIB, KIB, 256 * KIB * KIB)),
             inbox=read.choice("SENTINEL_INBOX", ("on", "off"), "off") == "on",
         )
 

@@ -13,7 +13,7 @@ from flask import Flask
 
 from app.extensions import session
 from app.runtime import now
-from app.services import ingest, rules, upkeep
+from app.services import idempotency, rules, upkeep
 from tasks.publisher import Publisher, wake_events, wake_notification
 
 log = structlog.get_logger()
@@ -84,7 +84,7 @@ class Upkeep:
         if upkeep.try_lock(session()):
             upkeep.wait_briefly(session())
             upkeep.ensure_partitions(session(), moment)
-            ingest.purge_idempotency_keys(session(), moment)
+            idempotency.purge(session(), moment)
             upkeep.forget_workers(session(), moment)
             rules.recompile_outdated(session())
         session().commit()
