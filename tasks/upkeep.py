@@ -13,7 +13,7 @@ from flask import Flask
 
 from app.extensions import session
 from app.runtime import now
-from app.services import idempotency, rules, upkeep
+from app.services import idempotency, rules, streams, upkeep
 from tasks.publisher import Publisher, wake_events, wake_notification
 
 log = structlog.get_logger()
@@ -85,6 +85,7 @@ class Upkeep:
             upkeep.wait_briefly(session())
             upkeep.ensure_partitions(session(), moment)
             idempotency.purge(session(), moment)
+            streams.purge(session(), moment)
             upkeep.forget_workers(session(), moment)
             rules.recompile_outdated(session())
         session().commit()

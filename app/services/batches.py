@@ -84,10 +84,11 @@ def lines(raw: bytes, longest: int) -> Iterator[Item]:
         line = raw[start:end]
         start = end + 1
         if line and not line.isspace():
-            yield _line(line, longest)
+            yield read(line, longest)
 
 
-def _line(line: bytes, longest: int) -> Item:
+def read(line: bytes, longest: int) -> Item:
+    """One event as sent; `longest` in bytes."""
     try:
         _check_length(len(line), longest)
         text = strict_json.decode(line)

@@ -29,10 +29,13 @@ def copy_rows(connection: Connection, table: str, rows: Iterable[Row]) -> None:
             copy.write(piece)
 
 
-def execute_arrays(connection: Connection, statement: str, *columns: Sequence[Field]) -> None:
+def execute_arrays(
+    connection: Connection, statement: str, *columns: Sequence[Field]
+) -> list[tuple[Any, ...]]:
     """Run a statement whose parameters, spelled `%s::type[]`, are columns; raises SQLAlchemy's errors."""
     with _cursor(connection, statement) as cursor:
         cursor.execute(statement.encode(), [_array(column) for column in columns])
+        return cursor.fetchall() if cursor.description else []
 
 
 def _array(column: Sequence[Field]) -> str:
