@@ -15,9 +15,9 @@ RUN groupadd --system --gid 10001 sentinel \
 
 # The lock is complete and hashed: nothing is resolved, nothing unknown is installed.
 FROM base AS packages
-COPY requirements.txt .
+COPY requirements.txt requirements-kafka.txt ./
 RUN python -m venv /venv \
-    && /venv/bin/pip install --no-deps --require-hashes -r requirements.txt
+    && /venv/bin/pip install --no-deps --require-hashes -r requirements.txt -r requirements-kafka.txt
 
 # The Celery exporter needs older versions of what Sentinel stands on, so it shares nothing with it.
 FROM base AS exporter-packages

@@ -108,6 +108,7 @@ class Settings:
     rates: Rates = Rates()
     # How many proxies in front of the API write `X-Forwarded-For`.
     proxies: int = 0
+    max_batch: int = 16 * KIB * KIB
     inbox: bool = False
 
     @classmethod
@@ -138,6 +139,7 @@ class Settings:
             max_body=int(read.number("SENTINEL_MAX_BODY", 256 * KIB, KIB, 64 * KIB * KIB)),
             rates=read.rates(),
             proxies=int(read.number("SENTINEL_PROXIES", 0, 0, 10)),
+            max_batch=int(read.number("SENTINEL_MAX_BATCH", 16 * KIB * KIB, KIB, 256 * KIB * KIB)),
             inbox=read.choice("SENTINEL_INBOX", ("on", "off"), "off") == "on",
         )
 

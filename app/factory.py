@@ -37,8 +37,6 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     app.config.update(
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=pool.POOL,
-        # One byte more than is allowed, so that a body over the limit is seen to be.
-        MAX_CONTENT_LENGTH=settings.max_body + 1,
     )
     app.extensions[EXTENSION] = Runtime(settings, clock, Transport(_egress(settings)))
     db.init_app(app)

@@ -10,11 +10,16 @@ from uuid import UUID
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FRACTION_BITS = 12
 _RANDOM_BITS = 62
+_PLACE_BITS = 20
 
 
-def uuid7(now: datetime) -> UUID:
-    """A new key for the moment `now`; keys of later microseconds are greater."""
-    return _at(now, secrets.randbits(_RANDOM_BITS))
+def uuid7(now: datetime, place: int = 0) -> UUID:
+    """A new key for the moment `now`; keys of later microseconds are greater, and those of later places among them.
+
+    `place` is below 1,048,576; 42 random bits remain beside it.
+    """
+    random = secrets.randbits(_RANDOM_BITS - _PLACE_BITS if place else _RANDOM_BITS)
+    return _at(now, (place << (_RANDOM_BITS - _PLACE_BITS)) | random)
 
 
 def uuid7_floor(moment: datetime) -> UUID:

@@ -52,6 +52,7 @@ _GAUGES: Final = (
     ),
     ("sentinel_channels_disabled", "Channels that are switched off", "channels WHERE NOT enabled"),
 )
+_READ_LAG = text("SELECT name, lag FROM streams ORDER BY name LIMIT 1000")
 _READ = text("SELECT name, labels, value FROM metric_totals ORDER BY since, labels")
 
 
@@ -199,6 +200,7 @@ class TotalsCollector(Collector):
             yield _histogram(metric, {}) if metric.buckets else _counter(metric, {})
         for name, explained, _ in _GAUGES:
             yield GaugeMetricFamily(name, explained, 0)
+        yield _stream_lag()
         yield InfoMetricFamily("sentinel_build", "This release", {"version": VERSION})
 
     def _gauges(self) -> Iterator[Metric]:
@@ -206,6 +208,10 @@ class TotalsCollector(Collector):
             for name, explained, rows in _GAUGES:
                 number = connection.execute(text(f"SELECT count(*) FROM {rows}")).scalar_one()  # noqa: S608 - constants
                 yield GaugeMetricFamily(name, explained, number)
+            lag = _stream_lag()
+            for stream, messages in connection.execute(_READ_LAG):
+                lag.add_metric([stream], messages)
+            yield lag
 
     def _read(self) -> dict[str, dict[tuple[str, ...], float]]:
         values: dict[str, dict[tuple[str, ...], float]] = defaultdict(dict)
@@ -213,6 +219,12 @@ class TotalsCollector(Collector):
             for name, labels, value in connection.execute(_READ):
                 values[name][tuple(labels)] = value
         return values
+
+
+def _stream_lag() -> GaugeMetricFamily:
+    return GaugeMetricFamily(
+        "sentinel_stream_lag", "Messages of an outside stream not yet taken", labels=["stream"]
+    )
 
 
 def _counter(metric: Definition, values: dict[str, dict[tuple[str, ...], float]]) -> Metric:

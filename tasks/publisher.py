@@ -21,7 +21,9 @@ from redis.exceptions import RedisError
 
 log = structlog.get_logger()
 
-BATCH: Final = 100
+EVALUATE: Final = "events.evaluate"
+BATCH: Final = 500
+EVENTS_A_MESSAGE: Final = 500
 # Beyond this many waiting messages a queue needs no more of them: workers are busy, and rows wait as well as messages.
 QUEUE_LIMIT: Final = 10_000
 MEASURE_EVERY: Final = 0.5
@@ -39,7 +41,17 @@ class WakeUp:
 
 def wake_events(event_ids: Sequence[UUID]) -> WakeUp:
     """The message that has events evaluated."""
-    return WakeUp("events.evaluate", "events", ([str(key) for key in event_ids],))
+    return WakeUp(EVALUATE, "events", ([str(key) for key in event_ids],))
+
+
+def together(wake_ups: Sequence[WakeUp]) -> list[WakeUp]:
+    """The same wake-ups in fewer messages: events that came one by one are evaluated together."""
+    ids = [key for one in wake_ups if one.task == EVALUATE for key in cast(list[str], one.args[0])]
+    others = [one for one in wake_ups if one.task != EVALUATE]
+    chunks = (
+        ids[start : start + EVENTS_A_MESSAGE] for start in range(0, len(ids), EVENTS_A_MESSAGE)
+    )
+    return [WakeUp(EVALUATE, "events", (chunk,)) for chunk in chunks] + others
 
 
 def wake_notification(notification_id: UUID) -> WakeUp:
@@ -115,7 +127,7 @@ class Publisher:
         while True:
             batch = self._next_batch()
             try:
-                self._send([wake_up for wake_up in batch if self._has_room(wake_up.queue)])
+                self._send([one for one in together(batch) if self._has_room(one.queue)])
                 # After the batch, so that no wake-up waits for it.
                 for queue in {wake_up.queue for wake_up in batch}:
                     if self._is_stale(queue):

@@ -16,7 +16,7 @@ from flask import Flask
 from app.extensions import session
 from app.metrics import EVENTS_FAILED, totals
 from app.runtime import now, runtime
-from app.services import claims, ingest, retention, rules, upkeep
+from app.services import claims, idempotency, retention, rules, streams, upkeep
 from tasks.hearing import EXIT_CODE, Hearing
 from tasks.publisher import Publisher, room_beside, wake_events, wake_notification
 
@@ -99,7 +99,8 @@ class Upkeep:
         if upkeep.try_lock(session()):
             upkeep.wait_briefly(session())
             upkeep.ensure_partitions(session(), moment)
-            ingest.purge_idempotency_keys(session(), moment)
+            idempotency.purge(session(), moment)
+            streams.purge(session(), moment)
             upkeep.forget_workers(session(), moment)
             rules.recompile_outdated(session())
         session().commit()

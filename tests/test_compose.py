@@ -22,6 +22,7 @@ DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "sentinel.json"
 
 OURS = {"migrate", "api", "worker", "notifier", "inbox", "flower"}
 SERVICES = OURS | {"postgres", "redis", "celery-exporter"}
+STREAMS = {"redis-stream", "kafka"}
 OBSERVERS = {"prometheus", "grafana"}
 # Those of the programs beside Sentinel; GF_… is Grafana's.
 OTHERS = {
@@ -51,13 +52,14 @@ def seconds(text: str) -> int:
 
 
 def test_the_services_are_those_of_the_design() -> None:
-    assert set(services()) == SERVICES | OBSERVERS
-    assert set(services(PROD)) == SERVICES
+    assert set(services()) == SERVICES | STREAMS | OBSERVERS
+    assert set(services(PROD)) == SERVICES | STREAMS
 
 
-def test_prometheus_and_grafana_start_only_when_asked_for() -> None:
+def test_prometheus_grafana_and_streams_start_only_when_asked_for() -> None:
     profiles = {name: service.get("profiles") for name, service in services().items()}
     assert {name for name, value in profiles.items() if value == ["observability"]} == OBSERVERS
+    assert {name for name, value in profiles.items() if value == [name]} == STREAMS
     assert {name for name, value in profiles.items() if value is None} == SERVICES
 
 
@@ -134,7 +136,7 @@ def test_the_workers_serve_every_queue() -> None:
     assert served == {route["queue"] for route in celeryconfig.task_routes.values()}
 
 
-@pytest.mark.parametrize("name", sorted(OURS | {"celery-exporter"}))
+@pytest.mark.parametrize("name", sorted(OURS | STREAMS | {"celery-exporter"}))
 def test_our_own_containers_can_do_no_more_than_they_must(name: str) -> None:
     service = services()[name]
     assert service["read_only"] is True
@@ -179,7 +181,7 @@ def test_the_trial_is_open_and_shows_its_messages() -> None:
 def test_production_asks_for_keys_has_no_inbox_and_reads_secrets_from_files() -> None:
     production = services(PROD)
     assert production["inbox"] == {"profiles": ["trial"]}
-    for name in OURS - {"inbox"}:
+    for name in (OURS | STREAMS) - {"inbox"}:
         environment = production[name]["environment"]
         assert environment["SENTINEL_AUTH"] == "keys"
         assert environment["SENTINEL_INBOX"] == "off"
@@ -191,7 +193,7 @@ def test_production_asks_for_keys_has_no_inbox_and_reads_secrets_from_files() ->
 
 def test_production_limits_every_service_and_hides_the_data() -> None:
     production = services(PROD)
-    for name in SERVICES - {"inbox", "migrate"}:
+    for name in (SERVICES | STREAMS) - {"inbox", "migrate"}:
         assert {"cpus", "memory"} <= set(production[name]["deploy"]["resources"]["limits"])
     assert production["postgres"]["networks"] == production["redis"]["networks"] == ["data"]
     assert parsed(PROD)["networks"]["data"] == {"internal": True}

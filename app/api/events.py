@@ -4,28 +4,19 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from flask import Response, request, url_for
+from flask import Response, request
 from flask_smorest import Blueprint
 
-from app.api.auth import caller, requires
+from app.api import intake
+from app.api.auth import requires
 from app.api.notifications import detail
 from app.api.request import StrictParser
 from app.extensions import session
-from app.metrics import EVENTS_INGESTED, INGEST_REJECTED, totals
+from app.metrics import INGEST_REJECTED, totals
 from app.runtime import now
 from app.schemas.common import page_of, read_cursor
-from app.schemas.events import (
-    ACCEPTED,
-    Accepted,
-    EventHeaders,
-    EventIn,
-    EventOut,
-    EventPage,
-    EventQuery,
-    TraceOut,
-)
-from app.services import claims, ingest, tracing
-from app.services.ingest import Idempotency
+from app.schemas.events import Accepted, AcceptedBatch, EventOut, EventPage, EventQuery, TraceOut
+from app.services import claims, tracing
 from app.services.tracing import State
 from tasks.publisher import wake_events
 from tasks.wiring import publish
@@ -36,32 +27,15 @@ bp.ARGUMENTS_PARSER = StrictParser()
 
 @bp.route("", methods=["POST"])
 @requires(bp, "ingest")
-@bp.arguments(EventHeaders, location="headers")
-@bp.arguments(EventIn)
-@bp.response(202, Accepted)
-def post(
-    headers: dict[str, Any], body: dict[str, Any]
-) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Accept an event
+@bp.doc(requestBody=intake.REQUEST_BODY, parameters=[intake.IDEMPOTENCY_KEY])
+@bp.response(202, {"oneOf": [Accepted, AcceptedBatch]}, description="Accepted")
+def post() -> Response:
+    """Accept an event, or a batch of them
 
-    The answer is a promise: the event is stored, and will be evaluated by the rules as they are now.
+    The answer is a promise: what was accepted is stored, and will be evaluated by the rules as they are now. Of a batch
+    (NDJSON, or a JSON array) the good events are accepted, and the bad ones told by their index.
     """
-    key = headers["idempotency_key"]
-    who = str(caller().key_id or "")
-    idempotency = Idempotency.of(who, key, request.get_data()) if key else None
-    accepted = ingest.accept(session(), body, source="http", now=now(), idempotency=idempotency)
-    session().commit()
-    if not accepted.duplicate:
-        publish([wake_events([accepted.event_id])])
-    totals.count(EVENTS_INGESTED, "http", "duplicate" if accepted.duplicate else ACCEPTED)
-    location = url_for("events.get", event_id=accepted.event_id)
-    answer = {
-        "id": accepted.event_id,
-        "status": ACCEPTED,
-        "duplicate": accepted.duplicate,
-        "links": {"self": location},
-    }
-    return answer, 202, {"Location": location}
+    return intake.accept()
 
 
 @bp.after_request

@@ -11,8 +11,8 @@ from marshmallow import Schema
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
-from app.api import strict_json
 from app.runtime import runtime
+from app.services import strict_json
 from app.services.errors import Refusal
 
 if TYPE_CHECKING:
@@ -45,22 +45,26 @@ class SentinelRequest(Request):
 
 
 def json_body(request: Request, media_type: str = "application/json") -> Any:
-    """The request's JSON; 415 for another type or an encoding, 413 when too large, 422 when not strict."""
-    if request.mimetype != media_type:
-        raise UnsupportedMediaType(f"Content-Type must be {media_type}")
+    """The request's JSON; 415 for another type or an encoding, 413 when too large, 400 when not strict."""
+    check_content_type(request, media_type)
+    return strict_json.loads(whole_body(request, runtime().settings.max_body))
+
+
+def check_content_type(request: Request, *media_types: str) -> None:
+    """Refuse another type, a compressed body, and any charset but UTF-8."""
+    if request.mimetype not in media_types:
+        raise UnsupportedMediaType(f"Content-Type must be {' or '.join(media_types)}")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("a compressed body is not accepted")
     charset = request.mimetype_params.get("charset", "utf-8")
     if charset.lower() not in ("utf-8", "utf8"):
         raise UnsupportedMediaType("charset must be utf-8")
-    try:
-        return strict_json.loads(_whole_body(request))
-    except strict_json.BadJson as error:
-        raise BadBody(error.detail, pointer=error.pointer, code=error.code) from None
 
 
-def _whole_body(request: Request) -> bytes:
+def whole_body(request: Request, limit: int) -> bytes:
     """All of the body, or a refusal: a part of it may be JSON too."""
+    # One byte more than is allowed, so that a body over the limit is seen to be.
+    request.max_content_length = limit + 1
     try:
         raw = request.get_data()
     except HTTPException:
@@ -69,7 +73,7 @@ def _whole_body(request: Request) -> bytes:
     except Exception as error:
         raise BadBody("the body does not arrive whole", code="broken_body") from error
     # Without a Content-Length, reading stops at the limit without a word.
-    if len(raw) > runtime().settings.max_body:
+    if len(raw) > limit:
         raise RequestEntityTooLarge
     if request.content_length not in (None, len(raw)):
         raise BadBody("the body is shorter than its Content-Length", code="broken_body")

@@ -4,9 +4,10 @@
 without foreign keys, so that a day of events can be dropped whole.
 """
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, Text, text
+from sqlalchemy import JSON, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
@@ -75,4 +76,6 @@ class IdempotencyKey(Base):
     key: Mapped[str] = mapped_column(Text, primary_key=True)
     digest: Mapped[bytes]
     event_id: Mapped[Ref]
+    # What a batch was answered; one event's answer follows from its id.
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[Moment] = mapped_column(index=True)

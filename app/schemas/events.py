@@ -2,7 +2,7 @@
 
 from marshmallow import INCLUDE, Schema, fields, validate
 
-from app.schemas.common import PageQuery, Text
+from app.schemas.common import ErrorEntry, PageQuery, Text
 from app.schemas.notifications import NotificationDetail
 
 ACCEPTED = "accepted"
@@ -15,14 +15,6 @@ class EventIn(Schema):
         unknown = INCLUDE
 
     type = Text(required=True, validate=validate.Length(1, 200), metadata={"example": "order"})
-
-
-class EventHeaders(Schema):
-    """What a sender may say beside the event."""
-
-    idempotency_key = Text(
-        data_key="Idempotency-Key", load_default=None, validate=validate.Length(1, 255)
-    )
 
 
 class EventLinks(Schema):
@@ -38,6 +30,21 @@ class Accepted(Schema):
     status = fields.String(required=True, metadata={"example": ACCEPTED})
     duplicate = fields.Boolean(required=True)
     links = fields.Nested(EventLinks, required=True)
+
+
+class RejectedItem(ErrorEntry):
+    """One item of a batch that was left out."""
+
+    index = fields.Integer(required=True, metadata={"description": "counts items from 0"})
+
+
+class AcceptedBatch(Schema):
+    """The promise for the good ones of a batch; of the bad ones the first thousand are told."""
+
+    accepted = fields.Integer(required=True)
+    rejected = fields.Integer(required=True)
+    ids = fields.List(fields.UUID(), required=True)
+    errors = fields.List(fields.Nested(RejectedItem), required=True)
 
 
 class EventOut(Schema):

@@ -237,7 +237,7 @@ def _judge_receiver(
         "channel": destination.label,
         "reason": reason + verdict.detail,
     }
-    return ingest.accept(session, body, source="sentinel", now=now).event_id
+    return ingest.report(session, body, now)
 
 
 def _postpone(notification: Notification, until: datetime, now: datetime) -> float | None:

@@ -1,24 +1,38 @@
 """Acceptance: one transaction holds the event, its idempotency key and its pending state."""
 
-import hashlib
+import json
 import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, literal, select
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from app.ids import uuid7
-from app.models.events import Event, IdempotencyKey, PendingEvent
 from app.models.rules import Ruleset
+from app.services import idempotency
+from app.services.bulk import Row, copy_rows, execute_arrays
 from app.services.errors import Refusal
+from app.services.idempotency import Idempotency
 
-IDEMPOTENCY_WINDOW = timedelta(hours=24)
 # The publisher hands the event over at once; the sweep looks after this long whether it is still waiting.
 FIRST_WAKE = timedelta(seconds=5)
+LONGEST_TYPE = 200
+
+# One round trip for both tables.
+_STORE = """
+    WITH given AS (
+        SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[])
+        AS given (id, type, source, body, accepted_at, occurred_at)
+    ), stored AS (
+        INSERT INTO events (id, type, source, body, accepted_at, occurred_at, revision)
+        SELECT id, type, source, body::json, accepted_at, occurred_at, (SELECT revision FROM ruleset) FROM given
+    )
+    INSERT INTO pending_events (event_id, wake_at) SELECT id, accepted_at + interval '5 seconds' FROM given
+"""
 
 
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -32,79 +46,78 @@ class Acceptance:
     duplicate: bool
 
 
-@dataclass(frozen=True)
-class Idempotency:
-    """A sender's key, whose it is, and the digest of the body that it came with."""
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An event that was checked and is about to be stored; `text` is its body as it was sent."""
 
-    owner: str
-    key: str
-    digest: bytes
-
-    @classmethod
-    def of(cls, owner: str, key: str, raw_body: bytes) -> "Idempotency":
-        return cls(owner, key, hashlib.sha256(raw_body).digest())
+    id: UUID
+    type: str
+    text: str
+    accepted_at: datetime
+    occurred_at: datetime
 
 
-def accept(
-    session: Session,
-    body: dict[str, Any],
-    *,
-    source: str,
-    now: datetime,
-    idempotency: Idempotency | None = None,
-    replay_of: UUID | None = None,
-) -> Acceptance:
-    """Store an event that waits for evaluation; the caller commits.
+def arrive(body: Any, text: str, now: datetime, place: int = 0) -> Arrival:
+    """Check an event, and give it its id and its time; raises `Refusal`.
 
-    `body` is the event as sent, already checked. Raises `Refusal` for a wrong `time`, and for an idempotency key that
-    came with another body before.
+    `body` is what the JSON `text` says; `place` is its place in its batch, and keeps their order.
     """
-    occurred_at = _occurred_at(body, now)
-    event_id = uuid7(now)
-    if idempotency and (first := _first_answer(session, idempotency, event_id, now)):
-        return first
-    revision = select(Ruleset.revision).scalar_subquery()
-    session.execute(
-        insert(Event).values(
-            id=event_id,
-            type=body["type"],
-            source=source,
-            body=body,
-            accepted_at=now,
-            occurred_at=occurred_at,
-            revision=revision,
-            replay_of=replay_of,
-        )
-    )
-    session.execute(insert(PendingEvent).values(event_id=event_id, wake_at=now + FIRST_WAKE))
-    return Acceptance(event_id, duplicate=False)
-
-
-def _first_answer(
-    session: Session, idempotency: Idempotency, event_id: UUID, now: datetime
-) -> Acceptance | None:
-    """Take the key for `event_id`, or give the answer of whoever holds it; waits for a holder not yet committed."""
-    stale = IdempotencyKey.created_at < now - IDEMPOTENCY_WINDOW
-    mine = {"digest": idempotency.digest, "event_id": event_id, "created_at": now}
-    taken = session.execute(
-        upsert(IdempotencyKey)
-        .values(owner=idempotency.owner, key=idempotency.key, **mine)
-        .on_conflict_do_update(index_elements=["owner", "key"], set_=mine, where=stale)
-        .returning(literal(1))
-    ).first()
-    if taken:
-        return None
-    held = session.get_one(IdempotencyKey, (idempotency.owner, idempotency.key))
-    if held.digest != idempotency.digest:
+    if not isinstance(body, dict):
+        raise Refusal("an event is a JSON object", code="no_object")
+    type_ = body.get("type")
+    if not isinstance(type_, str) or not 1 <= len(type_) <= LONGEST_TYPE:
         raise Refusal(
-            "this Idempotency-Key came with another body before",
-            pointer="/headers/Idempotency-Key",
-            code="idempotency_key_reused",
+            f"is required: a text of 1 to {LONGEST_TYPE} characters",
+            pointer="/type",
+            code="bad_type",
         )
-    return Acceptance(held.event_id, duplicate=True)
+    return Arrival(uuid7(now, place), type_, text, now, _occurred_at(body, now))
 
 
-def _occurred_at(body: dict[str, Any], now: datetime) -> datetime:
+def accept(session: Session, arrival: Arrival, *, source: str, key: Idempotency) -> Acceptance:
+    """Store an event that waits for evaluation, once for its key; the caller commits.
+
+    Raises `Refusal` for a key that came with another body before.
+    """
+    held = idempotency.take(session, key, arrival.id, arrival.accepted_at)
+    if held is not None:
+        return Acceptance(held.event_id, duplicate=True)
+    store(session.connection(), [arrival], source=source)
+    return Acceptance(arrival.id, duplicate=False)
+
+
+def report(session: Session, body: dict[str, Any], now: datetime) -> UUID:
+    """Store an event of Sentinel's own, and tell its id; the caller commits."""
+    arrival = arrive(body, json.dumps(body), now)
+    store(session.connection(), [arrival], source="sentinel")
+    return arrival.id
+
+
+def store(connection: Connection, arrivals: Sequence[Arrival], *, source: str) -> None:
+    """Store a few events that wait for evaluation, in one statement; the caller commits."""
+    rows = [
+        (one.id, one.type, source, one.text, one.accepted_at, one.occurred_at) for one in arrivals
+    ]
+    execute_arrays(connection, _STORE, *zip(*rows, strict=True))
+
+
+def store_many(session: Session, arrivals: Iterable[Arrival], *, source: str) -> list[UUID]:
+    """Store any number of events that wait for evaluation, and tell their ids; the caller commits."""
+    revision = session.execute(select(Ruleset.revision)).scalar_one()
+    pending: list[tuple[UUID, datetime]] = []
+
+    def rows() -> Iterator[Row]:
+        for one in arrivals:
+            pending.append((one.id, one.accepted_at + FIRST_WAKE))
+            yield one.id, one.type, source, one.text, one.accepted_at, one.occurred_at, revision
+
+    columns = "id, type, source, body, accepted_at, occurred_at, revision"
+    copy_rows(session.connection(), f"events ({columns})", rows())
+    copy_rows(session.connection(), "pending_events (event_id, wake_at)", pending)
+    return [event_id for event_id, _ in pending]
+
+
+def _occurred_at(body: Mapping[str, Any], now: datetime) -> datetime:
     """The event's own time: `time` where it is an RFC 3339 text, else the time of acceptance."""
     value = body.get("time")
     if value is None:
@@ -119,10 +132,3 @@ def _occurred_at(body: dict[str, Any], now: datetime) -> datetime:
             pointer="/time",
             code="bad_time",
         ) from None
-
-
-def purge_idempotency_keys(session: Session, now: datetime) -> None:
-    """Forget the keys that no longer answer; the caller commits."""
-    session.execute(
-        delete(IdempotencyKey).where(IdempotencyKey.created_at < now - IDEMPOTENCY_WINDOW)
-    )

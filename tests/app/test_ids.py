@@ -27,3 +27,10 @@ def test_a_later_key_is_greater(moment: datetime, later: int) -> None:
 @given(moments)
 def test_the_floor_of_a_moment_is_not_above_any_of_its_keys(moment: datetime) -> None:
     assert uuid7_floor(moment) <= uuid7(moment)
+
+
+def test_keys_of_one_moment_sort_by_their_place_in_the_batch() -> None:
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    keys = [uuid7(now, place) for place in range(1, 500)]
+    assert keys == sorted(keys)
+    assert all(key.version == 7 for key in keys)

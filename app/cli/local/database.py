@@ -2,20 +2,15 @@
 
 import os
 
-from app.cli.local.environment import is_set
+from app.cli.local.environment import for_commands
 from app.cli.local.errors import LocalError
-from app.cli.local.home import Home
-from app.cli.local.postgres import Postgres
 from app.config import ConfigError, database_url
 
 
 def chosen_url() -> str:
     """The configured database, or this machine's embedded one where none is; raises `LocalError`."""
-    env = dict(os.environ)
-    if not is_set("DATABASE_URL", env):
-        env["DATABASE_URL"] = Postgres(Home.from_env()).url()
     try:
-        return database_url(env)
+        return database_url(for_commands(os.environ))
     except ConfigError as error:
         raise LocalError(str(error)) from None
 

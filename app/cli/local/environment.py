@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from app.cli.local.errors import LocalError
 from app.cli.local.home import CHECKOUT, Home
+from app.cli.local.postgres import Postgres
 from app.cli.local.process import MARK
+from app.cli.local.redis import Redis
 
 LOOPBACK = "127.0.0.1"
 LOCAL_TOKEN = "xoxb-local-inbox"  # noqa: S105 - the inbox takes any
@@ -92,6 +94,19 @@ def complete(
         "SENTINEL_EGRESS_ALLOW": ",".join(allowed),
     }
     return env | (slack(inbox, env) if is_loopback(ports.host) else {})
+
+
+def for_commands(given: Mapping[str, str]) -> dict[str, str]:
+    """What a command of this machine gets that works beside `up`: the caller's, completed by the embedded servers."""
+    home = Home.from_env()
+    env = dict(given)
+    if not is_set("DATABASE_URL", env):
+        env["DATABASE_URL"] = Postgres(home).url()
+    if not is_set("REDIS_URL", env):
+        env["REDIS_URL"] = Redis(home).url
+    if not is_set("SENTINEL_SECRET_KEY", env):
+        env["SENTINEL_SECRET_KEY"] = home.secret("secret_key")
+    return env
 
 
 def slack(inbox: str, env: Mapping[str, str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from app.extensions import db, session
 from app.ids import uuid7
-from app.services import claims, ingest, upkeep
+from app.services import claims, idempotency, upkeep
 from app.services.upkeep import Overdue
 from tests.app.client import Client
 from tests.app.helpers import claim, evaluate, make_rule, notifications, post_event
@@ -157,7 +157,7 @@ def test_an_idempotency_key_is_forgotten_after_a_day(client: Client, clock: Test
     assert send()["id"] == first["id"]
     clock.now += timedelta(hours=2)
     assert send()["duplicate"] is False
-    ingest.purge_idempotency_keys(session(), clock.now + timedelta(days=2))
+    idempotency.purge(session(), clock.now + timedelta(days=2))
     rows = session().execute(text("SELECT count(*) FROM idempotency_keys")).scalar()
     assert rows == 0
 

@@ -1,0 +1,102 @@
+"""Commits of accepted events: requests that come in together share a transaction.
+
+A commit costs the same for one row and for twenty. Whoever comes while another commits waits for the lock, with
+everybody else who came; the first to get it commits for all of them. At rest nobody waits, and no thread is added.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from flask import current_app
+from sqlalchemy import Connection
+from sqlalchemy.exc import DataError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.extensions import db
+from app.services import ingest
+from app.services.ingest import Arrival
+from tasks.publisher import wake_events
+from tasks.wiring import publish
+
+MOST_TOGETHER: Final = 500
+PATIENCE: Final = 2.0
+# Seconds for which a connection is taken to be alive without asking.
+FRESH: Final = 1.0
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    arrival: Arrival
+    done: bool = False
+    error: Exception | None = None
+
+
+@dataclass
+class GroupCommit:
+    """One process's requests that wait for a commit."""
+
+    _waiting: deque[_Waiting] = field(default_factory=deque)
+    _committing: threading.Lock = field(default_factory=threading.Lock)
+    _connection: Connection | None = None
+    _used_at: float = 0.0
+
+    def accept(self, arrival: Arrival) -> None:
+        """Store an event and hand it to the publisher; returns after the commit, or raises what kept it from it."""
+        mine = _Waiting(arrival)
+        self._waiting.append(mine)
+        if not self._committing.acquire(timeout=PATIENCE):
+            # Nobody knows what became of it if it is in another's hands: no answer may be 202.
+            raise PoolTimeout("another transaction hangs")
+        try:
+            if not mine.done:
+                self._commit(self._take())
+        finally:
+            self._committing.release()
+        if mine.error is not None:
+            raise mine.error
+
+    def _take(self) -> list[_Waiting]:
+        return [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_TOGETHER))]
+
+    def _commit(self, together: Sequence[_Waiting]) -> None:
+        error = self._store([one.arrival for one in together])
+        if isinstance(error, DataError) and len(together) > 1:
+            # One of them cannot be stored, and nobody says which.
+            for one in together:
+                self._commit([one])
+            return
+        for one in together:
+            one.done, one.error = True, error
+
+    def _store(self, arrivals: Sequence[Arrival]) -> Exception | None:
+        try:
+            ingest.store(self._connected(), arrivals, source="http")
+        except Exception as error:  # noqa: BLE001 - it is raised to each of those who wait
+            self._hang_up()
+            return error
+        self._used_at = time.monotonic()
+        publish([wake_events([one.id for one in arrivals])])
+        return None
+
+    def _connected(self) -> Connection:
+        """A connection that stays with this process: taking one from the pool costs as much as the statement."""
+        if time.monotonic() - self._used_at > FRESH:
+            self._hang_up()
+        if self._connection is None:
+            autocommit = db.engine.execution_options(isolation_level="AUTOCOMMIT")
+            self._connection = autocommit.connect()
+        return self._connection
+
+    def _hang_up(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def group() -> GroupCommit:
+    """The one of the current application."""
+    return cast(GroupCommit, current_app.extensions.setdefault("group_commit", GroupCommit()))

@@ -1,0 +1,132 @@
+"""What `POST /events` does with a body: one event, NDJSON, or a JSON array.
+
+The busiest door of the house reads its header and writes its answer without schemas; the document describes both.
+"""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any, Final
+
+from flask import Response, json, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from app.api.acceptance import group
+from app.api.auth import caller
+from app.api.problems import problem
+from app.api.request import check_content_type, whole_body
+from app.extensions import session
+from app.ids import uuid7
+from app.metrics import EVENTS_INGESTED, INGEST_REJECTED, totals
+from app.pool import be_patient
+from app.runtime import now, runtime
+from app.schemas.events import ACCEPTED, EventIn
+from app.services import batches, idempotency, ingest, strict_json
+from app.services.batches import Item
+from app.services.errors import Refusal
+from app.services.idempotency import Idempotency
+from tasks.publisher import EVENTS_A_MESSAGE, wake_events
+from tasks.wiring import publish
+
+JSON: Final = "application/json"
+NDJSON: Final = "application/x-ndjson"
+SOURCE: Final = "http"
+LONGEST_KEY: Final = 255
+# For the database, in all: a batch is many times what one event is.
+BATCH_SECONDS: Final = 30.0
+IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "For 24 hours, the same key with the same body gets the first answer again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
+}
+REQUEST_BODY: Final[dict[str, Any]] = {
+    "required": True,
+    "content": {
+        JSON: {"schema": {"oneOf": [EventIn, {"type": "array", "items": EventIn}]}},
+        NDJSON: {
+            "schema": {"type": "string"},
+            "example": '{"type": "order"}\\n{"type": "ping"}\\n',
+        },
+    },
+}
+
+
+def accept() -> Response:
+    """Store what came, and answer after the commit."""
+    check_content_type(request, JSON, NDJSON)
+    settings = runtime().settings
+    raw = whole_body(request, settings.max_batch)
+    key = _key(raw)
+    if request.mimetype == NDJSON:
+        return _batch(batches.lines(raw, settings.max_body), key)
+    if raw.lstrip()[:1] == b"[":
+        return _batch(batches.array(raw, settings.max_body), key)
+    if len(raw) > settings.max_body:
+        raise RequestEntityTooLarge
+    return _one(raw, key)
+
+
+def _key(raw: bytes) -> Idempotency | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= LONGEST_KEY:
+        raise Refusal(
+            f"must be 1 to {LONGEST_KEY} characters",
+            pointer="/headers/Idempotency-Key",
+            code="bad_idempotency_key",
+        )
+    # The same bytes are another request as another type.
+    return Idempotency.of(str(caller().key_id or ""), key, request.mimetype.encode() + raw)
+
+
+def _one(raw: bytes, key: Idempotency | None) -> Response:
+    text = strict_json.decode(raw)
+    arrival = ingest.arrive(strict_json.parse(text), text, now())
+    event_id, duplicate = arrival.id, False
+    if key is None:
+        group().accept(arrival)
+    else:
+        accepted = ingest.accept(session(), arrival, source=SOURCE, key=key)
+        session().commit()
+        event_id, duplicate = accepted.event_id, accepted.duplicate
+        if not duplicate:
+            publish([wake_events([event_id])])
+    totals.count(EVENTS_INGESTED, SOURCE, "duplicate" if duplicate else ACCEPTED)
+    location = f"{request.script_root}/events/{event_id}"
+    answer = {
+        "id": str(event_id),
+        "status": ACCEPTED,
+        "duplicate": duplicate,
+        "links": {"self": location},
+    }
+    return _accepted(answer, {"Location": location})
+
+
+def _batch(items: Iterable[Item], key: Idempotency | None) -> Response:
+    be_patient(BATCH_SECONDS)
+    moment = now()
+    if key is not None:
+        held = idempotency.take(session(), key, uuid7(moment), moment)
+        if held is not None:
+            return _accepted(held.answer or {})
+    batch = batches.accept(session(), items, source=SOURCE, now=moment)
+    answer = batch.answer()
+    if not batch.ids:
+        session().rollback()
+        if not batch.rejected:
+            raise Refusal("the batch holds no event", code="empty_batch")
+        return problem(422, "no event of the batch can be accepted", answer["errors"])
+    if key is not None:
+        idempotency.answer(session(), key, answer)
+    session().commit()
+    chunks = range(0, len(batch.ids), EVENTS_A_MESSAGE)
+    publish([wake_events(batch.ids[start : start + EVENTS_A_MESSAGE]) for start in chunks])
+    totals.count(EVENTS_INGESTED, SOURCE, ACCEPTED, by=len(batch.ids))
+    if batch.rejected:
+        totals.count(INGEST_REJECTED, "batch_item", by=batch.rejected)
+    return _accepted(answer)
+
+
+def _accepted(answer: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    return Response(json.dumps(answer), HTTPStatus.ACCEPTED, headers, mimetype=JSON)

@@ -1,0 +1,86 @@
+"""`./sentinel stream`: events from Redis Streams and Kafka, for as long as it runs."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from app.streams.source import Source
+
+GROUP = click.option("--group", default="sentinel", show_default=True, help="The consumer group.")
+DEAD = click.option("--dead", help="Where bad messages go; the name with `.dead` behind it.")
+
+
+@click.group()
+def stream() -> None:
+    """Take events from Redis Streams or Kafka."""
+
+
+@stream.command()
+@click.option(
+    "--url",
+    envvar="SENTINEL_STREAM_REDIS_URL",
+    help="The Redis that has the stream; Sentinel's own where none is given.",
+)
+@click.option(
+    "--stream", "name", envvar="SENTINEL_STREAM_NAME", default="events", show_default=True
+)
+@GROUP
+@DEAD
+def redis(url: str | None, name: str, group: str, dead: str | None) -> None:
+    """Take events from a Redis Stream, one JSON object in the field `event` of each entry."""
+    from app.streams.redis import RedisSource
+
+    _run(lambda redis_url: RedisSource(url or redis_url, name, group, dead or f"{name}.dead"))
+
+
+@stream.command()
+@click.option(
+    "--brokers", envvar="SENTINEL_STREAM_BROKERS", required=True, help="host:port, by commas."
+)
+@click.option("--topic", envvar="SENTINEL_STREAM_NAME", default="events", show_default=True)
+@GROUP
+@DEAD
+@click.option(
+    "-X", "options", multiple=True, metavar="NAME=VALUE", help="Any setting of librdkafka."
+)
+def kafka(brokers: str, topic: str, group: str, dead: str | None, options: tuple[str, ...]) -> None:
+    """Take events from a Kafka topic, one JSON object a message."""
+    try:
+        from app.streams.kafka import KafkaSource, parse_options
+    except ImportError:
+        _fail("Kafka needs one package more: .venv/bin/pip install -r requirements-kafka.txt")
+    try:
+        settings = parse_options(options)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="-X") from None
+    _run(lambda _: KafkaSource(brokers, topic, group, dead or f"{topic}.dead", settings))
+
+
+def _run(make: Callable[[str], "Source"]) -> None:
+    from app.cli.local.environment import for_commands
+    from app.config import ConfigError
+    from app.runtime import runtime
+    from app.streams.pump import Pump
+
+    os.environ.update(for_commands(os.environ))
+    try:
+        from wsgi import app
+
+        with app.app_context():
+            pump = Pump(app, make(runtime().settings.redis_url))
+    except (ConfigError, ValueError) as error:
+        _fail(str(error))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: pump.stop())
+    click.echo("Taking events. Ctrl-C stops.", err=True)
+    pump.run()
+
+
+def _fail(words: str) -> NoReturn:
+    click.echo(words, err=True)
+    sys.exit(1)

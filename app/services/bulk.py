@@ -1,0 +1,77 @@
+"""Many rows at once, past SQLAlchemy: arrays in one statement for a few, COPY for any number.
+
+With events of 350 bytes, one row by an array costs this process 0.12 ms where SQLAlchemy's inserts take 0.6, and 500
+rows by COPY a third of what they cost as an array.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+import psycopg
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+Field = str | int | UUID | datetime
+Row = tuple[Field, ...]
+# Rows go out in pieces of about this many, so that memory stays flat.
+ROWS_A_PIECE = 1000
+_ESCAPES = (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
+
+
+def copy_rows(connection: Connection, table: str, rows: Iterable[Row]) -> None:
+    """Add rows to `table`, spelled `name (column, …)`; raises SQLAlchemy's errors."""
+    statement = f"COPY {table} FROM STDIN"
+    with _cursor(connection, statement) as cursor, cursor.copy(statement.encode()) as copy:
+        for piece in _pieces(rows):
+            copy.write(piece)
+
+
+def execute_arrays(
+    connection: Connection, statement: str, *columns: Sequence[Field]
+) -> list[tuple[Any, ...]]:
+    """Run a statement whose parameters, spelled `%s::type[]`, are columns; raises SQLAlchemy's errors."""
+    with _cursor(connection, statement) as cursor:
+        cursor.execute(statement.encode(), [_array(column) for column in columns])
+        return cursor.fetchall() if cursor.description else []
+
+
+def _array(column: Sequence[Field]) -> str:
+    """An array in PostgreSQL's own spelling: psycopg's way there costs three times as much."""
+    fields = (str(field).replace("\\", "\\\\").replace('"', '\\"') for field in column)
+    return "{" + ",".join([f'"{field}"' for field in fields]) + "}"
+
+
+def _pieces(rows: Iterable[Row]) -> Iterator[str]:
+    lines: list[str] = []
+    for row in rows:
+        lines.append("\t".join(map(_text, row)))
+        if len(lines) == ROWS_A_PIECE:
+            yield "\n".join(lines) + "\n"
+            lines.clear()
+    if lines:
+        yield "\n".join(lines) + "\n"
+
+
+def _text(field: Field) -> str:
+    text = str(field)
+    for mark, escaped in _ESCAPES:
+        text = text.replace(mark, escaped)
+    return text
+
+
+@contextmanager
+def _cursor(connection: Connection, statement: str) -> Iterator["psycopg.Cursor[Any]"]:
+    driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+    try:
+        with driver.cursor() as cursor:
+            yield cursor
+    except psycopg.Error as error:
+        broken = driver.closed
+        if broken:
+            connection.invalidate()
+        raise DBAPIError.instance(
+            statement, None, error, psycopg.Error, connection_invalidated=broken
+        ) from error

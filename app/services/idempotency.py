@@ -1,0 +1,72 @@
+"""`Idempotency-Key`: the first answer again, for 24 hours, to whoever sends the same."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, literal
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from app.models.events import IdempotencyKey
+from app.services.errors import Refusal
+
+WINDOW = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Idempotency:
+    """A sender's key, whose it is, and the digest of the body that it came with."""
+
+    owner: str
+    key: str
+    digest: bytes
+
+    @classmethod
+    def of(cls, owner: str, key: str, raw_body: bytes) -> "Idempotency":
+        return cls(owner, key, hashlib.sha256(raw_body).digest())
+
+
+def take(
+    session: Session, idempotency: Idempotency, event_id: UUID, now: datetime
+) -> IdempotencyKey | None:
+    """Take the key for `event_id`, or tell who holds it; waits for a holder not yet committed.
+
+    `event_id` stands for a batch where many events came. Raises `Refusal` for a key that came with another body.
+    """
+    stale = IdempotencyKey.created_at < now - WINDOW
+    mine = {
+        "digest": idempotency.digest,
+        "event_id": event_id,
+        "created_at": now,
+        "answer": None,
+    }
+    taken = session.execute(
+        upsert(IdempotencyKey)
+        .values(owner=idempotency.owner, key=idempotency.key, **mine)
+        .on_conflict_do_update(index_elements=["owner", "key"], set_=mine, where=stale)
+        .returning(literal(1))
+    ).first()
+    if taken:
+        return None
+    held = session.get_one(IdempotencyKey, (idempotency.owner, idempotency.key))
+    if held.digest != idempotency.digest:
+        raise Refusal(
+            "this Idempotency-Key came with another body before",
+            pointer="/headers/Idempotency-Key",
+            code="idempotency_key_reused",
+        )
+    return held
+
+
+def answer(session: Session, idempotency: Idempotency, answer: dict[str, Any]) -> None:
+    """Keep the answer that a batch gets, in the transaction that took its key."""
+    held = session.get_one(IdempotencyKey, (idempotency.owner, idempotency.key))
+    held.answer = answer
+
+
+def purge(session: Session, now: datetime) -> None:
+    """Forget the keys that no longer answer; the caller commits."""
+    session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < now - WINDOW))

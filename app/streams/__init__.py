@@ -1,0 +1,1 @@
+"""A door: events from Redis Streams and Kafka."""

@@ -1,0 +1,125 @@
+"""Kafka: a member of a consumer group, whose offsets are committed after the database's commit.
+
+librdkafka moves partitions between members at any moment. A message that two of them read is stored once, by its
+position; so nothing has to be exact here but the order: store, then commit the offset.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+
+from app.services.errors import Refusal
+from app.streams.source import MOST_AT_ONCE, WAIT_SECONDS, Message, Source, SourceError
+
+log = structlog.get_logger()
+
+FLUSH_SECONDS: Final = 10.0
+# What librdkafka goes on after by itself.
+PASSING: Final = {KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART}
+
+
+class KafkaSource(Source):
+    """One member of `group` on `topic`; what is dead goes to the topic `dead`."""
+
+    kind = "kafka"
+
+    def __init__(
+        self, brokers: str, topic: str, group: str, dead: str, options: Mapping[str, str]
+    ) -> None:
+        self.name = f"kafka:{topic}"
+        self._topic, self._dead = topic, dead
+        common = {"bootstrap.servers": brokers, **options}
+        self._producer = Producer({**common, "enable.idempotence": True})
+        self._consumer = Consumer(
+            {
+                "auto.offset.reset": "earliest",
+                **common,
+                "group.id": group,
+                "enable.auto.commit": False,
+                "enable.partition.eof": False,
+            }
+        )
+        self._consumer.subscribe([topic])
+
+    def read(self) -> Sequence[Message]:
+        try:
+            messages = self._consumer.consume(MOST_AT_ONCE, WAIT_SECONDS)
+        except KafkaException as error:
+            raise SourceError(str(error)) from error
+        for failure in (message.error() for message in messages):
+            if failure is not None and failure.code() not in PASSING:
+                log.warning("kafka_error", stream=self.name, error=failure.str())
+        return [
+            Message(_position(message), message.value())
+            for message in messages
+            if message.error() is None
+        ]
+
+    def bury(self, message: Message, why: Refusal) -> None:
+        headers: dict[str, str | bytes | None] = {
+            "reason": why.detail,
+            "code": why.code,
+            "topic": self._topic,
+            "position": message.position,
+        }
+        failures: list[KafkaError] = []
+        try:
+            self._producer.produce(
+                self._dead,
+                message.raw,
+                headers=headers,
+                on_delivery=lambda error, _: failures.append(error) if error else None,
+            )
+            left = self._producer.flush(FLUSH_SECONDS)
+        except (BufferError, KafkaException) as error:
+            raise SourceError(str(error)) from error
+        if left or failures:
+            raise SourceError(f"the topic {self._dead} takes no message")
+
+    def finish(self, messages: Sequence[Message]) -> None:
+        furthest: dict[int, int] = {}
+        for message in messages:
+            partition, offset = map(int, message.position.split(":"))
+            furthest[partition] = max(furthest.get(partition, 0), offset + 1)
+        if not furthest:
+            return
+        offsets = [TopicPartition(self._topic, *place) for place in furthest.items()]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            # Not ours any more, for instance: whoever has the partition now reads them again, and they are known.
+            log.info("kafka_offsets_not_committed", stream=self.name, error=str(error))
+
+    def lag(self) -> int:
+        try:
+            assigned = self._consumer.assignment()
+            committed = self._consumer.committed(assigned, timeout=5) if assigned else []
+            return sum(self._behind(place) for place in committed)
+        except KafkaException as error:
+            raise SourceError(str(error)) from error
+
+    def close(self) -> None:
+        try:
+            self._consumer.close()
+        except KafkaException as error:
+            raise SourceError(str(error)) from error
+
+    def _behind(self, place: TopicPartition) -> int:
+        low, high = self._consumer.get_watermark_offsets(place, timeout=5)
+        return max(0, high - max(place.offset, low))
+
+
+def _position(message: KafkaMessage) -> str:
+    return f"{message.partition()}:{message.offset()}"
+
+
+def parse_options(words: Sequence[str]) -> dict[str, Any]:
+    """`name=value` words as librdkafka's configuration; raises `ValueError`."""
+    pairs = [word.partition("=") for word in words]
+    wrong = [name for name, mark, _ in pairs if not mark or not name]
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} is no name=value")
+    return {name: value for name, _, value in pairs}

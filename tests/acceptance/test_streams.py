@@ -1,0 +1,190 @@
+"""Events from Redis Streams and Kafka, by real processes that are killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
+
+from tests.acceptance.stack import Stack
+
+pytestmark = pytest.mark.acceptance
+BAD = b'{"type": "a", "x": NaN}'
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with Stack(start=("api",)) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def clean(stack: Stack) -> Iterator[None]:
+    yield
+    stack.sql("TRUNCATE events, pending_events, stream_messages, streams")
+    stack.redis.flushall()
+
+
+@contextmanager
+def consumer(stack: Stack, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """`./sentinel stream …` beside the stack."""
+    process = subprocess.Popen([sys.executable, "-m", "app.cli", "stream", *words], env=stack.env)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def numbers(stack: Stack) -> list[int]:
+    return sorted(row[0]["n"] for row in stack.sql("SELECT body FROM events"))
+
+
+def lag(stack: Stack) -> str:
+    lines = stack.get("/metrics").text.splitlines()
+    return next(line for line in lines if line.startswith("sentinel_stream_lag{"))
+
+
+def event(number: int) -> bytes:
+    return json.dumps({"type": "order", "n": number}).encode()
+
+
+def fill(stack: Stack, start: int, stop: int) -> None:
+    pipe = stack.redis.pipeline(transaction=False)
+    for number in range(start, stop):
+        pipe.xadd("events", {"event": event(number)})
+    pipe.execute()
+
+
+def test_entries_of_a_redis_stream_become_events_in_their_order(stack: Stack) -> None:
+    fill(stack, 0, 1200)
+    stack.redis.xadd("events", {"data": event(1200)})
+    stack.redis.xadd("events", {"whatever": event(1201)})
+    with consumer(stack, "redis") as process:
+        stack.eventually(lambda: len(numbers(stack)) == 1202, 60)
+        in_order = stack.sql("SELECT body FROM events ORDER BY id")
+        assert [row[0]["n"] for row in in_order] == list(range(1202))
+        assert stack.sql("SELECT count(*) FROM pending_events") == [(1202,)]
+        stack.eventually(lambda: lag(stack).endswith(" 0.0"))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert stack.redis.xpending("events", "sentinel")["pending"] == 0
+    assert stack.redis.xinfo_consumers("events", "sentinel") == []
+
+
+def test_entries_that_are_no_events_go_to_a_stream_of_dead_letters(stack: Stack) -> None:
+    stack.redis.xadd("events", {"event": BAD})
+    stack.redis.xadd("events", {"a": "1", "b": "2"})
+    stack.redis.xadd("events", {"event": b'{"type": "a", "x": "' + b"y" * 300_000 + b'"}'})
+    fill(stack, 7, 8)
+    with consumer(stack, "redis"):
+        stack.eventually(lambda: numbers(stack) == [7])
+        stack.eventually(lambda: stack.redis.xpending("events", "sentinel")["pending"] == 0)
+    entries: Any = stack.redis.xrange("events.dead")
+    dead = [fields for _, fields in entries]
+    assert [fields[b"code"] for fields in dead] == [b"bad_number", b"bad_json", b"too_large"]
+    assert dead[0][b"event"] == BAD
+    assert dead[0][b"stream"] == b"events"
+    assert dead[0][b"reason"] == b"NaN is not JSON"
+
+
+def test_what_a_killed_consumer_of_redis_had_taken_is_stored_once(stack: Stack) -> None:
+    """One consumer took entries and stored them but never said so; another took entries and did nothing."""
+    fill(stack, 0, 600)
+    stack.redis.xgroup_create("events", "sentinel", id="0")
+    taken = stack.redis.xreadgroup("sentinel", "dead-one", {"events": ">"}, count=100)
+    assert taken
+    with consumer(stack, "redis") as first:
+        stack.eventually(lambda: len(numbers(stack)) >= 500, 60)
+        first.kill()
+    # As if the last acknowledgements were lost with it.
+    stack.redis.xgroup_setid("events", "sentinel", id="0")
+    fill(stack, 600, 700)
+    idle = stack.redis.xpending_range("events", "sentinel", "-", "+", 1000)
+    ids: list[Any] = [entry["message_id"] for entry in idle]
+    stack.redis.xclaim("events", "sentinel", "dead-one", 0, ids, idle=60_000)
+    with consumer(stack, "redis"):
+        stack.eventually(lambda: len(numbers(stack)) == 700, 60)
+        stack.eventually(lambda: stack.redis.xpending("events", "sentinel")["pending"] == 0, 60)
+        assert numbers(stack) == list(range(700))
+
+
+def test_a_consumer_outlives_its_redis_and_its_database(stack: Stack) -> None:
+    with consumer(stack, "redis") as process:
+        fill(stack, 0, 10)
+        stack.eventually(lambda: len(numbers(stack)) == 10)
+        stack.processes["redis"].kill()
+        stack.processes["postgres"].kill()
+        time.sleep(2)
+        assert process.poll() is None
+        stack.start("redis")
+        stack.start("postgres")
+        stack.eventually(lambda: stack.redis.ping())
+        fill(stack, 10, 20)
+        stack.eventually(lambda: len(numbers(stack)) == 20, 60)
+
+
+@pytest.fixture
+def brokers() -> Iterator[str]:
+    """librdkafka's own cluster: it speaks Kafka's protocol to any client."""
+    cluster = AdminClient({"bootstrap.servers": "none", "test.mock.num.brokers": 1})
+    found = cluster.list_topics(timeout=10).brokers.values()
+    yield ",".join(f"{one.host}:{one.port}" for one in found)
+    # It lives as long as its client.
+    del cluster
+
+
+def produce(brokers: str, *values: bytes) -> None:
+    producer = Producer({"bootstrap.servers": brokers})
+    for number, value in enumerate(values):
+        producer.produce("orders", value, partition=number % 2)
+    assert producer.flush(10) == 0
+
+
+def test_messages_of_a_kafka_topic_become_events(stack: Stack, brokers: str) -> None:
+    produce(brokers, *map(event, range(1200)), BAD)
+    words = ("kafka", "--brokers", brokers, "--topic", "orders", "-X", "fetch.wait.max.ms=50")
+    with consumer(stack, *words) as process:
+        stack.eventually(lambda: numbers(stack) == list(range(1200)), 60)
+        stack.eventually(lambda: lag(stack) == 'sentinel_stream_lag{stream="kafka:orders"} 0.0')
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    (dead,) = read_all(brokers, "orders.dead", 1)
+    assert dead.value() == BAD
+    assert dict(dead.headers())["code"] == b"bad_number"
+
+
+def read_all(brokers: str, topic: str, count: int) -> list[Any]:
+    reader = Consumer(
+        {"bootstrap.servers": brokers, "group.id": "test", "auto.offset.reset": "earliest"}
+    )
+    reader.subscribe([topic])
+    found: list[Any] = []
+    deadline = time.monotonic() + 30
+    while len(found) < count and time.monotonic() < deadline:
+        found += [one for one in reader.consume(count, 1) if one.error() is None]
+    reader.close()
+    return found
+
+
+def test_consumers_of_a_kafka_group_that_come_and_are_killed_store_each_message_once(
+    stack: Stack, brokers: str
+) -> None:
+    produce(brokers, *map(event, range(2000)))
+    quick = ("session.timeout.ms=6000", "heartbeat.interval.ms=500", "fetch.wait.max.ms=50")
+    options = [word for setting in quick for word in ("-X", setting)]
+    words = ("kafka", "--brokers", brokers, "--topic", "orders", *options)
+    with consumer(stack, *words) as first, consumer(stack, *words):
+        stack.eventually(lambda: len(numbers(stack)) >= 500, 60)
+        os.kill(first.pid, signal.SIGKILL)
+        produce(brokers, *map(event, range(2000, 2400)))
+        stack.eventually(lambda: len(numbers(stack)) >= 2400, 90)
+    assert numbers(stack) == list(range(2400))

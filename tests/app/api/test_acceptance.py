@@ -1,0 +1,58 @@
+"""Requests that come in together and share a transaction."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import cast
+
+from flask import Flask
+from sqlalchemy import func, select, text
+
+from app.extensions import db, session
+from app.models.events import Event, PendingEvent
+from tests.app.client import Client
+
+AT_ONCE = 12
+
+
+def test_events_that_come_in_together_are_each_stored_once(app: Flask) -> None:
+    together = Barrier(AT_ONCE)
+
+    def send(number: int) -> str:
+        together.wait()
+        answer = cast(Client, app.test_client()).post("/events", json={"type": "a", "n": number})
+        assert answer.status_code == 202
+        return str(answer.json["id"])
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        ids = set(pool.map(send, range(AT_ONCE)))
+    assert {str(key) for key in session().scalars(select(Event.id))} == ids
+    assert session().scalar(select(func.count()).select_from(PendingEvent)) == AT_ONCE
+
+
+def test_one_event_that_cannot_be_stored_does_not_take_the_others_with_it(app: Flask) -> None:
+    """A trigger refuses one of them: a stand-in for whatever PostgreSQL may refuse and the API does not."""
+    refuse = """
+        CREATE FUNCTION refuse() RETURNS trigger AS $$ BEGIN
+            IF NEW.type = 'bad' THEN RAISE EXCEPTION USING ERRCODE = '22000'; END IF;
+            PERFORM pg_sleep(0.05);
+            RETURN NEW;
+        END $$ LANGUAGE plpgsql;
+        CREATE TRIGGER refuse BEFORE INSERT ON events_default FOR EACH ROW EXECUTE FUNCTION refuse();
+    """
+    with db.engine.begin() as connection:
+        connection.execute(text(refuse))
+    together = Barrier(AT_ONCE)
+
+    def send(number: int) -> int:
+        together.wait()
+        body = {"type": "bad" if number == 5 else "good"}
+        return cast(Client, app.test_client()).post("/events", json=body).status_code
+
+    try:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            statuses = list(pool.map(send, range(AT_ONCE)))
+    finally:
+        with db.engine.begin() as connection:
+            connection.execute(text("DROP FUNCTION refuse CASCADE"))
+    assert statuses == [422 if number == 5 else 202 for number in range(AT_ONCE)]
+    assert session().scalar(select(func.count()).select_from(Event)) == AT_ONCE - 1
