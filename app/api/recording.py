@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from flask import g, has_request_context, request
 from sqlalchemy import event
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import ORMExecuteState, Session
 
 from app.api.request import SentinelRequest
 from app.extensions import db
@@ -18,6 +18,7 @@ from app.services.audit import Change
 from app.services.keys import Caller
 
 READING: Final = {"GET", "HEAD", "OPTIONS"}
+FATES: Final = {"insert": "created", "update": "changed", "delete": "deleted"}
 WRITING_SCOPES: Final = {"write", "admin"}
 
 
@@ -43,6 +44,14 @@ def _gather(session: Session, *_: Any) -> None:
     change = _current()
     if change is not None:
         change.gather(session)
+
+
+@event.listens_for(db.session, "do_orm_execute")
+def _gather_statement(state: ORMExecuteState) -> None:
+    change = _current()
+    fate = next((fate for fate in FATES if getattr(state, f"is_{fate}")), None)
+    if change is not None and fate is not None and state.bind_mapper is not None:
+        change.gather_statement(str(state.bind_mapper.local_table), FATES[fate])
 
 
 @event.listens_for(db.session, "before_commit")

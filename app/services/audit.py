@@ -41,6 +41,18 @@ class Change:
                 if len(self.touched) < MOST_OBJECTS and not isinstance(row, AuditEntry):
                     self.touched.append({"fate": fate, **_touched(row)})
 
+    def gather_statement(self, table: str, fate: str) -> None:
+        """Note a statement that writes any number of rows."""
+        if len(self.touched) < MOST_OBJECTS:
+            bulk: dict[str, Any] = {
+                "fate": fate,
+                "table": table,
+                "id": None,
+                "name": None,
+                "fields": {},
+            }
+            self.touched.append(bulk)
+
 
 def follow(session: Session, change: Change) -> None:
     """Let a change gather whatever this session writes from now on."""
@@ -60,7 +72,7 @@ def record(session: Session, change: Change, now: datetime) -> None:
             actor=change.actor,
             action=f"{kind}.{change.verb}",
             object_kind=kind,
-            object_id=main.get("id", change.asked_for),
+            object_id=main.get("id") or change.asked_for,
             object_name=main.get("name"),
             request_id=change.request_id,
             changes=change.touched,
@@ -103,7 +115,7 @@ def _touched(row: Any) -> dict[str, Any]:
             }
     return {
         "table": row.__tablename__,
-        "id": str(row.id),
+        "id": ", ".join(map(str, state.mapper.primary_key_from_instance(row))),
         "name": getattr(row, "name", None),
         "fields": fields,
     }

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, exists, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from app.ids import uuid7_floor
@@ -89,7 +90,7 @@ def events(
     if matched:
         # Read along the matches: in a backlog a million events may lie before the first one that matched.
         key = Match.event_id
-        query = query.join(Match, key == Event.id).distinct(key)
+        query = query.join(Match, key == Event.id).ext(distinct_on(key))
     elif matched is False:
         query = query.where(~exists().where(Match.event_id == Event.id))
     if type_ is not None:

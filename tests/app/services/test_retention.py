@@ -22,7 +22,7 @@ from tests.app.helpers import evaluate, make_rule, notifications, post_event
 from tests.conftest import TestClock
 
 KEPT = Retention()
-OLD_DAY = datetime(2031, 5, 4, 12, tzinfo=UTC)
+OLD_DAY = datetime(2032, 5, 4, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def deliver(clock: TestClock, settings: Settings, outcome: Outcome = Outcome.DEL
     for notification in notifications():
         sending = delivery.begin(session(), notification.id, settings, clock())
         session().commit()
-        verdict = Verdict(outcome, 200, "", 0.1)
+        verdict = Verdict(outcome, 200, "")
         delivery.finish(session(), cast(Sending, sending), verdict, settings.retry, clock())
         session().commit()
 
@@ -68,12 +68,12 @@ def test_a_day_of_events_goes_with_its_matches_when_it_is_old(
     event_id = post_event(client)
     evaluate(clock.tick(1))
     deliver(clock, settings)
-    assert "events_20310504" in partitions()
+    assert "events_20320504" in partitions()
     forget(OLD_DAY + timedelta(days=30))
     assert client.get(f"/events/{event_id}").status_code == 200
     forget(OLD_DAY + timedelta(days=31))
-    assert "events_20310504" not in partitions()
-    assert "events_20310505" in partitions()
+    assert "events_20320504" not in partitions()
+    assert "events_20320505" in partitions()
     for path in ("", "/trace"):
         answer = client.get(f"/events/{event_id}{path}")
         assert answer.status_code == 404
@@ -105,14 +105,14 @@ def test_a_day_with_something_that_waits_is_kept_whole(
     if waiting == "event":
         post_event(client)
     forget(OLD_DAY + timedelta(days=300))
-    assert "events_20310504" in partitions()
+    assert "events_20320504" in partitions()
     assert count(Match) == 2
     if waiting == "event":
         evaluate(clock.tick(1))
     session().execute(update(Notification).values(status=Status.SENT, finished_at=clock()))
     session().commit()
     forget(OLD_DAY + timedelta(days=300))
-    assert "events_20310504" not in partitions()
+    assert "events_20320504" not in partitions()
     assert count(Match) == 0
 
 
