@@ -34,7 +34,7 @@ def layout_of(clause: Clause, popularity: Mapping[Path, int]) -> tuple[int, ...]
     equals = [place for place, each in enumerate(clause) if type(each) is Equal]
     if len(equals) > 1:
         equals.sort(key=lambda place: -popularity[clause[place].path])  # type: ignore[attr-defined]
-    if len(clause) - len(equals) <= 1 and len(equals) <= 1:
+    if len(clause) - len(equals) <= 1 and _all_lead(clause, equals):
         last = [place for place in range(len(clause)) if place not in equals]
         return _shared((*equals, *last))
     leading = _leading(clause, equals)
@@ -51,6 +51,15 @@ def layout_of(clause: Clause, popularity: Mapping[Path, int]) -> tuple[int, ...]
 def _shared(layout: tuple[int, ...]) -> tuple[int, ...]:
     """One object for all equal layouts, which each clause keeps."""
     return layout
+
+
+def _all_lead(clause: Clause, equals: list[int]) -> bool:
+    if len(equals) > DEEPEST:
+        return False
+    places = 1
+    for place in equals:
+        places *= len(clause[place].keys)  # type: ignore[attr-defined]
+    return places <= _MOST_PLACES or len(equals) <= 1
 
 
 def _leading(clause: Clause, equals: Iterable[int]) -> list[int]:
