@@ -22,9 +22,8 @@ Found: TypeAlias = list[Hit]
 Later: TypeAlias = list[Any]  # candidates with tests that were put off, and nodes that grew hot
 Test: TypeAlias = Callable[[Candidate, Event, Found, Later], None]
 
-HOT: Final = (
-    50  # visits after which code pays: it takes as long to make as some two hundred of them
-)
+# Visits after which code pays: to make it takes as long as some two hundred of them.
+HOT: Final = 50
 _MOST_FORMS: Final = 4_096
 _FIRST: Final = 2  # where the constants of a candidate begin
 
