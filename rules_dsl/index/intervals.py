@@ -58,10 +58,11 @@ class Intervals(Table):
         around = covers[2 * first : 2 * last + 2]
         if len(around) > _WIDEST or max(map(len, around)) > _FULLEST:
             return False
-        self._use(between.low)
-        self._use(between.high)
+        grown = self._use(first, between.low)
+        last += grown and between.low != between.high
+        self._use(last, between.high)
         made: dict[_Cover, _Cover] = {}  # neighbours of equal cover share one tuple
-        for place in self._span(between):
+        for place in range(2 * first + 1 + between.low_open, 2 * last + 2 - between.high_open):
             cover = covers[place]
             covers[place] = made.setdefault(cover, (*cover, item))
         return True
@@ -88,18 +89,19 @@ class Intervals(Table):
             return range(0)
         return range(2 * first + 1 + between.low_open, 2 * last + 2 - between.high_open)
 
-    def _use(self, bound: Any) -> None:
+    def _use(self, place: int, bound: Any) -> bool:
+        """Count a bound at its place; whether it is a new one."""
         bounds, covers = self.data
-        place = bisect_left(bounds, bound)
         if _has(bounds, place, bound):
             self.uses[place] += 1
-            return
+            return False
         gap = covers[2 * place]
         covers[2 * place : 2 * place] = (gap, gap)
         self.uses.insert(place, 1)
         packed = with_bound(bounds, place, bound)
         if packed is not bounds:
             self.data = packed, covers
+        return True
 
     def _leave(self, bound: Any) -> None:
         """Forget a bound when its last interval is gone: the segments around it are then one."""

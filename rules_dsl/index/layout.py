@@ -31,12 +31,20 @@ def layout_of(clause: Clause, popularity: Mapping[Path, int]) -> tuple[int, ...]
     """The places of the predicates of a clause, in the order in which they are asked."""
     if len(clause) == 1:
         return _FIRST
-    equals = [place for place, each in enumerate(clause) if type(each) is Equal]
+    equals: list[int] = []
+    others: list[int] = []
+    places = 1
+    for place, each in enumerate(clause):
+        if type(each) is Equal:
+            equals.append(place)
+            places *= len(each.keys)
+        else:
+            others.append(place)
     if len(equals) > 1:
         equals.sort(key=lambda place: -popularity[clause[place].path])  # type: ignore[attr-defined]
-    if len(clause) - len(equals) <= 1 and _all_lead(clause, equals):
-        last = [place for place in range(len(clause)) if place not in equals]
-        return _shared((*equals, *last))
+    all_lead = places <= _MOST_PLACES and len(equals) <= DEEPEST
+    if len(others) <= 1 and (all_lead or len(equals) == 1):
+        return _shared((*equals, *others))
     leading = _leading(clause, equals)
     rest = [place for place in range(len(clause)) if place not in leading]
     access = min(rest, key=lambda place: _selectivity(clause[place]), default=None)
@@ -51,15 +59,6 @@ def layout_of(clause: Clause, popularity: Mapping[Path, int]) -> tuple[int, ...]
 def _shared(layout: tuple[int, ...]) -> tuple[int, ...]:
     """One object for all equal layouts, which each clause keeps."""
     return layout
-
-
-def _all_lead(clause: Clause, equals: list[int]) -> bool:
-    if len(equals) > DEEPEST:
-        return False
-    places = 1
-    for place in equals:
-        places *= len(clause[place].keys)  # type: ignore[attr-defined]
-    return places <= _MOST_PLACES or len(equals) <= 1
 
 
 def _leading(clause: Clause, equals: Iterable[int]) -> list[int]:
