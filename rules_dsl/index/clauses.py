@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from rules_dsl import tree
-from rules_dsl.index.fields import Path
+from rules_dsl.index.fields import Path, shared
 from rules_dsl.index.predicates import (
     Between,
     Different,
@@ -26,13 +26,14 @@ from rules_dsl.index.predicates import (
 from rules_dsl.rule import Rule
 from rules_dsl.serialize import (
     AND,
-    COMPARISON,
+    FIRST_COMPARISON,
     LIST_LITERAL,
-    LITERAL,
     NOT,
+    OPERATORS,
     OR,
     PATH,
     Encoded,
+    is_literal,
     literal_value,
 )
 
@@ -58,21 +59,26 @@ def clauses_of(rule: Rule) -> list[Clause]:
 
 
 def _quantified(spread: list[Clause]) -> bool:
-    return any(type(each) is Rest and each.quantified for one in spread for each in one)
+    for one in spread:
+        for each in one:
+            if type(each) is Rest and each.quantified:
+                return True
+    return False
 
 
 def _spread(node: Encoded, wanted: bool) -> list[Clause]:
     """The clauses under which a condition is true, or (not wanted) false."""
+    if type(node) is not list:
+        return [()] if node is wanted else []  # the checker lets only booleans stand here
     kind = node[0]
-    if kind == COMPARISON:
-        return _comparison(node, wanted)
-    if kind == NOT:
-        return _spread(node[3], not wanted)
-    if kind in (AND, OR):
-        join = _product if (kind == AND) is wanted else _union
-        return join(node, node[3][1:], wanted)
-    if kind == LITERAL:
-        return [()] if node[4] is wanted else []  # the checker lets only booleans stand here
+    if type(kind) is int:
+        if kind >= FIRST_COMPARISON:
+            return _comparison(node, wanted)
+        if kind == NOT:
+            return _spread(node[1], not wanted)
+        if kind in (AND, OR):
+            join = _product if (kind == AND) is wanted else _union
+            return join(node, node[1:], wanted)
     path = _field(node)
     return [(Equal(path, ((wanted,),)) if path else Rest(node, wanted),)]
 
@@ -134,15 +140,20 @@ def _narrowed(clause: Clause) -> Clause | None:
 
 def _field(node: Encoded) -> Path | None:
     """The path of a field; a variable is none, and neither is the event itself."""
-    return tuple(node[5:]) or None if node[0] == PATH and node[3] is None else None
+    if type(node) is not list:
+        return None
+    if type(node[0]) is str:
+        return shared(tuple(node))
+    return shared(tuple(node[3:])) or None if node[0] == PATH and node[1] is None else None
 
 
 def _comparison(node: Encoded, wanted: bool) -> list[Clause]:
-    _, _, _, operator, left, right = node
-    if left[0] == LITERAL and operator in _MIRRORED:
-        operator, left, right = _MIRRORED[operator], right, left
+    operator, left, right = node
+    if is_literal(left) and OPERATORS[operator - FIRST_COMPARISON] in _MIRRORED:
+        mirrored = _MIRRORED[OPERATORS[operator - FIRST_COMPARISON]]
+        operator, left, right = FIRST_COMPARISON + OPERATORS.index(mirrored), right, left
     path = _field(left)
-    make = _MAKERS.get(operator if wanted else _OPPOSITE.get(operator, ""))
+    make = (_MAKERS if wanted else _OPPOSITES).get(operator)
     made = make(path, right) if path and make else None
     return [(Rest(node, wanted),)] if made is None else made
 
@@ -159,7 +170,7 @@ def _different(path: Path, right: Encoded) -> list[Clause] | None:
 
 
 def _among(path: Path, right: Encoded) -> list[Clause] | None:
-    if right[0] != LIST_LITERAL:
+    if not _is_list(right):
         return None
     keys = _keys(right)
     return [(Equal(path, keys),)] if keys else []
@@ -167,19 +178,26 @@ def _among(path: Path, right: Encoded) -> list[Clause] | None:
 
 def _outside(path: Path, right: Encoded) -> list[Clause] | None:
     """An element of another type makes `not in` unknown, and an empty list makes it true."""
-    if right[0] != LIST_LITERAL:
+    if not _is_list(right):
         return None
-    kinds = {_kind(_constant(item)) for item in right[3][1:]}
+    kinds = {_kind(_constant(item)) for item in right[1:]}
     kind = kinds.pop() if len(kinds) == 1 else None
     return [(Different(path, _keys(right), kind),)] if kind else None
 
 
 def _constant(node: Encoded) -> tree.Scalar:
-    return literal_value(node) if node[0] == LITERAL else None
+    if type(node) is not list:
+        plain: tree.Scalar = node
+        return plain
+    return literal_value(node) if is_literal(node) else None
+
+
+def _is_list(node: Encoded) -> bool:
+    return type(node) is list and bool(node[0] == LIST_LITERAL)
 
 
 def _keys(literal: Encoded) -> tuple[Key, ...]:
-    values = [_constant(item) for item in literal[3][1:]]
+    values = [_constant(item) for item in literal[1:]]
     return tuple(dict.fromkeys([key_of(value) for value in values if value is not None]))
 
 
@@ -210,7 +228,7 @@ def _pattern(path: Path, right: Encoded) -> list[Clause] | None:
     return [(Pattern(path, text),)] if isinstance(text, str) else None
 
 
-_MAKERS: Final[dict[str, _Maker]] = {
+_BY_NAME: Final[dict[str, _Maker]] = {
     "==": _equal,
     "!=": _different,
     "in": _among,
@@ -221,4 +239,9 @@ _MAKERS: Final[dict[str, _Maker]] = {
     "<=": _bounded(False, False),
     "startswith": _prefix,
     "matches": _pattern,
+}
+_MAKERS: Final = {FIRST_COMPARISON + OPERATORS.index(name): make for name, make in _BY_NAME.items()}
+_OPPOSITES: Final = {
+    FIRST_COMPARISON + OPERATORS.index(name): _BY_NAME[opposite]
+    for name, opposite in _OPPOSITE.items()
 }

@@ -31,12 +31,20 @@ def layout_of(clause: Clause, popularity: Mapping[Path, int]) -> tuple[int, ...]
     """The places of the predicates of a clause, in the order in which they are asked."""
     if len(clause) == 1:
         return _FIRST
-    equals = [place for place, each in enumerate(clause) if type(each) is Equal]
+    equals: list[int] = []
+    others: list[int] = []
+    places = 1
+    for place, each in enumerate(clause):
+        if type(each) is Equal:
+            equals.append(place)
+            places *= len(each.keys)
+        else:
+            others.append(place)
     if len(equals) > 1:
         equals.sort(key=lambda place: -popularity[clause[place].path])  # type: ignore[attr-defined]
-    if len(clause) - len(equals) <= 1 and len(equals) <= 1:
-        last = [place for place in range(len(clause)) if place not in equals]
-        return _shared((*equals, *last))
+    all_lead = places <= _MOST_PLACES and len(equals) <= DEEPEST
+    if len(others) <= 1 and (all_lead or len(equals) == 1):
+        return _shared((*equals, *others))
     leading = _leading(clause, equals)
     rest = [place for place in range(len(clause)) if place not in leading]
     access = min(rest, key=lambda place: _selectivity(clause[place]), default=None)

@@ -6,59 +6,72 @@ much time went into trying them as a new set takes. A regex that went leaves a h
 """
 
 import threading
-from typing import Final
+from typing import Any, Final
 
 import re2
 
-from rules_dsl.index.members import Item, Member, is_of
+from rules_dsl.index.candidates import Found, Hit, Later, is_of
+from rules_dsl.index.fields import Event
 from rules_dsl.index.predicates import Pattern
+from rules_dsl.index.tables import Item, Name, Table, take
 
 _FEWEST: Final = 4
 _TRIES: Final = 15  # of one regex take as long as its share of a new set
 _MEMORY: Final = 64 << 20
 
 
-class Patterns:
+class Patterns(Table):
     """All regexes of one field."""
 
     __slots__ = ("_fewest", "_settling", "_state", "_tries")
+    parts = 1
 
-    def __init__(self) -> None:
+    def __init__(self, name: Name) -> None:
+        super().__init__(name, self)
         # One tuple, since a match may put a new set in place while others read.
         self._state: tuple[_Compiled, list[tuple[Pattern, Item]]] = (_Compiled([]), [])
         self._tries = 0
         self._fewest = _FEWEST
         self._settling = threading.Lock()
 
+    @staticmethod
+    def name_of(pattern: Pattern, proven: bool) -> Name:
+        """The table of a regex."""
+        return Patterns, pattern.path, proven, "text"
+
     def __bool__(self) -> bool:
         compiled, waiting = self._state
         return bool(waiting) or compiled.left > 0
 
-    def collect(self, value: object, found: list[Item]) -> None:
-        """Add the items whose regex finds something in a text."""
-        if type(value) is not str:
-            return
+    def collect(self, value: Any, event: Event, found: Found, later: Later) -> None:
         compiled, waiting = self._state
+        matching: list[Any] = found if self.proven else []
         if waiting:
             if len(waiting) > self._fewest and self._worth(compiled.left, len(waiting)):
                 compiled, waiting = self._settled()
             self._tries += len(waiting)
-            found += [item for pattern, item in waiting if pattern.matches(value)]
+            matching += [item for pattern, item in waiting if pattern.matches(value)]
         if compiled.left:
-            compiled.collect(value, found)
+            compiled.collect(value, matching)
+        if not self.proven:
+            take(matching, False, event, found, later)
+
+    @staticmethod
+    def lines(name: Name, data: list[str]) -> list[str]:
+        return [f"{data[0]}.collect(v, event, found, later)"]
 
     def add(self, pattern: Pattern, item: Item) -> None:
         """Put an item under its regex."""
         with self._settling:
             self._state[1].append((pattern, item))
 
-    def remove(self, pattern: Pattern, member: Member) -> None:
+    def remove(self, pattern: Pattern, hit: Hit) -> None:
         """Take a member out from under its regex."""
         with self._settling:
             compiled, waiting = self._state
-            place = next((i for i, (_, item) in enumerate(waiting) if is_of(item, member)), None)
+            place = next((i for i, (_, item) in enumerate(waiting) if is_of(item, hit)), None)
             if place is None:
-                compiled.remove(member)
+                compiled.remove(hit)
             else:
                 del waiting[place]
 
@@ -90,7 +103,7 @@ class _Compiled:
         self.left = len(pairs)
         self._set = _set_of([pattern.pattern for pattern in self._patterns]) if pairs else None
 
-    def collect(self, text: str, found: list[Item]) -> None:
+    def collect(self, text: str, found: list[Any]) -> None:
         """Add the items whose regex finds something in a text."""
         try:
             places = self._set.Match(text) if self._set else None
@@ -104,10 +117,10 @@ class _Compiled:
             if item is not None:
                 found.append(item)
 
-    def remove(self, member: Member) -> None:
+    def remove(self, hit: Hit) -> None:
         """Take a member out; its regex stays in the set, and counts for nothing."""
         items = self._items
-        place = next(i for i, each in enumerate(items) if each is not None and is_of(each, member))
+        place = next(i for i, each in enumerate(items) if each is not None and is_of(each, hit))
         items[place] = None
         self.left -= 1
 

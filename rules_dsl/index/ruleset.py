@@ -2,14 +2,16 @@
 
 import threading
 from collections.abc import Hashable, Mapping
-from typing import Generic, TypeAlias, TypeVar
+from contextlib import suppress
+from typing import Generic, TypeVar
 
+from rules_dsl.index.candidates import Found, Hit, Later, survives
 from rules_dsl.index.clauses import Clause, clauses_of
 from rules_dsl.index.fields import Event, Path
 from rules_dsl.index.layout import layout_of
-from rules_dsl.index.members import Candidate, Item, Member
 from rules_dsl.index.node import Node
 from rules_dsl.index.predicates import Equal
+from rules_dsl.index.programs import Programs
 from rules_dsl.reasons import why_failed
 from rules_dsl.recursion import room_to_recurse
 from rules_dsl.rule import Rule
@@ -26,8 +28,10 @@ class RuleSet(Generic[Key]):
     """
 
     def __init__(self) -> None:
-        self._members: dict[Key, _Members] = {}
+        # Most rules have one clause. One that can never be true stands in no table, but has its turn.
+        self._members: dict[Key, Hit | list[Hit]] = {}
         self._root = Node()
+        self._programs = Programs()
         self._popularity: dict[Path, int] = {}
         self._added = 0
         self._changes = 0  # odd while somebody changes the tables
@@ -45,15 +49,14 @@ class RuleSet(Generic[Key]):
         with self._changing:
             before = self._members.get(key)
             self._added += before is None
-            order = _each(before)[0].order if before else self._added
+            order = _each(before)[0][0] if before else self._added
             self._changes += 1
             try:
                 if before:
                     self._take_out(before)
-                members = [self._put_in(clause, order, key, rule) for clause in clauses]
-                # One that can never be true stands in no table, but holds its turn.
-                members = members or [Member(order, key, rule, ())]
-                self._members[key] = members[0] if len(members) == 1 else tuple(members)
+                hits = [self._put_in(clause, order, key, rule) for clause in clauses]
+                hits = hits or [(order, key, rule, ())]
+                self._members[key] = hits[0] if len(hits) == 1 else hits
             finally:
                 self._changes += 1
 
@@ -79,84 +82,95 @@ class RuleSet(Generic[Key]):
         A rule that could not be judged is unknown; where `failures` is given, it is added there with the reason.
         """
         whole = event if type(event) is dict else dict(event)
-        found: list[Item] = []
+        found: Found = []
+        later: Later = []
         changes = self._changes
+        plan = self._root.plan
         try:
-            self._root.collect(whole, found)
+            plan[0](plan, whole, found, later)
         except IndexError:  # between the two steps of a change
             changes = -1
         if changes & 1 or changes != self._changes:
-            found = []
+            found, later = [], []
             with self._changing:
-                self._root.collect(whole, found)
-        if not found:
-            return []
-        failed: dict[int, tuple[Key, str]] = {}
-        fired = self._fired(found, whole, now, failed)
-        if failed and failures is not None:
-            # Where another clause of it is true, nothing was lost.
-            failures += [each for each in failed.values() if each[0] not in fired]
-        return fired
+                plan = self._root.plan
+                plan[0](plan, whole, found, later)
+        if later:
+            failed = self._look_again(later, whole, found, now)
+            if failed and failures is not None:
+                # Where another clause of it is true, nothing was lost.
+                fired = {hit[0] for hit in found}
+                failures += [each for order, each in failed.items() if order not in fired]
+        if len(found) < 2:
+            return [hit[1] for hit in found]
+        found.sort()  # by their order first, so that keys are never compared
+        return list({hit[0]: hit[1] for hit in found}.values())
 
-    def _fired(
-        self, found: list[Item], event: Event, now: Now, failed: dict[int, tuple[Key, str]]
-    ) -> list[Key]:
-        """The keys of those that were found and survive their tests, each once and in order."""
-        hits: dict[int, Key] = {}
-        moment: float | None = None
-        for item in found:
-            if type(item) is Member:
-                hits[item.order] = item.key
+    def _look_again(
+        self, later: Later, event: Event, found: Found, now: Now
+    ) -> dict[int, tuple[Key, str]]:
+        """Ask the tests that were put off, and quicken the nodes that grew hot; gives what failed."""
+        failed: dict[int, tuple[Key, str]] = {}
+        fired = {hit[0] for hit in found}
+        moment = clock(now)
+        for each in later:
+            if type(each) is Node:
+                self._quicken(each)
                 continue
-            if moment is None:
-                moment = clock(now)
-            member = item.member
-            if member.order in hits or member.order in failed:
+            order, key = each[1][:2]
+            if order in fired or order in failed:
                 continue
             try:
-                if _survives(item, event, moment):
-                    hits[member.order] = member.key
+                if survives(each, event, moment):
+                    found.append(each[1])
+                    fired.add(order)
             except Exception as error:  # noqa: BLE001 - one rule's mistake must not silence the others
-                failed[member.order] = (member.key, why_failed(error))
-        if len(hits) < 2:
-            return list(hits.values())
-        return [hits[order] for order in sorted(hits)]
+                failed[order] = (key, why_failed(error))
+        return failed
 
-    def _put_in(self, clause: Clause, order: int, key: Key, rule: Rule) -> Member:
+    def _quicken(self, node: Node) -> None:
+        """Give a node its function; it is written outside the lock, so that no change waits for it."""
+        names = node.names
+        program = self._programs.get(names)
+        if program is None and not self._programs.refuses(names):
+            with suppress(RecursionError):  # from a caller deep in its own stack
+                self._programs.write(names)
+            return
+        if self._changing.acquire(blocking=False):
+            try:
+                if node.names == names:
+                    node.quicken(program)
+            finally:
+                self._changing.release()
+
+    def _put_in(self, clause: Clause, order: int, key: Key, rule: Rule) -> Hit:
         popularity = self._popularity
         for each in clause:
             if type(each) is Equal:
                 popularity[each.path] = popularity.get(each.path, 0) + 1
         layout = layout_of(clause, popularity)
-        member = Member(order, key, rule, layout)
-        self._root.add(member, tuple([clause[place] for place in layout]))
-        return member
+        hit = order, key, rule, layout
+        self._root.add(hit, tuple([clause[place] for place in layout]))
+        return hit
 
-    def _take_out(self, entry: "_Members") -> None:
-        members = _each(entry)
-        for member, clause in zip(members, _clauses(members[0].rule), strict=False):
+    def _take_out(self, entry: Hit | list[Hit]) -> None:
+        hits = _each(entry)
+        for hit, clause in zip(hits, _clauses(hits[0][2]), strict=False):
             for each in clause:
                 if type(each) is Equal:
                     self._popularity[each.path] -= 1
                     if not self._popularity[each.path]:
                         del self._popularity[each.path]
-            self._root.remove(member, tuple(clause[place] for place in member.layout))
+            self._root.remove(hit, tuple(clause[place] for place in hit[3]))
 
 
-_Members: TypeAlias = Member | tuple[Member, ...]  # most rules have one clause
-
-
-def _each(members: _Members) -> tuple[Member, ...]:
-    return (members,) if isinstance(members, Member) else members
-
-
-def _survives(candidate: Candidate, event: Event, moment: float) -> bool:
-    for test in candidate.tests:  # noqa: SIM110 - a generator would cost as much as a test
-        if not test.holds(event, moment):
-            return False
-    return True
+def _each(hits: Hit | list[Hit]) -> list[Hit]:
+    return hits if isinstance(hits, list) else [hits]
 
 
 def _clauses(rule: Rule) -> list[Clause]:
-    with room_to_recurse():
+    try:
         return clauses_of(rule)
+    except RecursionError:  # from a caller deep in its own stack; to make room takes some time
+        with room_to_recurse():
+            return clauses_of(rule)

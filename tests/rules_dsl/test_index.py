@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rules_dsl import Rule, RuleSet, compile_rule, tree
+from rules_dsl.index.candidates import HOT, _form
 from rules_dsl.index.patterns import Patterns
 from rules_dsl.tree import Expression
 from tests.rules_dsl.strategies import HERE, conditions, constant, hostile, number, text
@@ -104,11 +105,25 @@ def one_by_one(rules: Mapping[int, Rule], event: Event) -> list[int]:
     return [key for key, rule in rules.items() if rule.matches(event, NOW) is True]
 
 
+@pytest.fixture(params=["tables", "functions"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked by their methods, or by the functions that tables and candidates get once they are hot."""
+    visits = 0 if request.param == "functions" else 10**9
+    monkeypatch.setattr("rules_dsl.index.node.HOT", visits)
+    monkeypatch.setattr("rules_dsl.index.candidates.HOT", visits)
+    _form.cache_clear()
+
+
+@pytest.mark.usefixtures("way")
 @settings(
-    max_examples=120,
+    max_examples=80,
     deadline=None,
     database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.function_scoped_fixture,
+    ],
 )
 @given(
     st.lists(indexed, min_size=15, max_size=30),
@@ -288,6 +303,39 @@ def test_thousands_of_thresholds_on_two_fields_are_found_and_forgotten() -> None
     assert not rules._root
 
 
+def test_pairs_of_one_first_bound_are_found_again_in_whichever_block_they_stand() -> None:
+    rules = set_of(*(f"a > 1 and b > {n}" for n in range(400)))
+    assert rules.match({"a": 2, "b": 399.5}) == list(range(400))
+    for key in random.Random(2).sample(range(400), 400):
+        rules.remove(key)
+    assert not rules._root
+
+
+@pytest.mark.parametrize("value", [True, [1], {"x": 1}, Text("x"), None, float("nan"), "1"])
+def test_a_test_that_is_left_over_looks_at_types_before_and_after_it_is_hot(value: object) -> None:
+    _form.cache_clear()  # what other tests have heated
+    written = ["b == 1", 'b in [1, "x"]', "b != 2", "b not in [2]", "b > 0", 'b startswith "z"']
+    rules = set_of(*(f"a == {at} and {each}" for at, each in enumerate(written)))
+    for at in range(len(written)):
+        for _ in range(HOT + 10):
+            assert rules.match({"a": at, "b": value}) == []
+            assert rules.match({"a": at, "b": 1}) == ([at] if at < 5 else [])
+
+
+def test_a_node_forgets_its_function_when_its_tables_change() -> None:
+    rules = set_of(*(f"a == 1 and b > {n}" for n in range(10)))
+    for _ in range(HOT + 10):
+        assert rules.match({"a": 1, "b": 3.5}) == [0, 1, 2, 3]
+    rules.add(10, compile_rule('when a == 1 and c startswith "x" then notify("a:b")'))
+    rules.add(11, compile_rule('when a == 1 and b > 9007199254740993 then notify("a:b")'))
+    event = {"a": 1, "b": 10**20, "c": "xy"}
+    for _ in range(HOT + 10):
+        assert rules.match(event) == list(range(12))
+    for key in range(12):
+        rules.remove(key)
+        assert rules.match(event) == list(range(key + 1, 12))
+
+
 def test_thousands_of_regexes_on_one_field_are_found_added_and_removed() -> None:
     rules: RuleSet[int] = RuleSet()
     for key in range(2_000):
@@ -312,7 +360,7 @@ def test_regexes_that_no_set_can_hold_go_on_one_by_one(monkeypatch: pytest.Monke
     monkeypatch.setattr("rules_dsl.index.patterns._MEMORY", 1)
     rules = set_of(*(f'a matches "x{each}y"' for each in range(40)))
     assert rules.match({"a": "x7y x39y"}) == [7, 39]
-    assert isinstance(rules._root._accesses[0][2], Patterns)
+    assert isinstance(next(iter(rules._root._tables.values())), Patterns)
 
 
 def test_a_rule_whose_quantifiers_spend_their_budget_fires_neither_here_nor_alone() -> None:
