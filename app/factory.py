@@ -37,6 +37,8 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     app.config.update(
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=pool.POOL,
+        # Of any body; most are bounded more closely where they are read.
+        MAX_CONTENT_LENGTH=settings.max_batch + 1,
     )
     app.extensions[EXTENSION] = Runtime(settings, clock, Transport(_egress(settings)))
     db.init_app(app)

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from http import HTTPStatus
 from io import BytesIO
 from secrets import token_hex
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 READERS: Final = 256
 READ_SECONDS: Final = 10.0
+# Bodies above this are batches: few are held in memory at once, and each has the time that a slow line needs.
+SMALL: Final = 262_144
+LARGE_AT_ONCE: Final = 4
+SLOWEST: Final = 262_144.0
 WRITE_SECONDS: Final = 30.0
 REFUSALS: Final = {
     errors.LimitRequestLine: (HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long"),
@@ -48,6 +53,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         """As gthread's, with the places that requests are answered in."""
         self._places = BoundedSemaphore(self.cfg.threads)
+        self._large = BoundedSemaphore(LARGE_AT_ONCE)
         self._reading: dict[socket.socket, float] = {}
         super().init_process()
 
@@ -63,12 +69,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _patient(self, app: "WSGIApplication", limit: int) -> "WSGIApplication":
         def answer(environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
-            environ["wsgi.input"] = _whole(environ, limit)
             line = environ["gunicorn.socket"]
-            self._reading.pop(line, None)
-            line.settimeout(WRITE_SECONDS)
-            with self._places:
-                return app(environ, start)
+            size = _declared(environ, limit)
+            with self._large if size > SMALL else nullcontext():
+                if size > SMALL:
+                    self._reading[line] = time.monotonic() + READ_SECONDS + size / SLOWEST
+                environ["wsgi.input"] = _whole(environ, limit)
+                self._reading.pop(line, None)
+                line.settimeout(WRITE_SECONDS)
+                with self._places:
+                    return app(environ, start)
 
         return answer
 
@@ -85,10 +95,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().murder_pending()
         now = time.monotonic()
         for line, deadline in list(self._reading.items()):
-            if deadline > now:
-                break
-            self._reading.pop(line, None)
-            _stop_reading(line)
+            if deadline < now:
+                self._reading.pop(line, None)
+                _stop_reading(line)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Refuse what is no HTTP, without repeating it."""
@@ -102,6 +111,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             write_nonblock(client, _problem(status, detail))
         except OSError:
             self.log.debug("the refusal could not be sent")
+
+
+def _declared(environ: "WSGIEnvironment", limit: int) -> int:
+    """The bytes that a body has, or may have where it comes in chunks."""
+    length = environ.get("CONTENT_LENGTH")
+    chunked = environ.get("HTTP_TRANSFER_ENCODING")
+    return min(limit, int(length or (limit if chunked else 0)))
 
 
 def _whole(environ: "WSGIEnvironment", limit: int) -> Any:
