@@ -1,10 +1,13 @@
 """Measurements on this machine."""
 
+import shutil
+import sys
 from statistics import median, quantiles
 
 import click
 
 MILLI = 1000
+CLEAR = "\r\033[K"
 
 
 @click.group()
@@ -73,12 +76,23 @@ def chaos(events: int, kills: int, seed: int | None, without: tuple[str, ...]) -
     from secrets import randbelow
 
     from tests.chaos.changes import GUARDS
-    from tests.chaos.run import Plan, go
+    from tests.chaos.run import Plan, Watcher, go
 
     if unknown := set(without) - GUARDS.keys():
         raise click.BadParameter(f"{', '.join(unknown)}; there are: {', '.join(GUARDS)}")
     plan = Plan(randbelow(10_000) if seed is None else seed, events, kills, without)
     click.echo(f"{events:,} events, {kills} kills, seed {plan.seed}")
-    outcome = go(plan, click.echo)
-    click.echo(f"\n{outcome}")
+    watcher = Watcher(_say, _show) if sys.stdout.isatty() else Watcher(click.echo)
+    outcome = go(plan, watcher)
+    watcher.say(f"\n{outcome}")
     raise SystemExit(1 if outcome.violations else 0)
+
+
+def _say(line: str) -> None:
+    """A line that stays, in the place of the one that changes."""
+    click.echo(f"{CLEAR}{line}")
+
+
+def _show(line: str) -> None:
+    """A line that the next one takes the place of, cut to the terminal."""
+    click.echo(f"{CLEAR}{line[: shutil.get_terminal_size().columns - 1]}", nl=False)

@@ -6,7 +6,7 @@ guard that moved must be found again here, or its test would prove nothing.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -36,10 +36,10 @@ def without_evaluation_claim() -> None:
     from app.models.events import PendingEvent
     from app.services import matching
 
-    def claim(session: Session, event_ids: Sequence[UUID], now: datetime) -> Any:
+    def claim(session: Session, event_ids: Sequence[UUID], *rest: Any, **options: Any) -> Any:
         held = update(PendingEvent).where(PendingEvent.event_id.in_(event_ids))
         session.execute(held.values(lease_until=None))
-        return original(session, event_ids, now)
+        return original(session, event_ids, *rest, **options)
 
     original = swap(matching, "claim", claim)
 
@@ -62,10 +62,10 @@ def without_delivery_claim() -> None:
     from app.models.notifications import Notification
     from app.services import delivery
 
-    def begin(session: Session, key: UUID, *rest: Any) -> Any:
+    def begin(session: Session, key: UUID, *rest: Any, **options: Any) -> Any:
         held = update(Notification).where(Notification.id == key)
         session.execute(held.values(lease_until=None))
-        return original(session, key, *rest)
+        return original(session, key, *rest, **options)
 
     original = swap(delivery, "begin", begin)
 
@@ -75,9 +75,9 @@ def without_delivery_fence() -> None:
     from app.models.notifications import Notification
     from app.services import delivery
 
-    def finish(session: Session, sending: Any, *rest: Any) -> Any:
+    def finish(session: Session, sending: Any, *rest: Any, **options: Any) -> Any:
         row = session.get_one(Notification, sending.notification_id, with_for_update=True)
-        return original(session, replace(sending, epoch=row.epoch), *rest)
+        return original(session, replace(sending, epoch=row.epoch), *rest, **options)
 
     original = swap(delivery, "finish", finish)
 
@@ -88,13 +88,13 @@ def without_attempt_row() -> None:
     from app.runtime import now
     from app.services import delivery
 
-    def begin(session: Session, *rest: Any) -> Any:
-        sending = first(session, *rest)
+    def begin(session: Session, *rest: Any, **options: Any) -> Any:
+        sending = first(session, *rest, **options)
         if isinstance(sending, delivery.Sending):
             session.execute(delete(Attempt).where(Attempt.id == sending.attempt_id))
         return sending
 
-    def finish(session: Session, sending: Any, *rest: Any) -> Any:
+    def finish(session: Session, sending: Any, *rest: Any, **options: Any) -> Any:
         number = session.get_one(Notification, sending.notification_id).attempts
         session.add(
             Attempt(
@@ -107,7 +107,7 @@ def without_attempt_row() -> None:
             )
         )
         session.flush()
-        return last(session, sending, *rest)
+        return last(session, sending, *rest, **options)
 
     first, last = swap(delivery, "begin", begin), swap(delivery, "finish", finish)
 

@@ -25,12 +25,25 @@ PAUSE = 0.3
 BEFORE, AFTER = 2.0, 2.0
 CALM_EVENTS = 200
 FLUSHED = 2.5
+BAR = 30
 SCRAPE_EVERY = 1.0
 # At so many events a second at least, everything included, or the run has failed.
 SLOWEST = 10
 SETTLE_SECONDS = 90
 
-Say = Callable[[str], None]
+Tell = Callable[[str], None]
+
+
+def nobody(_line: str) -> None:
+    """Who watches nothing."""
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told what happens: lines that stay, and one that changes all the time."""
+
+    say: Tell = nobody
+    show: Tell = nobody
 
 
 @dataclass(frozen=True)
@@ -73,8 +86,8 @@ class _Injured:
 class Run:
     """The parts of a run, in the order of their methods."""
 
-    def __init__(self, plan: Plan, stack: ChaosStack, say: Say) -> None:
-        self._plan, self._stack, self._say = plan, stack, say
+    def __init__(self, plan: Plan, stack: ChaosStack, watcher: Watcher) -> None:
+        self._plan, self._stack, self._watcher = plan, stack, watcher
         self._run = uuid4().hex
         self._began = time.monotonic()
         self._random = Random(f"{plan.seed} choices")
@@ -136,14 +149,16 @@ class Run:
         """Start what has ended, heal what is over, look at the counters."""
         started = time.time()
         if ended := self._stack.keep_alive():
-            # What a server takes with it is gone until it is back.
-            self._windows.append(Window(started - BEFORE, time.time() + AFTER))
+            # Whoever was stopped or cut off before it was killed had more to write down than its last second.
+            since = min([started, *(injured.since for injured in self._injured)])
+            self._windows.append(Window(since - BEFORE, time.time() + AFTER))
             self._tell(f"    started again: {', '.join(ended)}")
         for injured in [one for one in self._injured if time.monotonic() >= one.until]:
             self._heal(injured)
         if time.monotonic() - self._scraped_at > SCRAPE_EVERY:
             self._scraped_at = time.monotonic()
             self._scrape()
+        self._show()
         time.sleep(TICK)
 
     def _heal(self, injured: _Injured) -> None:
@@ -263,10 +278,17 @@ class Run:
 
     def _tell(self, what: str) -> None:
         seconds = time.monotonic() - self._began
-        self._say(f"{seconds:7.1f} s {len(self._senders.accepted):9,} accepted   {what}")
+        self._watcher.say(f"{seconds:7.1f} s {len(self._senders.accepted):9,} accepted   {what}")
+
+    def _show(self) -> None:
+        seconds, accepted = time.monotonic() - self._began, len(self._senders.accepted)
+        share = accepted / max(self._senders.total, 1)
+        bar = "█" * round(share * BAR) + "░" * (BAR - round(share * BAR))
+        hurt = ", ".join(injured.fault.name for injured in self._injured)
+        self._watcher.show(f"{seconds:7.1f} s {accepted:9,} accepted   {bar} {share:4.0%}  {hurt}")
 
 
-def go(plan: Plan, say: Say) -> Outcome:
+def go(plan: Plan, watcher: Watcher) -> Outcome:
     """Run a plan on a stack of its own."""
     with ChaosStack(plan.seed, plan.without) as stack:
-        return Run(plan, stack, say).go()
+        return Run(plan, stack, watcher).go()

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import psycopg
+import redis
 
 from app.cli.local.process import Spec
 from app.cli.local.redis import SOCKET
@@ -30,6 +31,9 @@ RETRY = {
     "SENTINEL_RETRY_FACTOR": "2",
     "SENTINEL_RETRY_MAX": "3",
     "SENTINEL_RETRY_ATTEMPTS": str(ATTEMPTS),
+    # A receiver that was cut off is tried again as soon as its notifications are.
+    "SENTINEL_CIRCUIT_PAUSE": "0.5",
+    "SENTINEL_CIRCUIT_PAUSE_MAX": "2",
 }
 
 
@@ -137,6 +141,11 @@ class ChaosStack(ChangedStack):
             "?sslmode=disable&gssencmode=disable",
             "REDIS_URL": f"redis://127.0.0.1:{ports[redis]}/0",
         }
+
+    @property
+    def redis(self) -> "redis.Redis":
+        """A new client, which does not wait for a Redis that is stopped: who would wake it?"""
+        return redis.Redis.from_url(self.env["REDIS_URL"], socket_timeout=1)
 
     @property
     def target(self) -> str:
