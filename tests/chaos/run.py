@@ -271,7 +271,7 @@ class Run:
             "received (S)": f"{received:,} notifications",
             "dead letters (D)": f"{dead:,}",
             "POSTs": f"{len(seen.posts):,}; repeated {again:,}, of them after a 2xx {after_success}"
-            f" (≤ {seen.interruptions} × {seen.concurrency}), each with its attempt",
+            f" (≤ {seen.interruptions} × {seen.concurrency})",
             "counters": "; ".join(tallies),
             "time": f"{self._chaos_seconds:.0f} s of chaos, {self._rest_seconds:.0f} s until rest",
         }

@@ -86,7 +86,9 @@ class ChangedStack(Stack):
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> ALL(%s)"
         )
         tables = [table for (table,) in self.sql(kept, list(KEPT))]
-        self.sql(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
+        # A process that still writes may hold what this waits for; PostgreSQL then ends one of the two.
+        truncate = f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE"
+        self.eventually(lambda: (self.sql(truncate),))
         self.redis.flushall()
         self.receiver.heard.clear()
         self.receiver.answer = lambda _heard: Answer()

@@ -44,6 +44,9 @@ def work(jobs: "Queue[tuple[Scenario, bool, Future[None]]]") -> None:
             try:
                 run(stack, scenario, guarded=guarded)
             except Exception as error:  # noqa: BLE001 - the test that waits for it raises it
+                error.add_note(
+                    "\n".join(handle.log[-3_000:] for handle in stack.processes.values())
+                )
                 future.set_exception(error)
                 stack.kill_others(())
             else:
