@@ -33,28 +33,24 @@ def without_sweep() -> None:
 
 def without_evaluation_claim() -> None:
     """A lease on an event keeps nobody away."""
-    from app.models.events import PendingEvent
-    from app.services import matching
+    from sqlalchemy import true
 
-    def claim(session: Session, event_ids: Sequence[UUID], *rest: Any, **options: Any) -> Any:
-        held = update(PendingEvent).where(PendingEvent.event_id.in_(event_ids))
-        session.execute(held.values(lease_until=None))
-        return original(session, event_ids, *rest, **options)
+    from app.services import claims
 
-    original = swap(matching, "claim", claim)
+    swap(claims, "_free", lambda _: true())
 
 
 def without_evaluation_fence() -> None:
     """Whoever evaluated an event writes what it found, whatever the epoch is by now."""
     from app.models.events import PendingEvent
-    from app.services import matching
+    from app.services import claims
 
-    def settle(session: Session, claims: Sequence[Any]) -> set[UUID]:
-        ids = {claim.event_id for claim in claims}
+    def settle(session: Session, held: Sequence[Any]) -> set[UUID]:
+        ids = {claim.event_id for claim in held}
         session.execute(delete(PendingEvent).where(PendingEvent.event_id.in_(ids)))
         return ids
 
-    swap(matching, "_settle", settle)
+    swap(claims, "settle", settle)
 
 
 def without_delivery_claim() -> None:
@@ -137,21 +133,21 @@ def without_unique_notification() -> None:
 
 
 def without_publishing_after_commit() -> None:
-    """The wake-up goes out as soon as the event is written, before it is committed."""
+    """The wake-up goes out before the event is committed."""
     from flask import current_app
 
     from app.services import ingest
     from tasks.publisher import Publisher, wake_events
 
-    def accept(*args: Any, **options: Any) -> Any:
-        accepted = write(*args, **options)
-        publish(current_app.extensions["publisher"], [wake_events([accepted.event_id])])
-        return accepted
+    def store(connection: Any, arrivals: Sequence[Any], **options: Any) -> None:
+        wake_up = wake_events([one.id for one in arrivals])
+        publish(current_app.extensions["publisher"], [wake_up])
+        write(connection, arrivals, **options)
 
     def too_late(self: Any, wake_ups: Sequence[Any]) -> None:
         publish(self, [one for one in wake_ups if one.task != "events.evaluate"])
 
-    write = swap(ingest, "accept", accept)
+    write = swap(ingest, "store", store)
     publish = swap(Publisher, "publish", too_late)
 
 
@@ -168,12 +164,9 @@ def without_durable_commit() -> None:
 
 def without_idempotency_key() -> None:
     """The key is not looked at."""
-    from app.services import ingest
+    from app.services import idempotency
 
-    def accept(*args: Any, **options: Any) -> Any:
-        return original(*args, **{**options, "idempotency": None})
-
-    original = swap(ingest, "accept", accept)
+    swap(idempotency, "take", lambda *_: None)
 
 
 def without_egress_guard() -> None:
@@ -208,13 +201,13 @@ def without_late_ack() -> None:
 def short_waits() -> None:
     """Leases, the sweep and the send deadline in a tenth of their time, in the same order."""
     from app.channels import transport
-    from app.services import alerting, delivery, ingest, matching, upkeep
+    from app.services import alerting, claims, delivery, ingest, upkeep
     from tasks import upkeep as sweep
 
     second = timedelta(seconds=1)
-    swap(ingest, "FIRST_WAKE", 0.5 * second)
+    swap(ingest, "_STORE", ingest._STORE.replace("'5 seconds'", "'0.5 seconds'"))
     swap(alerting, "FIRST_WAKE", 0.5 * second)
-    swap(matching, "LEASE", 2 * second)
+    swap(claims, "LEASE", 2 * second)
     swap(delivery, "LEASE", 2 * second)
     swap(delivery, "SWEEP_GRACE", 0.5 * second)
     swap(upkeep, "REPUBLISH_AFTER", second)
