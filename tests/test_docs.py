@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.channels import registry
+from tests.chaos.changes import GUARDS
 
 ROOT = Path(__file__).parents[1]
 VARIABLE = re.compile(r"(?:SENTINEL|SLACK|CELERY|DATABASE|REDIS|PROMETHEUS|SMTP)_[A-Z_]+")
@@ -65,3 +66,22 @@ def test_every_link_between_the_pages_leads_somewhere() -> None:
 def test_every_decision_has_its_number_in_order() -> None:
     names = sorted(page.name for page in (ROOT / "docs" / "decisions").glob("*.md"))
     assert [int(name[:3]) for name in names] == list(range(1, len(names) + 1))
+
+
+GUARANTEES = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+
+
+def test_every_test_that_the_guarantees_name_exists() -> None:
+    named = set(re.findall(r"`(test_\w+)`", GUARANTEES))
+    defined = {
+        name
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert named
+    assert named <= defined
+
+
+def test_the_guarantees_list_every_guard_and_no_other() -> None:
+    table = GUARANTEES.partition("| guard |")[2].partition("\n\n")[0]
+    assert sorted(re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)) == sorted(GUARDS)

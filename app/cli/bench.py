@@ -1,10 +1,13 @@
 """Measurements on this machine."""
 
+import shutil
+import sys
 from statistics import median, quantiles
 
 import click
 
 MILLI = 1000
+CLEAR = "\r\033[K"
 
 
 @click.group()
@@ -57,3 +60,39 @@ def backlog(events: int) -> None:
     click.echo(f"{'':52}{'median':>9}{'p99':>9}")
     for row in measure(events, click.echo):
         click.echo(f"{row.what:<52}{row.middle:9.1f}{row.p99:9.1f} {row.unit}")
+
+
+@bench.command()
+@click.option("--events", default=100_000, show_default=True, type=click.IntRange(100))
+@click.option("--kills", default=200, show_default=True, type=click.IntRange(0))
+@click.option(
+    "--seed", default=None, type=int, help="Faults and answers come from it.  [default: drawn]"
+)
+@click.option(
+    "--without", multiple=True, metavar="GUARD", help="Leave a guard out; the run should fail."
+)
+def chaos(events: int, kills: int, seed: int | None, without: tuple[str, ...]) -> None:
+    """Kill, freeze, starve and cut everything; exit code 1 when a promise breaks."""
+    from secrets import randbelow
+
+    from tests.chaos.changes import GUARDS
+    from tests.chaos.run import Plan, Watcher, go
+
+    if unknown := set(without) - GUARDS.keys():
+        raise click.BadParameter(f"{', '.join(unknown)}; there are: {', '.join(GUARDS)}")
+    plan = Plan(randbelow(10_000) if seed is None else seed, events, kills, without)
+    click.echo(f"{events:,} events, {kills} kills, seed {plan.seed}")
+    watcher = Watcher(_say, _show) if sys.stdout.isatty() else Watcher(click.echo)
+    outcome = go(plan, watcher)
+    watcher.say(f"\n{outcome}")
+    raise SystemExit(1 if outcome.violations else 0)
+
+
+def _say(line: str) -> None:
+    """A line that stays, in the place of the one that changes."""
+    click.echo(f"{CLEAR}{line}")
+
+
+def _show(line: str) -> None:
+    """A line that the next one takes the place of, cut to the terminal."""
+    click.echo(f"{CLEAR}{line[: shutil.get_terminal_size().columns - 1]}", nl=False)

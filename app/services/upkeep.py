@@ -124,6 +124,8 @@ def partition_of(day: datetime) -> str:
 
 
 def _add_partition(session: Session, name: str, low: UUID, high: UUID) -> None:
+    # An insert that has begun would still go to the default partition, and be refused there.
+    session.execute(text("LOCK TABLE events IN ACCESS EXCLUSIVE MODE"))
     # Names and bounds come from dates alone; PostgreSQL takes no parameters here.
     moved = f"DELETE FROM {DEFAULT_PARTITION} WHERE id >= '{low}' AND id < '{high}' RETURNING *"  # noqa: S608
     session.execute(text(f"CREATE TABLE {name} (LIKE events INCLUDING ALL)"))

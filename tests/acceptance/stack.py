@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 import redis
@@ -31,7 +31,7 @@ from app.cli.local.environment import Ports
 from app.cli.local.errors import LocalError
 from app.cli.local.home import Home
 from app.cli.local.ports import next_free
-from app.cli.local.process import Child, last_lines
+from app.cli.local.process import Child, Spec, last_lines
 from app.cli.local.services import API, CORE, Services
 from app.cli.local.stack import LocalStack
 from app.cli.local.supervisor import Supervisor
@@ -113,7 +113,7 @@ class Stack:
         self._local = LocalStack(self.home, self.ports, self._supervisor, _quiet, given)
         self._services: Services | None = None
 
-    def __enter__(self) -> "Stack":
+    def __enter__(self) -> Self:
         try:
             self.home.lock()
             self._start_all()
@@ -173,8 +173,7 @@ class Stack:
         if name in ("postgres", "redis"):
             self.eventually(lambda: self._start_server(name))
         else:
-            assert self._services is not None
-            self._supervisor.start(self._services.named(name))
+            self._supervisor.start(self.spec(name))
         return self.processes[name]
 
     def keep(self) -> None:
@@ -185,6 +184,11 @@ class Stack:
         """The rolling restart of `./sentinel restart`."""
         assert self._services is not None
         renewal.renew(self._local, self._services)
+
+    def spec(self, name: str) -> Spec:
+        """How a process is started; a harness that wants another command line or environment overrides this."""
+        assert self._services is not None
+        return self._services.named(name)
 
     def _start_server(self, name: str) -> bool:
         """PostgreSQL refuses while backends of a killed one are still ending."""

@@ -1,5 +1,7 @@
 """Whatever is overdue is found, once, by whoever sweeps."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -126,6 +128,21 @@ def test_a_day_of_events_gets_its_partition_and_those_that_came_before_it_move_i
     assert session().execute(home, {"id": before}).scalar() == "events_20310504"
     assert session().execute(home, {"id": after}).scalar() == "events_20310505"
     session().rollback()
+
+
+def test_an_event_that_comes_as_its_day_gets_its_partition_is_accepted(
+    app: Flask, client: Client, clock: TestClock
+) -> None:
+    clock.now = datetime(2032, 5, 4, 12, tzinfo=UTC)
+    upkeep.ensure_partitions(session(), clock())
+    waits = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    with ThreadPoolExecutor(1) as pool:
+        posted = pool.submit(app.test_client().post, "/events", json={"type": "order"})
+        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as other:
+            while not posted.done() and not other.execute(waits).scalar():
+                time.sleep(0.01)
+        session().commit()
+        assert posted.result(10).status_code == 202
 
 
 def test_a_workers_sign_of_life_fades(app: Flask, clock: TestClock) -> None:

@@ -1,0 +1,505 @@
+"""For each guard a scenario of a few seconds that breaks its promise as soon as the guard is gone.
+
+A scenario raises `Broken` for that and for nothing else, so that an accident is not taken for a proof.
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from signal import SIGCONT, SIGQUIT, SIGSTOP
+from typing import Any, Final
+from uuid import uuid4
+
+import psycopg
+from celery import Celery
+
+from app.cli.local.services import broker_url
+from tests.acceptance.receiver import Answer, Heard
+from tests.chaos.stack import ChangedStack
+
+SHORT = ("short waits",)
+
+
+class Broken(Exception):
+    """A promise that did not hold, and what was seen instead."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is promised, how it is tried, and by which processes."""
+
+    guard: str
+    promise: str
+    run: Callable[[ChangedStack], None]
+    # Who runs when it begins, and in whom the guard is missing when it is.
+    processes: tuple[str, ...]
+    guarded: tuple[str, ...]
+    # In both runs: shorter waits, and other guards that would cover for this one.
+    changes: tuple[str, ...] = SHORT
+
+
+def hold(promise: bool, seen: object) -> None:
+    """Raise `Broken` unless the promise holds."""
+    if not promise:
+        raise Broken(str(seen))
+
+
+def comes(stack: ChangedStack, check: Callable[[], object], seconds: float, seen: str) -> None:
+    """Raise `Broken` unless `check` becomes true in time."""
+    try:
+        stack.eventually(check, seconds)
+    except AssertionError:
+        raise Broken(seen) from None
+
+
+def make_rule(stack: ChangedStack, url: str | None = None) -> None:
+    """A rule for an event's type that no rule of an earlier run has: its worker may still be this one."""
+    stack.type = f"guard-{uuid4()}"
+    dsl = f'when type == "{stack.type}" then notify("webhook:{url or stack.receiver.url}")'
+    answer = stack.post("/rules", {"name": "Guard", "dsl": dsl})
+    assert answer.status_code == 201, answer.text
+
+
+def post_event(stack: ChangedStack, **options: Any) -> str:
+    answer = stack.post("/events", {"type": stack.type}, **options)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def send_task(stack: ChangedStack, name: str, argument: object) -> None:
+    """Put one message on the broker, as the publisher would."""
+    celery = Celery("harness", broker=broker_url(stack.env))
+    celery.config_from_object("celeryconfig")
+    celery.send_task(name, args=(argument,))
+
+
+def attempts(stack: ChangedStack) -> list[str]:
+    """The outcomes of all attempts, in their order."""
+    return [outcome for (outcome,) in stack.sql("SELECT outcome FROM attempts ORDER BY id")]
+
+
+def is_sent(stack: ChangedStack) -> bool:
+    return stack.sql("SELECT status FROM notifications") == [("sent",)]
+
+
+class Gate:
+    """Answers of the receiver that wait until they are let go, each by its number from 1."""
+
+    def __init__(self, stack: ChangedStack, *held: int) -> None:
+        self._held = {number: threading.Event() for number in held}
+        self._heard = stack.receiver.heard
+        stack.receiver.answer = self._answer
+
+    def _answer(self, heard: Heard) -> Answer:
+        number = next(at for at, one in enumerate(self._heard, 1) if one is heard)
+        if number in self._held:
+            self._held[number].wait(20)
+        return Answer()
+
+    def release(self, number: int) -> None:
+        self._held[number].set()
+
+
+@contextmanager
+def locked(stack: ChangedStack, table: str) -> Iterator[None]:
+    """A table that nobody else reads or writes meanwhile."""
+    with psycopg.connect(stack.database_url) as connection:
+        connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
+        yield
+
+
+def epoch(stack: ChangedStack) -> int:
+    """How often somebody has begun with the one event that waits."""
+    return sum(claims for (claims,) in stack.sql("SELECT epoch FROM pending_events"))
+
+
+def sweep(stack: ChangedStack) -> None:
+    """Redis forgets every message before a worker sees one."""
+    make_rule(stack)
+    post_event(stack)
+    stack.eventually(lambda: stack.redis.dbsize() > 0)
+    stack.redis.flushall()
+    stack.launch("events")
+    comes(stack, lambda: is_sent(stack), 8, "the event was never evaluated")
+
+
+def evaluation_claim(stack: ChangedStack) -> None:
+    """A second message comes for an event that a worker holds."""
+    make_rule(stack)
+    key = post_event(stack)
+    stack.eventually(lambda: stack.redis.dbsize() > 0)
+    with locked(stack, "events"):
+        stack.start("events")
+        stack.eventually(lambda: epoch(stack) == 1)
+        send_task(stack, "events.evaluate", [key])
+        time.sleep(0.7)
+        hold(epoch(stack) == 1, "two workers evaluate one event at a time")
+
+
+def two_evaluations(stack: ChangedStack) -> None:
+    """An event's lease ends while its worker hangs; another takes over, and both end."""
+    make_rule(stack)
+    post_event(stack)
+    with locked(stack, "events"):
+        stack.eventually(lambda: epoch(stack) >= 2)
+        time.sleep(0.2)
+    stack.eventually(lambda: stack.sql("SELECT 1 FROM notifications"))
+    stack.eventually(lambda: stack.sql("SELECT 1 WHERE NOT EXISTS (SELECT FROM pending_events)"))
+
+
+def evaluation_fence(stack: ChangedStack) -> None:
+    """What the first of two workers found is dropped."""
+    two_evaluations(stack)
+    with suppress(AssertionError):
+        stack.eventually(lambda: stack.sql("SELECT 1 FROM alerts WHERE count > 1"), 1)
+    [(count, matches)] = stack.sql(
+        "SELECT (SELECT sum(count) FROM alerts), (SELECT count(*) FROM matches)"
+    )
+    hold(count == matches == 1, f"I6: the alert counts {count} matches, and there is {matches}")
+
+
+UNIQUE = "uq_notifications_cause_id_rule_version_id_target"
+
+
+def unique_notification(stack: ChangedStack) -> None:
+    """Two workers end one evaluation, and no fence stops either."""
+    if stack.missing == "unique notification":
+        stack.sql(f"ALTER TABLE notifications DROP CONSTRAINT {UNIQUE}")
+    try:
+        two_evaluations(stack)
+        stack.receiver.wait_for(1)
+        time.sleep(0.7)
+    finally:
+        stack.sql("TRUNCATE notifications CASCADE")
+        stack.sql(f"ALTER TABLE notifications DROP CONSTRAINT IF EXISTS {UNIQUE}")
+        columns = "cause_id, rule_version_id, target"
+        stack.sql(f"ALTER TABLE notifications ADD CONSTRAINT {UNIQUE} UNIQUE ({columns})")
+    ids = {heard.headers["webhook-id"] for heard in stack.receiver.heard}
+    hold(len(ids) == 1, f"I2: one match was told under {len(ids)} ids")
+
+
+def delivery_claim(stack: ChangedStack) -> None:
+    """A second message comes for a notification whose attempt is under way."""
+    gate = Gate(stack, 1)
+    make_rule(stack)
+    post_event(stack)
+    [heard] = stack.receiver.wait_for(1)
+    send_task(stack, "notifications.deliver", heard.headers["webhook-id"])
+    time.sleep(0.7)
+    gate.release(1)
+    stack.eventually(lambda: is_sent(stack))
+    posts = len(stack.receiver.heard)
+    hold(posts == 1, f"I4: {posts} POSTs at a time, and no attempt had failed")
+
+
+def delivery_fence(stack: ChangedStack) -> None:
+    """A worker is frozen in its attempt until its lease ends, and wakes while another makes the next one."""
+    gate = Gate(stack, 1, 2)
+    make_rule(stack)
+    frozen = stack.processes["notifications"]
+    post_event(stack)
+    stack.receiver.wait_for(1)
+    frozen.signal(SIGSTOP)
+    stack.start("notifications-2")
+    stack.receiver.wait_for(2)
+    frozen.signal(SIGCONT)
+    time.sleep(0.5)
+    hold(attempts(stack) == ["unknown", "unknown"], f"a lost lease still wrote: {attempts(stack)}")
+    gate.release(2)
+    stack.eventually(lambda: is_sent(stack))
+    hold(attempts(stack) == ["unknown", "sent"], f"I3: {attempts(stack)}")
+
+
+def attempt_row(stack: ChangedStack) -> None:
+    """The worker is killed when the receiver has the POST and nobody has recorded its answer."""
+    gate = Gate(stack, 1)
+    make_rule(stack)
+    post_event(stack)
+    stack.receiver.wait_for(1)
+    stack.processes["notifications"].kill()
+    gate.release(1)
+    stack.start("notifications")
+    heard = stack.receiver.wait_for(2)
+    stack.eventually(lambda: is_sent(stack))
+    assert len({one.headers["webhook-id"] for one in heard}) == 1
+    made, posts = attempts(stack), len(stack.receiver.heard)
+    hold(made == ["unknown", "sent"] and posts == 2, f"I4: {posts} POSTs, attempts: {made}")
+
+
+SLOW_COMMIT = """
+CREATE OR REPLACE FUNCTION slow() RETURNS trigger AS 'BEGIN PERFORM pg_sleep(2); RETURN NULL; END' LANGUAGE plpgsql;
+CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON pending_events
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slow()
+"""
+
+
+def publish_after_commit(stack: ChangedStack) -> None:
+    """COMMIT takes a while, and no sweep makes good what came too early."""
+    make_rule(stack)
+    stack.sql(SLOW_COMMIT)
+    try:
+        post_event(stack)
+        comes(
+            stack, lambda: is_sent(stack), 3, "the wake-up was there before the event, and is spent"
+        )
+    finally:
+        stack.sql("DROP TRIGGER slow ON pending_events")
+
+
+def durable_commit(stack: ChangedStack) -> None:
+    """PostgreSQL is shut down at once after a 202."""
+    stack.sql("ALTER ROLE sentinel SET synchronous_commit = on")
+    accepted = {post_event(stack) for _ in range(20)}
+    postgres = stack.processes["postgres"]
+    postgres.signal(SIGQUIT)
+    assert postgres.child.wait(20)
+    stack.start("postgres")
+    kept = {key for (key,) in stack.sql("SELECT id::text FROM events")}
+    hold(
+        kept == accepted, f"I1: {len(accepted - kept)} of {len(accepted)} accepted events are gone"
+    )
+
+
+def late_ack(stack: ChangedStack) -> None:
+    """A worker is killed as it begins with a message, and no sweep publishes it again."""
+    make_rule(stack)
+    post_event(stack)
+    stack.eventually(lambda: stack.redis.dbsize() > 0)
+    with locked(stack, "pending_events"):
+        stack.start("events")
+        stack.eventually(lambda: waits_for_lock(stack))
+        stack.processes["events"].kill()
+    stack.launch("events")
+    done = "SELECT 1 WHERE NOT EXISTS (SELECT FROM pending_events)"
+    comes(stack, lambda: stack.sql(done), 8, "the message died with its worker")
+
+
+def waits_for_lock(stack: ChangedStack) -> bool:
+    query = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    return bool(stack.sql(query))
+
+
+def idempotency_key(stack: ChangedStack) -> None:
+    """Twenty POSTs at once with one key."""
+    headers = {"Idempotency-Key": "once"}
+    with ThreadPoolExecutor(20) as pool:
+        ids = set(pool.map(lambda _: post_event(stack, headers=headers), range(20)))
+    [(stored,)] = stack.sql("SELECT count(*) FROM events")
+    hold(len(ids) == stored == 1, f"I2: {len(ids)} answers, {stored} events")
+
+
+class Listener:
+    """A private address that nobody allowed: counts connections."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._socket.getsockname()[1])
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._socket.accept()
+                self.connections += 1
+                connection.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def egress_guard(stack: ChangedStack) -> None:
+    """A rule's target was allowed when it was written, and is not when it is sent to."""
+    listener = Listener()
+    try:
+        with allowed(stack, listener.port):
+            stack.launch("api")
+            make_rule(stack, url=f"http://127.0.0.1:{listener.port}/")
+        stack.launch("events", "notifications")
+        post_event(stack)
+        ended = "SELECT status, reason FROM notifications WHERE status <> 'pending'"
+        stack.eventually(lambda: stack.sql(ended) or listener.connections)
+        hold(listener.connections == 0, "a private address was connected to")
+        hold(stack.sql(ended) == [("dead", "blocked_destination")], stack.sql(ended))
+    finally:
+        listener.close()
+
+
+@contextmanager
+def allowed(stack: ChangedStack, port: int) -> Iterator[None]:
+    """Processes that are started meanwhile may send to one more port."""
+    before = stack.env["SENTINEL_EGRESS_ALLOW"]
+    stack.env["SENTINEL_EGRESS_ALLOW"] = f"{before},127.0.0.1:{port}"
+    try:
+        yield
+    finally:
+        stack.env["SENTINEL_EGRESS_ALLOW"] = before
+
+
+class Flood:
+    """A receiver of raw bytes: sends `pieces` with a pause before each, and counts what went out."""
+
+    def __init__(self, piece: bytes, count: int, pause: float) -> None:
+        self.sent = 0
+        self.seconds = 0.0
+        self.ended = threading.Event()
+        self._pieces = (piece, count, pause)
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._socket.getsockname()[1])
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        connection, _ = self._socket.accept()
+        piece, count, pause = self._pieces
+        began = time.monotonic()
+        with suppress(OSError), connection:
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n")
+            for _ in range(count):
+                time.sleep(pause)
+                connection.sendall(piece)
+                self.sent += len(piece)
+        self.seconds = time.monotonic() - began
+        self.ended.set()
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def _flooded(stack: ChangedStack, flood: Flood) -> None:
+    try:
+        with allowed(stack, flood.port):
+            stack.launch(*ALL)
+        make_rule(stack, url=f"http://127.0.0.1:{flood.port}/")
+        post_event(stack)
+        assert flood.ended.wait(15)
+    finally:
+        flood.close()
+
+
+def send_deadline(stack: ChangedStack) -> None:
+    """A receiver drips its answer."""
+    flood = Flood(b"X: drip\r\n", 25, 0.2)
+    _flooded(stack, flood)
+    hold(flood.seconds < 3, f"an attempt of 1.5 s went on for {flood.seconds:.1f} s")
+
+
+def response_cap(stack: ChangedStack) -> None:
+    """A receiver never ends its answer."""
+    flood = Flood(b"\r\n" + b"x" * 1_048_576, 200, 0)
+    _flooded(stack, flood)
+    hold(flood.sent < 16 * 1_048_576, f"{flood.sent:,} bytes of an answer went out")
+
+
+API, EVENTS, NOTIFICATIONS = ("api",), ("events",), ("notifications",)
+ALL: Final = (*API, *EVENTS, *NOTIFICATIONS)
+SCENARIOS: Final[Sequence[Scenario]] = (
+    Scenario(
+        "idempotency key",
+        "one key, one event, one answer",
+        idempotency_key,
+        API,
+        API,
+    ),
+    Scenario(
+        "durable commit",
+        "a 202 outlives PostgreSQL's death",
+        durable_commit,
+        API,
+        API,
+    ),
+    Scenario(
+        "sweep",
+        "what Redis forgets is published again",
+        sweep,
+        (*API, *NOTIFICATIONS),
+        (*EVENTS, *NOTIFICATIONS),
+    ),
+    Scenario(
+        "evaluation claim",
+        "an event is in one worker's hands at a time",
+        evaluation_claim,
+        API,
+        EVENTS,
+        (),
+    ),
+    Scenario(
+        "delivery claim",
+        "an attempt is not begun while another is under way",
+        delivery_claim,
+        ALL,
+        NOTIFICATIONS,
+        (),
+    ),
+    Scenario(
+        "evaluation fence",
+        "who lost the lease of an event writes nothing",
+        evaluation_fence,
+        ALL,
+        EVENTS,
+    ),
+    Scenario(
+        "delivery fence",
+        "who lost the lease of a notification writes nothing",
+        delivery_fence,
+        ALL,
+        NOTIFICATIONS,
+    ),
+    Scenario(
+        "attempt row",
+        "each POST has an attempt that was written before it",
+        attempt_row,
+        ALL,
+        NOTIFICATIONS,
+    ),
+    Scenario(
+        "egress guard",
+        "nothing is sent to a private address",
+        egress_guard,
+        (),
+        NOTIFICATIONS,
+    ),
+    Scenario(
+        "send deadline",
+        "an attempt ends in its time, however slow the answer",
+        send_deadline,
+        (),
+        NOTIFICATIONS,
+    ),
+    Scenario(
+        "response cap",
+        "an answer is read up to 64 KiB",
+        response_cap,
+        (),
+        NOTIFICATIONS,
+        (),
+    ),
+    Scenario(
+        "unique notification",
+        "one cause, one rule version, one target: one notification",
+        unique_notification,
+        ALL,
+        EVENTS,
+        (*SHORT, "evaluation fence"),
+    ),
+    Scenario(
+        "publish after commit",
+        "a wake-up never comes before its event",
+        publish_after_commit,
+        ALL,
+        API,
+        (*SHORT, "sweep"),
+    ),
+    Scenario(
+        "late ack",
+        "a message outlives the worker that took it",
+        late_ack,
+        API,
+        EVENTS,
+        ("short visibility", "sweep"),
+    ),
+)
