@@ -23,7 +23,8 @@ log = structlog.get_logger()
 
 EVALUATE: Final = "events.evaluate"
 BATCH: Final = 500
-EVENTS_A_MESSAGE: Final = 500
+# With as many messages as a queue may hold, Redis stays below 100 MB.
+EVENTS_A_MESSAGE: Final = 100
 # Beyond this many waiting messages a queue needs no more of them: workers are busy, and rows wait as well as messages.
 QUEUE_LIMIT: Final = 10_000
 MEASURE_EVERY: Final = 0.5

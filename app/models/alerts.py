@@ -11,13 +11,18 @@ class Match(Base):
     """A rule version that was true of an event. What was false or unknown is recomputed on request."""
 
     __tablename__ = "matches"
-    __table_args__ = (Index("ix_matches_rule_id_event_id", "rule_id", "event_id"),)
+    __table_args__ = (
+        Index("ix_matches_rule_id_event_id", "rule_id", "event_id"),
+        Index("ix_matches_event_type_event_id", "event_type", "event_id"),
+    )
 
     event_id: Mapped[Key]
     rule_version_id: Mapped[Key]
     rule_id: Mapped[Ref]
     alert_id: Mapped[Ref]
     matched_at: Mapped[Moment]
+    # The event's, so that the few that matched are found among the many of a type.
+    event_type: Mapped[str | None] = mapped_column(Text)
 
 
 class RuleFailure(Base):

@@ -147,6 +147,7 @@ def _write_matches(
             "rule_id": match.rule.rule_id,
             "alert_id": alerts[match.rule.rule_id],
             "matched_at": now,
+            "event_type": match.event.type,
         }
         for match in found
     ]

@@ -94,7 +94,7 @@ def events(
     elif matched is False:
         query = query.where(~exists().where(Match.event_id == Event.id))
     if type_ is not None:
-        query = query.where(Event.type == type_)
+        query = query.where((Match.event_type if matched else Event.type) == type_)
     if since is not None:
         query = query.where(key >= uuid7_floor(since))
     if until is not None:
