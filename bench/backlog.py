@@ -30,7 +30,8 @@ FILL = (
     "INSERT INTO pending_events (event_id, wake_at) SELECT id, now() + interval '1 hour' FROM filled"
     " WHERE n <= %(count)s",
     """INSERT INTO matches (event_id, rule_version_id, rule_id, alert_id, matched_at, event_type)
-       SELECT f.id, v.id, v.rule_id, v.id, now(), 'type' || n %% 50 FROM filled f, rule_versions v WHERE n > %(count)s""",
+       SELECT f.id, v.id, v.rule_id, v.id, now(), 'type' || n %% 50
+       FROM filled f, rule_versions v WHERE n > %(count)s""",
     """INSERT INTO notifications (id, cause, cause_id, rule_id, rule_version_id, alert_id, target, message, status,
        attempts, attempts_forgiven, created_at, next_attempt_at, wake_at, epoch)
        SELECT f.id, 'event', f.id, v.rule_id, v.id, v.id,

@@ -32,6 +32,8 @@ RETRY = {
     "SENTINEL_RETRY_MAX": "3",
     "SENTINEL_RETRY_ATTEMPTS": str(ATTEMPTS),
     # A receiver that was cut off is tried again as soon as its notifications are.
+    # The one receiver stands for many, and hangs now and then.
+    "SENTINEL_RECEIVER_CONCURRENCY": "32",
     "SENTINEL_CIRCUIT_PAUSE": "0.5",
     "SENTINEL_CIRCUIT_PAUSE_MAX": "2",
 }
