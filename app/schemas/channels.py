@@ -3,7 +3,7 @@
 from marshmallow import Schema, fields, validate
 
 from app.channels import registry
-from app.schemas.common import Text
+from app.schemas.common import Flag, Text
 
 
 class ChannelIn(Schema):
@@ -23,14 +23,14 @@ class ChannelIn(Schema):
         required=True,
         metadata={"example": {"url": "https://erp.example/alerts"}},
     )
-    enabled = fields.Boolean(load_default=True, truthy={True}, falsy={False})
+    enabled = Flag(load_default=True)
 
 
 class ChannelPatch(Schema):
     """The fields of a channel that change; a secret that is left out stays."""
 
     config = fields.Dict(keys=fields.String())
-    enabled = fields.Boolean(truthy={True}, falsy={False})
+    enabled = Flag()
 
 
 class ChannelOut(Schema):

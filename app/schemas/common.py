@@ -28,6 +28,24 @@ class Text(fields.String):
         return value
 
 
+class Flag(fields.Boolean):
+    """true or false, and nothing that passes for one."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class Whole(fields.Integer):
+    """A whole number, also as JSON Schema has it: 120.0 is one, "120" and true are none."""
+
+    def _validated(self, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
+            raise self.make_error("invalid", input=value)
+        return int(value)
+
+
 class PageQuery(Schema):
     """Where a page begins, and how long it is."""
 

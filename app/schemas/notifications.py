@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from app.models.notifications import Status
-from app.schemas.common import PageQuery, Text
+from app.schemas.common import PageQuery, Text, Whole
 
 
 class AttemptOut(Schema):
@@ -60,7 +60,7 @@ class RetryIn(Schema):
     channel = Text(metadata={"description": "a kind, or a whole target"})
     since = fields.AwareDateTime(metadata={"description": "made at or after"})
     until = fields.AwareDateTime(metadata={"description": "made before"})
-    limit = fields.Integer(load_default=1000, strict=True, validate=validate.Range(1, 1000))
+    limit = Whole(load_default=1000, validate=validate.Range(1, 1000))
 
     @validates_schema
     def _check_choice(self, data: dict[str, Any], **_: object) -> None:

@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields, validate
 
-from app.schemas.common import NAME, Text
+from app.schemas.common import NAME, Flag, Text
 
 EXAMPLE = 'when event.type == "order" and amount > 500 then notify("slack:#big-orders")'
 TAG = validate.Length(1, 64)
@@ -13,7 +13,7 @@ class RuleIn(Schema):
 
     name = Text(required=True, validate=NAME, metadata={"example": "High value orders"})
     dsl = Text(required=True, metadata={"example": EXAMPLE})
-    enabled = fields.Boolean(load_default=True, truthy={True}, falsy={False})
+    enabled = Flag(load_default=True)
     description = Text(load_default="", validate=validate.Length(max=4000))
     tags = fields.List(Text(validate=TAG), load_default=list, validate=validate.Length(max=32))
 
@@ -23,7 +23,7 @@ class RulePatch(Schema):
 
     name = Text(validate=NAME)
     dsl = Text()
-    enabled = fields.Boolean(truthy={True}, falsy={False})
+    enabled = Flag()
     description = Text(validate=validate.Length(max=4000))
     tags = fields.List(Text(validate=TAG), validate=validate.Length(max=32))
 

@@ -24,6 +24,7 @@ def test_every_operation_does_what_the_document_says(target: Target, tmp_path: P
         *("--no-shrink", "--continue-on-failure", *SEED),
     ]
     env = {name: value for name, value in os.environ.items() if not name.endswith("_PROXY")}
+    env |= {"PYTHONPATH": str(CONFIG.parents[2]), "SCHEMATHESIS_HOOKS": "tests.fuzz.hooks"}
     run = subprocess.run(
         command, cwd=tmp_path, env=env, text=True, capture_output=True, timeout=SECONDS + 300
     )

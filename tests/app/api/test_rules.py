@@ -199,3 +199,11 @@ def test_many_targets_and_a_name_server_that_hangs_cost_one_patience(
     assert time.monotonic() - began < 4
     assert answer.status_code == 200
     release.set()
+
+
+@pytest.mark.parametrize("value", [0, 1, "true", "false", None])
+def test_what_only_passes_for_true_or_false_is_refused(client: Client, value: object) -> None:
+    body = {"name": "a", "dsl": 'when type == "a" then notify("slack:#a")', "enabled": value}
+    answer = client.post("/rules", json=body)
+    assert answer.status_code == 422
+    assert answer.json["errors"][0]["pointer"] == "/enabled"
