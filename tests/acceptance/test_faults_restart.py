@@ -31,9 +31,7 @@ def test_rolling_restarts_refuse_nothing_and_lose_nothing() -> None:
             for _ in range(ROUNDS):
                 stack.renew()
         said = load.summary(f"{ROUNDS} rolling restarts")
-        # Never a refused or reset connection. A database that the tests beside starve may cost some a 503.
-        assert set(load.statuses) <= {202, 503}, (said, {one.error for one in load.told})
-        assert load.statuses[503] <= len(load.told) / 50, said
+        assert set(load.statuses) == {202}, (said, {one.error for one in load.told})
         last = {name: process.pid for name, process in stack.processes.items()}
         assert {name for name in first if first[name] != last[name]} == {
             "api",
