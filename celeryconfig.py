@@ -16,7 +16,7 @@ task_default_queue = "events"
 task_acks_late = True
 task_retry_on_worker_lost = True
 task_reject_on_worker_lost = False
-# What an evaluation held when its process died is published anew by `tasks.losses`, each event alone.
+# What an evaluation held when its process died is published anew by `tasks.losses`.
 task_annotations = {"events.evaluate": {"retry_on_worker_lost": False}}
 task_ignore_result = True
 

@@ -12,10 +12,10 @@ from app.runtime import now
 from app.services import claims, matching
 from app.services.claims import Claim
 from app.services.rulesets import live
-from tasks import totals
+from tasks import totals, witness
 from tasks.patience import patience
 from tasks.publisher import wake_events, wake_notification
-from tasks.wiring import publish
+from tasks.wiring import flush, publish
 
 # For what is stuck outside of an evaluation; longer than the largest set of rules takes to load.
 STUCK_SECONDS: Final = 300
@@ -25,18 +25,28 @@ STUCK_SECONDS: Final = 300
 def evaluate(self: Any, event_ids: list[str]) -> None:
     """Evaluate those of the events that still wait, and others that do; chain a task for each notification.
 
-    A suspect, which was begun before and never ended, is evaluated after the rest, and alone.
+    Suspects, which were begun before and never ended, are evaluated after the rest, a few by each message.
     """
     db, holder = session(), UUID(self.request.id)
+    witness.enter(holder)
     ids = [UUID(key) for key in event_ids]
     live.warm(db)
     held = claims.together(db, ids, now(), holder)
     db.commit()
     _evaluate(held, holder)
-    if not {claim.event_id for claim in held}.issuperset(ids):
-        held = claims.alone(db, ids, now(), holder)
-        db.commit()
-        _evaluate(held, holder)
+    if rest := set(ids).difference(claim.event_id for claim in held):
+        _evaluate_suspects(sorted(rest), holder)
+
+
+def _evaluate_suspects(ids: Sequence[UUID], holder: UUID) -> None:
+    held = claims.suspects(session(), ids, now(), holder)
+    session().commit()
+    if not held:
+        return
+    flush()
+    _evaluate(held, holder)
+    if rest := set(ids).difference(claim.event_id for claim in held):
+        publish([wake_events(sorted(rest))])
 
 
 def _evaluate(held: Sequence[Claim], holder: UUID) -> None:
@@ -47,8 +57,8 @@ def _evaluate(held: Sequence[Claim], holder: UUID) -> None:
     try:
         events = matching.load(db, held)
         db.commit()
-        with patience(alone=len(held) == 1):
-            judgement = matching.judge(events)
+        with patience(alone=len(held) == 1) as begin:
+            judgement = matching.judge(events, begin)
         evaluation = matching.record(db, held, judgement, now())
         db.commit()
     except Exception:
@@ -62,7 +72,7 @@ def _evaluate(held: Sequence[Claim], holder: UUID) -> None:
 
 
 def _release(holder: UUID) -> None:
-    """Let others have what this message could not finish, each event by itself."""
-    freed = claims.release(session(), holder, now())
+    """Let others have what this message could not finish."""
+    freed = claims.release(session(), holder, None, now())
     session().commit()
-    publish([wake_events([key]) for key in freed])
+    publish([wake_events(freed)])

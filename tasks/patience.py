@@ -5,25 +5,35 @@ process: only that is certain. It counts time on the processor, so that a frozen
 """
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
+from uuid import UUID
 
 from billiard import current_process
 
-# In company an event must not make others wait; alone it may take what a lease allows.
-COMPANY_SECONDS: Final = 1.0
-ALONE_SECONDS: Final = 15.0
+from tasks import witness
+
+# In company an event must not make others wait; some seven rules that spend their budget take so long. Alone it may
+# take longer, but others may need the process.
+COMPANY_SECONDS: Final = 0.3
+ALONE_SECONDS: Final = 5.0
 
 
 @contextmanager
-def patience(*, alone: bool) -> Iterator[None]:
-    """End this process of a pool by SIGPROF if the block takes longer than it may."""
+def patience(*, alone: bool) -> Iterator[Callable[[UUID], None]]:
+    """Gives what is to be called before each judgement: SIGPROF ends this process if one takes longer than it may."""
     if not current_process().daemon:  # a worker without processes to spare
-        yield
+        yield lambda _: None
         return
-    signal.setitimer(signal.ITIMER_PROF, ALONE_SECONDS if alone else COMPANY_SECONDS)
+    seconds = ALONE_SECONDS if alone else COMPANY_SECONDS
+
+    def begin(event_id: UUID) -> None:
+        witness.judging(event_id)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
     try:
-        yield
+        yield begin
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
+        witness.leave()

@@ -87,7 +87,7 @@ class Upkeep:
         session().commit()
         if given_up:
             totals.count(EVENTS_FAILED, by=given_up)
-        self._publisher.publish([wake_events(chunk) for chunk in upkeep.chunks(events)])
+        self._publisher.publish([wake_events(events)])
         self._publisher.publish([wake_notification(key) for key in notifications])
         if self._housekeeping_at is None or moment >= self._housekeeping_at:
             self._housekeeping_at = moment + HOUSEKEEPING_RETRY

@@ -1,5 +1,6 @@
 """How tasks, processes and the application hold together: contexts, forks, shutdowns, the publisher."""
 
+import gc
 from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
@@ -47,6 +48,11 @@ def publish(wake_ups: Sequence[WakeUp]) -> None:
     _publisher(current_app).publish(wake_ups)
 
 
+def flush() -> None:
+    """Wait until what this process handed over is published, for when it may not live on."""
+    _publisher(current_app).flush(FLUSH_SECONDS)
+
+
 def _publisher(app: Flask) -> Publisher:
     return cast(Publisher, app.extensions[EXTENSION])
 
@@ -56,6 +62,8 @@ def _connect(app: Flask, celery: Celery) -> None:
     upkeep = Upkeep(app, _publisher(app))
 
     def on_ready(sender: Any, **_: object) -> None:
+        # Celery collects garbage before each fork; who replaces the dead need not wait while it looks at all modules.
+        gc.freeze()
         upkeep.start(sender.hostname, sorted(celery.amqp.queues.consume_from))
 
     def on_stop(**_: object) -> None:
@@ -70,7 +78,7 @@ def _connect(app: Flask, celery: Celery) -> None:
     def on_child_stop(**_: object) -> None:
         _flush(app)
 
-    losses.watch(app, _publisher(app))
+    losses.watch(app, celery, _publisher(app))
     _keep(signals.worker_ready, on_ready)
     _keep(signals.worker_shutdown, on_stop)
     _keep(signals.worker_process_init, on_fork)

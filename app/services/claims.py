@@ -1,7 +1,8 @@
 """Claims: who evaluates which waiting event, and what becomes of one that ends without an outcome.
 
 A claim is a lease with an epoch. Events are claimed together, as many as wait; one whose evaluation began and was not
-heard of again is a suspect, and is claimed alone, so that it can harm no other. After a few such ends it is given up.
+heard of again is a suspect, and is claimed apart, so that it can harm few others and soon none. After a few such ends
+it is given up.
 """
 
 from collections.abc import Sequence
@@ -14,10 +15,12 @@ from sqlalchemy import (
     CTE,
     BigInteger,
     ColumnElement,
+    Integer,
     Select,
     Uuid,
     any_,
     bindparam,
+    cast,
     delete,
     func,
     insert,
@@ -36,6 +39,7 @@ from app.services.errors import Conflict, NotFound
 
 LEASE = timedelta(seconds=22)
 TOGETHER = 500
+COMPANY = 25
 GIVE_UP_AFTER = 5
 POISON = f"poison: its evaluation was begun {GIVE_UP_AFTER} times and never ended"
 # The sweep looks after this long whether what was woken still waits.
@@ -74,17 +78,22 @@ def together(
     return _lease(session, PendingEvent.event_id == rows.c.event_id, now, holder)
 
 
-def alone(session: Session, event_ids: Sequence[UUID], now: datetime, holder: UUID) -> list[Claim]:
-    """Lease one suspect, of the events or else one that is overdue; the caller commits."""
+def suspects(
+    session: Session, event_ids: Sequence[UUID], now: datetime, holder: UUID
+) -> list[Claim]:
+    """Lease suspects, of the events or else overdue ones; the caller commits.
+
+    Those that were begun once go in small companies, since most are innocent of a death that left no name; later alone.
+    """
     named = _among(event_ids)
-    row = _locked(
-        select(PendingEvent.event_id)
-        .where(_SUSPECT, not_(_GIVEN_UP), _free(now), or_(named, PendingEvent.wake_at <= now))
-        .order_by(named.desc(), PendingEvent.wake_at)
-        .limit(1),
-        "suspect",
-    )
-    return _lease(session, PendingEvent.event_id == row.c.event_id, now, holder)
+    first = [named.desc(), PendingEvent.wake_at]
+    waiting = (_SUSPECT, not_(_GIVEN_UP), _free(now), or_(named, PendingEvent.wake_at <= now))
+    begun = session.scalar(select(PendingEvent.begun).where(*waiting).order_by(*first).limit(1))
+    if begun is None:
+        return []
+    alike = select(PendingEvent.event_id).where(*waiting, PendingEvent.begun == begun)
+    rows = _locked(alike.order_by(*first).limit(COMPANY if begun == 1 else 1), "suspects")
+    return _lease(session, PendingEvent.event_id == rows.c.event_id, now, holder)
 
 
 def settle(session: Session, claims: Sequence[Claim]) -> set[UUID]:
@@ -114,12 +123,21 @@ def give_back(session: Session, claims: Sequence[Claim], now: datetime) -> None:
         )
 
 
-def release(session: Session, holder: UUID, now: datetime) -> list[UUID]:
-    """Free what was claimed under a message that came to a bad end; the caller commits, then wakes each alone."""
+def release(session: Session, holder: UUID, culprit: UUID | None, now: datetime) -> list[UUID]:
+    """Free what was claimed under a message that came to a bad end; the caller commits, then wakes it.
+
+    Where the culprit is known the others' leases end as though they had not been; else all are suspects.
+    """
+    innocent = literal(0) if culprit is None else cast(PendingEvent.event_id != culprit, Integer)
     freed = session.scalars(
         update(PendingEvent)
         .where(_SUSPECT, PendingEvent.lease_until > now, PendingEvent.holder == holder)
-        .values(lease_until=None, holder=None, wake_at=now + WAKE_GRACE)
+        .values(
+            lease_until=None,
+            holder=None,
+            wake_at=now + WAKE_GRACE,
+            begun=PendingEvent.begun - innocent,
+        )
         .returning(PendingEvent.event_id)
     )
     return sorted(freed)
@@ -142,7 +160,7 @@ def give_up(session: Session, now: datetime) -> int:
 def retry(session: Session, event_id: UUID, now: datetime) -> None:
     """Put a failed event back among those that wait, as a suspect; the caller commits, then wakes it.
 
-    The rules of its acceptance judge it, and it counts as begun once: it stays alone.
+    The rules of its acceptance judge it, and it counts as begun: it stays apart.
     """
     if session.get(Event, event_id) is None:
         raise NotFound("there is no such event")

@@ -1,7 +1,7 @@
 """Evaluation: find the rules that are true of claimed events, and hand them to `alerting`."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -58,11 +58,15 @@ def load(session: Session, held: Sequence[Claim]) -> list[Event]:
     return list(events)
 
 
-def judge(events: Sequence[Event]) -> Judgement:
-    """Find the rules that are true of each event; leaves the rest when it has taken too long."""
+def judge(events: Sequence[Event], begin: Callable[[UUID], None] = lambda _: None) -> Judgement:
+    """Find the rules that are true of each event; leaves the rest when it has taken too long.
+
+    `begin` is told of each before, for whoever must know where a process died.
+    """
     judgement = Judgement()
     deadline = time.monotonic() + JUDGE_SECONDS
     for place, event in enumerate(events):
+        begin(event.id)
         _judge_one(event, judgement)
         if time.monotonic() > deadline:
             judgement.left = list(events[place + 1 :])

@@ -3,8 +3,7 @@
 The verbs of the sweep; `tasks.upkeep` calls them in time and publishes what they answer.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -21,7 +20,6 @@ SWEEP_LOCK = 0x53454E54
 REPUBLISH_AFTER = timedelta(seconds=10)
 DAYS_AHEAD = 7
 DEFAULT_PARTITION = "events_default"
-EVENTS_A_MESSAGE = 100
 WORKER_ALIVE = timedelta(seconds=15)
 WORKER_FORGOTTEN = timedelta(days=1)
 
@@ -57,30 +55,12 @@ def try_lock(session: Session) -> bool:
     return bool(session.scalar(select(func.pg_try_advisory_xact_lock(SWEEP_LOCK))))
 
 
-@dataclass(frozen=True)
-class Overdue:
-    """A waiting event, and how often an evaluation of it has begun and not ended."""
-
-    event_id: UUID
-    begun: int
-
-
-def chunks(events: Sequence[Overdue]) -> Iterator[list[UUID]]:
-    """Messages' worth of events; one that was begun with and never ended travels alone."""
-    fresh = [one.event_id for one in events if not one.begun]
-    for start in range(0, len(fresh), EVENTS_A_MESSAGE):
-        yield fresh[start : start + EVENTS_A_MESSAGE]
-    for one in events:
-        if one.begun:
-            yield [one.event_id]
-
-
 def wait_briefly(session: Session) -> None:
     """Let this transaction fail rather than make others wait behind it for a lock."""
     session.execute(text("SET LOCAL lock_timeout = '1s'"))
 
 
-def overdue_events(session: Session, now: datetime, limit: int) -> list[Overdue]:
+def overdue_events(session: Session, now: datetime, limit: int) -> list[UUID]:
     """Waiting events that nobody has been woken for lately, oldest first; the caller commits, then publishes."""
     rows = (
         select(PendingEvent.event_id)
@@ -90,13 +70,13 @@ def overdue_events(session: Session, now: datetime, limit: int) -> list[Overdue]
         .with_for_update(skip_locked=True)
         .cte()
     )
-    woken = session.execute(
+    woken = session.scalars(
         update(PendingEvent)
         .where(PendingEvent.event_id == rows.c.event_id)
         .values(wake_at=now + REPUBLISH_AFTER)
-        .returning(PendingEvent.event_id, PendingEvent.begun)
+        .returning(PendingEvent.event_id)
     )
-    return [Overdue(event_id, begun) for event_id, begun in woken]
+    return list(woken)
 
 
 def overdue_notifications(session: Session, now: datetime, limit: int) -> list[UUID]:

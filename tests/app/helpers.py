@@ -39,10 +39,10 @@ def evaluate(now: datetime, event_ids: Sequence[UUID] | None = None) -> Evaluati
 
 
 def claim(event_ids: Sequence[UUID], now: datetime, holder: UUID | None = None) -> list[Claim]:
-    """What a message claims: fresh events together, or a suspect alone."""
+    """What a message claims: fresh events together, or suspects."""
     holder = holder or uuid4()
     held = claims.together(session(), event_ids, now, holder)
-    held = held or claims.alone(session(), event_ids, now, holder)
+    held = held or claims.suspects(session(), event_ids, now, holder)
     session().commit()
     return held
 

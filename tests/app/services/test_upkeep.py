@@ -12,7 +12,6 @@ from sqlalchemy import text
 from app.extensions import db, session
 from app.ids import uuid7
 from app.services import claims, idempotency, upkeep
-from app.services.upkeep import Overdue
 from tests.app.client import Client
 from tests.app.helpers import claim, evaluate, make_rule, notifications, post_event
 from tests.conftest import TestClock
@@ -23,17 +22,9 @@ def test_an_event_nobody_came_for_is_overdue_after_five_seconds_and_then_every_t
 ) -> None:
     event_id = post_event(client)
     assert upkeep.overdue_events(session(), clock.tick(4), 100) == []
-    assert upkeep.overdue_events(session(), clock.tick(1), 100) == [Overdue(event_id, 0)]
+    assert upkeep.overdue_events(session(), clock.tick(1), 100) == [event_id]
     assert upkeep.overdue_events(session(), clock.tick(9), 100) == []
-    assert upkeep.overdue_events(session(), clock.tick(1), 100) == [Overdue(event_id, 0)]
-
-
-def test_an_event_that_was_begun_with_and_never_ended_travels_alone() -> None:
-    ids = [uuid4() for _ in range(103)]
-    events = [Overdue(key, begun=int(n in (5, 50))) for n, key in enumerate(ids)]
-    chunks = list(upkeep.chunks(events))
-    assert [len(chunk) for chunk in chunks] == [100, 1, 1, 1]
-    assert chunks[2:] == [[ids[5]], [ids[50]]]
+    assert upkeep.overdue_events(session(), clock.tick(1), 100) == [event_id]
 
 
 def test_an_event_that_is_begun_five_times_and_never_ends_is_given_up_and_can_be_retried(
@@ -57,23 +48,52 @@ def test_an_event_that_is_begun_five_times_and_never_ends_is_given_up_and_can_be
     assert client.post(f"/events/{uuid4()}/retry").status_code == 404
 
 
-def test_what_a_dead_message_held_is_freed_and_claimed_alone(
+def test_what_a_dead_message_held_is_freed_and_only_the_culprit_is_a_suspect(
     client: Client, clock: TestClock
 ) -> None:
     events = [post_event(client, n=n) for n in range(3)]
-    holder = uuid4()
+    holder, culprit = uuid4(), events[1]
     assert len(claim(events[:1], clock(), holder)) == 3
     other = post_event(client)
-    assert claims.release(session(), uuid4(), clock()) == []
-    assert claims.release(session(), holder, clock()) == sorted(events)
-    assert [one.event_id for one in claim([other], clock())] == [other]
-    for event_id in events:
-        assert [one.event_id for one in claim([event_id], clock())] == [event_id]
+    assert claims.release(session(), uuid4(), culprit, clock()) == []
+    assert claims.release(session(), holder, culprit, clock()) == sorted(events)
+    held = claim([culprit], clock())
+    assert [one.event_id for one in held] == sorted([events[0], events[2], other])
+    assert [one.event_id for one in claim([culprit], clock())] == [culprit]
+
+
+def test_a_culprit_counts_each_of_its_deaths_and_its_company_none(
+    client: Client, clock: TestClock
+) -> None:
+    culprit, innocent = post_event(client), post_event(client)
+    for _ in range(claims.GIVE_UP_AFTER):
+        holder = uuid4()
+        claims.together(session(), [culprit, innocent], clock(), holder)
+        claims.suspects(session(), [culprit], clock(), holder)
+        claims.release(session(), holder, culprit, clock())
+    assert claims.give_up(session(), clock()) == 1
+    assert [one.event_id for one in claim([innocent], clock())] == [innocent]
+    assert claim([culprit], clock()) == []
+
+
+def test_without_a_culprit_suspects_go_in_small_companies_and_then_alone(
+    client: Client, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "COMPANY", 2)
+    events = [post_event(client, n=n) for n in range(3)]
+    sizes = []
+    for _ in range(3):
+        holder = uuid4()
+        held = claim(events, clock(), holder)
+        sizes.append(len(held))
+        claims.release(session(), holder, None, clock())
+    assert sizes == [3, 2, 1]
 
 
 def test_a_message_whose_event_is_done_takes_others_and_a_suspect_when_it_is_due(
-    client: Client, clock: TestClock
+    client: Client, clock: TestClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(claims, "COMPANY", 1)
     done, suspect = post_event(client), post_event(client)
     claim([done, suspect], clock())
     evaluate(clock.tick(23), [done])

@@ -1,0 +1,59 @@
+"""The dead say which event they were judging."""
+
+import os
+import signal
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+import pytest
+from billiard.context import Process
+
+from tasks import witness
+
+
+def die(index: int, last_words: Callable[[], None]) -> None:
+    """A process of a pool, at a place of it, that is killed after it has said something."""
+
+    def run() -> None:
+        last_words()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    process = Process(target=run)
+    process.index = index  # type: ignore[attr-defined]
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+def judge(holder: UUID, *events: UUID) -> None:
+    witness.enter(holder)
+    for event in events:
+        witness.judging(event)
+
+
+def judge_and_leave(holder: UUID) -> None:
+    judge(holder, uuid4())
+    witness.leave()
+
+
+def test_whoever_is_killed_over_an_event_leaves_its_name() -> None:
+    holders, events = [uuid4(), uuid4()], [uuid4(), uuid4(), uuid4()]
+    die(0, lambda: judge(holders[0], events[0], events[1]))
+    die(1, lambda: judge(holders[1], events[2]))
+    assert [witness.culprit(holder) for holder in holders] == [events[1], events[2]]
+
+
+def test_whoever_is_killed_beside_a_judgement_leaves_none() -> None:
+    before, after, holder = uuid4(), uuid4(), uuid4()
+    die(0, lambda: judge(before, uuid4()))
+    die(0, lambda: judge(holder))
+    assert (witness.culprit(holder), witness.culprit(before)) == (None, None)
+    die(0, lambda: judge_and_leave(after))
+    assert witness.culprit(after) is None
+
+
+@pytest.mark.parametrize("index", [255, 256, 100_000])
+def test_a_pool_may_be_larger_than_the_memory(index: int) -> None:
+    holder, event = uuid4(), uuid4()
+    die(index, lambda: judge(holder, event))
+    assert witness.culprit(holder) == (event if index == 255 else None)
