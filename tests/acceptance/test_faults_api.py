@@ -48,7 +48,7 @@ def test_an_api_killed_after_its_commit_has_accepted_the_event(
         stack.post("/events", {"type": point}, headers=headers)
     killed_at = time.time()
     assert not once.exists()
-    assert not stack.processes["api"].alive
+    stack.eventually(lambda: not stack.processes["api"].alive)
     [(committed,)] = stack.sql("SELECT id::text FROM events WHERE type = %s", point)
     stack.start("api")
     heard = stack.receiver.wait_for(before + 1, DELIVERED_WITHIN)[before:]

