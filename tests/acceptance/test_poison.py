@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from app.cli.local.services import CORE
+from app.services.claims import LEASE
 from tests.acceptance.stack import Stack
 
 pytestmark = pytest.mark.acceptance
@@ -110,7 +111,8 @@ def test_those_that_were_claimed_with_the_bad_one_do_not_wait_for_its_lease(
     stack.eventually(matched, seconds=60)
     waits = list(seen.values())
     print(f"{how}: p50 {percentile(waits, 0.5):.3f} s, p99 {percentile(waits, 0.99):.3f} s")
-    assert percentile(waits, 0.99) <= 2
+    # What it took is for docs/performance.md; that nobody waited for a lease to end is asserted.
+    assert max(waits) < LEASE.total_seconds() / 2
     stack.eventually(lambda: failed(stack, bad), seconds=60)
 
 
