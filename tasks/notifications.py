@@ -17,7 +17,7 @@ from app.services.delivery import Result, Sending
 from tasks import totals
 from tasks.gate import gate
 from tasks.publisher import wake_events, wake_notification
-from tasks.wiring import publish
+from tasks.wiring import is_busy, publish
 
 
 @shared_task(bind=True, name="notifications.deliver", max_retries=None)
@@ -68,8 +68,13 @@ def _ended(result: Result | None) -> Result | None:
 
 
 def _wake_next(receiver: str) -> None:
-    """Hand the room that has just become free to one that waits for it."""
+    """Hand the room that has just become free to one that waits for it.
+
+    Whoever was not turned away has a message of its own, which is merely late while the queue is long.
+    """
     turned_away = gate.turned_away(receiver)
+    if not turned_away and is_busy("notifications"):
+        return
     due = receivers.next_due(session(), receiver, now(), turned_away=turned_away)
     session().commit()
     if turned_away and not due:

@@ -27,6 +27,8 @@ BATCH: Final = 500
 EVENTS_A_MESSAGE: Final = 100
 # Beyond this many waiting messages a queue needs no more of them: workers are busy, and rows wait as well as messages.
 QUEUE_LIMIT: Final = 10_000
+# With so many a queue has work for a while: what may be in it already is not put in again.
+BUSY: Final = 500
 MEASURE_EVERY: Final = 0.5
 PAUSE_AFTER_FAILURE: Final = 1.0
 
@@ -115,6 +117,11 @@ class Publisher:
                 return int(cast(Any, connection.default_channel).client.llen(queue))
         except (OSError, OperationalError, RedisError):
             return None
+
+    def is_busy(self, queue: str) -> bool:
+        """Whether the queue held much when it was looked at, a moment ago; no when that is longer ago."""
+        recent = time.monotonic() - self._measured_at.get(queue, -inf) < 2 * MEASURE_EVERY
+        return recent and self._room.get(queue, 0) < QUEUE_LIMIT - BUSY
 
     def _ensure_thread(self) -> None:
         if self._thread is not None and self._thread.is_alive():

@@ -10,6 +10,7 @@ from flask import Flask, current_app
 from app.extensions import db
 from app.metrics import totals
 from tasks import losses
+from tasks.gate import gate
 from tasks.publisher import Publisher, WakeUp
 from tasks.upkeep import Upkeep
 
@@ -48,6 +49,11 @@ def publish(wake_ups: Sequence[WakeUp]) -> None:
     _publisher(current_app).publish(wake_ups)
 
 
+def is_busy(queue: str) -> bool:
+    """Whether the queue has work for a while."""
+    return _publisher(current_app).is_busy(queue)
+
+
 def flush() -> None:
     """Wait until what this process handed over is published, for when it may not live on."""
     _publisher(current_app).flush(FLUSH_SECONDS)
@@ -60,6 +66,9 @@ def _publisher(app: Flask) -> Publisher:
 def _connect(app: Flask, celery: Celery) -> None:
     """Tell the worker's processes what to do as they come and go."""
     upkeep = Upkeep(app, _publisher(app))
+
+    def on_setup(instance: Any, **_: object) -> None:
+        gate.threads = instance.concurrency
 
     def on_ready(sender: Any, **_: object) -> None:
         # Celery collects garbage before each fork; who replaces the dead need not wait while it looks at all modules.
@@ -79,6 +88,7 @@ def _connect(app: Flask, celery: Celery) -> None:
         _flush(app)
 
     losses.watch(app, celery, _publisher(app))
+    _keep(signals.celeryd_after_setup, on_setup)
     _keep(signals.worker_ready, on_ready)
     _keep(signals.worker_shutdown, on_stop)
     _keep(signals.worker_process_init, on_fork)

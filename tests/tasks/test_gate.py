@@ -1,5 +1,7 @@
 """A receiver has its share of a process's threads, and no more."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from tasks.gate import Gate
@@ -47,3 +49,22 @@ def test_whoever_was_turned_away_does_not_make_room_by_leaving() -> None:
             assert not outside.enter("a")
         with gate.turn(1) as another:
             assert not another.enter("a")
+
+
+def test_the_last_threads_are_for_receivers_that_have_none() -> None:
+    gate = Gate(threads=16)
+    turns = [gate.turn(8) for _ in range(17)]
+    with ExitStack() as stack:
+        entered = [stack.enter_context(turn) for turn in turns]
+        inside = [
+            turn.enter("slow" if place < 8 else "slower") for place, turn in enumerate(entered[:15])
+        ]
+        assert inside == [True] * 14 + [False]
+        assert entered[15].enter("quick")
+        assert not entered[16].enter("quick")
+
+
+def test_while_nobody_says_how_many_threads_there_are_none_is_kept() -> None:
+    gate = Gate()
+    with ExitStack() as stack:
+        assert all(stack.enter_context(gate.turn(50)).enter("a") for _ in range(50))

@@ -49,6 +49,20 @@ def test_each_wake_up_goes_to_its_own_queue_at_once(broker: "redis.Redis", ours:
     assert bodies(broker, "notifications") == [[str(notification_id)]]
 
 
+def test_a_queue_is_busy_while_it_was_long_a_moment_ago(
+    broker: "redis.Redis", ours: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not ours.is_busy("events")
+    monkeypatch.setattr(publisher, "BUSY", 2)
+    for _ in range(3):
+        ours.publish([wake_events([uuid4()])])
+        ours.flush(5)
+    assert ours.is_busy("events")
+    assert not ours.is_busy("notifications")
+    monkeypatch.setattr(publisher, "MEASURE_EVERY", 0.0)
+    assert not ours.is_busy("events")
+
+
 def test_a_long_queue_gets_no_more_and_takes_more_when_it_is_short_again(
     broker: "redis.Redis", ours: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
