@@ -5,14 +5,17 @@ several are slow at once, the last threads are kept for receivers that have none
 """
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Final
-
 
 # One thread in so many.
 KEPT: Final = 8
+LOOK_EVERY: Final = 1.0
+REMEMBERED: Final = 10_000
 
 
 class Gate:
@@ -23,6 +26,7 @@ class Gate:
         self._lock = threading.Lock()
         self._inside: Counter[str] = Counter()
         self._turned_away: set[str] = set()
+        self._looked_at: dict[str, float] = {}
 
     @contextmanager
     def turn(self, most: int) -> Iterator["Turn"]:
@@ -35,7 +39,7 @@ class Gate:
                 self._leave(turn.receiver)
 
     def enter(self, receiver: str, most: int) -> bool:
-        """Go in unless `most` are inside, or the last threads are for others; remembers that somebody had to go away."""
+        """Go in unless `most` are inside, or others need the last threads; remembers that somebody went away."""
         with self._lock:
             inside = self._inside[receiver]
             if inside >= most or (inside and self._only_kept_are_left()):
@@ -51,6 +55,17 @@ class Gate:
     def forgive(self, receiver: str) -> None:
         """Nobody is left who had to go away."""
         self._turned_away.discard(receiver)
+
+    def may_look(self, receiver: str) -> bool:
+        """Whether it is time to look for those whose messages were lost."""
+        moment = time.monotonic()
+        with self._lock:
+            if moment - self._looked_at.get(receiver, -inf) < LOOK_EVERY:
+                return False
+            if len(self._looked_at) >= REMEMBERED:
+                self._looked_at.clear()
+            self._looked_at[receiver] = moment
+            return True
 
     def _only_kept_are_left(self) -> bool:
         threads = self.threads
@@ -72,8 +87,8 @@ class Turn:
         self.receiver: str | None = None
 
     def enter(self, receiver: str) -> bool:
-        """Whether there was room."""
-        if self._gate.enter(receiver, self._most):
+        """Whether there was room; asked again, the answer is the same."""
+        if self.receiver is None and self._gate.enter(receiver, self._most):
             self.receiver = receiver
         return self.receiver is not None
 

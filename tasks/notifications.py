@@ -1,22 +1,28 @@
 """The tasks that speak to receivers: one attempt of one notification, and the test of a channel."""
 
 import time
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
 from uuid import UUID
 
 from celery import shared_task
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
 
 from app.channels.base import Verdict
 from app.extensions import session
 from app.models.notifications import Status
 from app.runtime import now, runtime
-from app.services import channel_tests, delivery, receivers
-from app.services.delivery import Result, Sending
+from app.services import channel_tests, delivery, outcomes, receivers
+from app.services.delivery import Result, Sending, Wanted
+from app.services.outcomes import Ended
+from app.services.receivers import Room
 from tasks import totals
 from tasks.gate import gate
 from tasks.publisher import wake_events, wake_notification
+from tasks.together import Together
 from tasks.wiring import is_busy, publish
 
 
@@ -27,10 +33,8 @@ def deliver(self: Any, notification_id: str) -> None:
     The row alone says how many attempts were made and when the next is due. Nobody waits in here for a receiver that is
     busy or held: the message ends, and the row is found again.
     """
-    db, settings = session(), runtime().settings
-    with gate.turn(settings.receivers.concurrency) as turn:
-        begun = delivery.begin(db, UUID(notification_id), settings, now(), turn.enter)
-        db.commit()
+    with gate.turn(runtime().settings.receivers.concurrency) as turn:
+        begun = _beginnings(Wanted(UUID(notification_id), turn.enter))
         result = _attempt(begun) if isinstance(begun, Sending) else _ended(begun)
     if turn.receiver is not None:
         _wake_next(turn.receiver)
@@ -70,16 +74,12 @@ def _ended(result: Result | None) -> Result | None:
 def _wake_next(receiver: str) -> None:
     """Hand the room that has just become free to one that waits for it.
 
-    Whoever was not turned away has a message of its own, which is merely late while the queue is long.
+    Whoever was not turned away has a message of its own, which is merely late while the queue is long, or was lost.
     """
-    turned_away = gate.turned_away(receiver)
-    if not turned_away and is_busy("notifications"):
-        return
-    due = receivers.next_due(session(), receiver, now(), turned_away=turned_away)
-    session().commit()
-    if turned_away and not due:
-        gate.forgive(receiver)
-    publish([wake_notification(key) for key in due])
+    if gate.turned_away(receiver):
+        _rooms(Room(receiver, for_one=True))
+    elif not is_busy("notifications") and gate.may_look(receiver):
+        _rooms(Room(receiver, for_one=False))
 
 
 def _finish(sending: Sending, verdict: Verdict) -> Result | None:
@@ -88,17 +88,50 @@ def _finish(sending: Sending, verdict: Verdict) -> Result | None:
     What the receiver has answered would else be forgotten, and the message sent again.
     """
     deadline = time.monotonic() + delivery.LEASE.total_seconds() - verdict.latency
-    settings = runtime().settings
     while True:
         try:
-            result = delivery.finish(
-                session(), sending, verdict, settings.retry, now(), settings.receivers
-            )
-            session().commit()
+            return _endings(Ended(sending, verdict))
         except (DBAPIError, PoolTimeout):
-            session().rollback()
             if time.monotonic() > deadline:
                 raise
             time.sleep(1)
-        else:
-            return result
+
+
+def _begin(wanted: Sequence[Wanted]) -> list[Sending | Result | None]:
+    with _transaction() as db:
+        return delivery.begin(db, wanted, runtime().settings, now())
+
+
+def _end(ended: Sequence[Ended]) -> list[Result | None]:
+    settings = runtime().settings
+    with _transaction() as db:
+        return outcomes.finish(db, ended, settings.retry, settings.receivers, now())
+
+
+def _fill(rooms: Sequence[Room]) -> list[None]:
+    with _transaction() as db:
+        due = receivers.next_due(db, rooms, now())
+    publish([wake_notification(key) for key in due])
+    if not due:
+        for room in rooms:
+            gate.forgive(room.receiver)
+    return [None] * len(rooms)
+
+
+@contextmanager
+def _transaction() -> Iterator[Session]:
+    """One for all who came together; what it read is forgotten, since others write too."""
+    db = session()
+    try:
+        yield db
+        db.commit()
+    except BaseException:
+        db.rollback()
+        raise
+    finally:
+        db.expunge_all()
+
+
+_beginnings: Final = Together(_begin)
+_endings: Final = Together(_end)
+_rooms: Final = Together(_fill)

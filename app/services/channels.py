@@ -1,12 +1,12 @@
 """Named channels: kept with their secrets sealed, and found again when a notification needs one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -154,10 +154,22 @@ def check_target(
         ) from error
 
 
-def destination(session: Session, settings: Settings, target: str) -> Destination:
-    """Where a notification for `target` goes now: a named channel first, then what the address itself says."""
+def destinations(
+    session: Session, settings: Settings, targets: Collection[str]
+) -> dict[str, Destination]:
+    """Where notifications go now: to a named channel first, then to what the target's address itself says."""
+    if not targets:
+        return {}
+    names = [(kind, address) for kind, _, address in (one.partition(":") for one in targets)]
+    rows = session.scalars(
+        select(ChannelRow).where(tuple_(ChannelRow.kind, ChannelRow.name).in_(names))
+    )
+    named = {f"{row.kind}:{row.name}": row for row in rows}
+    return {target: _destination(settings, target, named.get(target)) for target in targets}
+
+
+def _destination(settings: Settings, target: str, row: ChannelRow | None) -> Destination:
     kind, _, address = target.partition(":")
-    row = _named(session, kind, address)
     if row is not None and not row.enabled:
         label = f"{row.kind}:{row.name}"
         return Destination(row.kind, label, channel_id=row.id, problem="channel_disabled")

@@ -1,31 +1,31 @@
-"""Delivery: record the attempt, make it, record what came of it.
+"""Delivery: record the attempt, make it, record what came of it (`outcomes`).
 
-`begin` and `finish` are two transactions of the caller; between them `send` speaks to the receiver and holds neither a
-transaction nor a connection. The epoch that `begin` takes fences `finish`: a worker that was thought dead cannot write.
+`begin` and `finish` are two transactions of the caller, each for as many notifications as came together; between them
+`send` speaks to a receiver and holds neither a transaction nor a connection. The epoch that `begin` takes fences
+`finish`: a worker that was thought dead cannot write.
 """
 
-import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from app.channels import registry
 from app.channels.base import Notice, Outcome, Verdict
 from app.channels.transport import Transport
-from app.config import ReceiverPolicy, RetryPolicy, Settings
+from app.config import RetryPolicy, Settings
 from app.models.alerts import Alert
+from app.models.channels import Receiver
 from app.models.events import Event
 from app.models.notifications import Attempt, AttemptOutcome, Notification, Status
-from app.models.rules import Rule, RuleVersion
-from app.services import channels, ingest, notices, receivers
+from app.models.rules import Rule
+from app.services import channels, notices, receivers
 from app.services.alerting import kind_of
 from app.services.channels import Destination
 from app.services.receivers import Admission
-from app.services.retry import next_delay
 
 LEASE = timedelta(seconds=22)
 # A countdown may ring a little early by another host's clock.
@@ -33,7 +33,14 @@ EARLY = timedelta(milliseconds=500)
 # Celery's own countdown carries retries up to here; the sweep wakes the later ones.
 LONGEST_COUNTDOWN = timedelta(seconds=900)
 SWEEP_GRACE = timedelta(seconds=5)
-CHANNEL_DISABLED = "sentinel.channel.disabled"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A notification that a message names; `enter` asks for room in this process for one more send to a receiver."""
+
+    notification_id: UUID
+    enter: Callable[[str], bool] = lambda _receiver: True
 
 
 @dataclass(frozen=True)
@@ -62,49 +69,48 @@ class Result:
     event_id: UUID | None = None
 
 
-def begin(
-    session: Session,
-    notification_id: UUID,
-    settings: Settings,
-    now: datetime,
-    enter: Callable[[str], bool] = lambda _receiver: True,
-) -> Sending | Result | None:
-    """Claim a notification that is due and write its attempt; the caller commits before it sends.
+@dataclass(frozen=True)
+class _Due:
+    """A locked notification, and what is needed to send it; no event where its day is over."""
 
-    `enter` asks for room in this process for one more send to a receiver. None when there is nothing to do: it is sent,
-    dead, cancelled, not due yet, in another worker's hands, or its receiver takes no more. A result when it ends here,
-    without another attempt, or has to keep to its receiver's pace.
+    notification: Notification
+    rule_off: bool
+    alert: Alert
+    event: Event | None
+    held_until: datetime | None
+
+
+@dataclass(frozen=True)
+class _Admitted:
+    due: _Due
+    event: Event
+    destination: Destination
+    probe: bool
+
+
+def begin(
+    session: Session, wanted: Sequence[Wanted], settings: Settings, now: datetime
+) -> list[Sending | Result | None]:
+    """Claim those that are due and write their attempts, in order; the caller commits before it sends.
+
+    None where there is nothing to do: it is sent, dead, cancelled, not due yet, in another worker's hands, or its
+    receiver takes no more. A result where it ends here without another attempt, or has to keep to its receiver's pace.
     """
-    row = _lock_due(session, notification_id, now)
-    if row is None:
-        return None
-    notification, rule, version = row
-    notification.receiver = notification.receiver or receivers.key_of(notification.target)
-    if not enter(notification.receiver):
-        return None
-    event = session.get(Event, notification.cause_id)
-    ending = _ending(notification, rule, settings.retry)
-    if ending is not None or event is None:
-        status, reason = ending or (Status.DEAD, "event_gone")
-        _end(notification, status, reason, now)
-        return Result(status, kind_of(notification.target))
-    destination = channels.destination(session, settings, notification.target)
-    admission = _admit(session, notification, destination, now)
-    if not admission.allowed:
-        return _slowed(notification, destination.label, admission, now)
-    alert = session.get_one(Alert, notification.alert_id)
-    return Sending(
-        attempt_id=_open_attempt(session, notification, now),
-        notification_id=notification.id,
-        epoch=notification.epoch,
-        tried=notification.attempts - notification.attempts_forgiven,
-        channel=destination.label,
-        accepted_at=event.accepted_at,
-        destination=destination,
-        notice=notices.build(notification, rule, version, alert, event),
-        receiver=notification.receiver,
-        probe=admission.probe,
-    )
+    rows = _lock_due(session, [one.notification_id for one in wanted], now)
+    # Asked for twice, it is begun once.
+    entering = [(one, rows.pop(one.notification_id, None)) for one in wanted]
+    inside = [
+        due if due and one.enter(due.notification.receiver) else None for one, due in entering
+    ]
+    targets = {due.notification.target for due in inside if due}
+    destinations = channels.destinations(session, settings, targets)
+    answers = [
+        None if due is None else _admit(session, due, destinations, settings.retry, now)
+        for due in inside
+    ]
+    admitted = [answer for answer in answers if isinstance(answer, _Admitted)]
+    begun = iter(_open_attempts(session, admitted, now))
+    return [next(begun) if isinstance(answer, _Admitted) else answer for answer in answers]
 
 
 def send(sending: Sending, transport: Transport) -> Verdict:
@@ -115,77 +121,84 @@ def send(sending: Sending, transport: Transport) -> Verdict:
     return registry.get(destination.kind).send(sending.notice, destination.config, transport)
 
 
-def finish(
-    session: Session,
-    sending: Sending,
-    verdict: Verdict,
-    policy: RetryPolicy,
-    now: datetime,
-    care: ReceiverPolicy = ReceiverPolicy(),  # noqa: B008 - a frozen value
-) -> Result | None:
-    """Record what came of an attempt; the caller commits, then follows the result.
+def postpone(notification: Notification, until: datetime, now: datetime) -> float | None:
+    """Be due again later; the seconds of a countdown, None where the sweep wakes it."""
+    by_countdown = until - now <= LONGEST_COUNTDOWN
+    notification.next_attempt_at = until
+    notification.wake_at = until + (SWEEP_GRACE if by_countdown else timedelta(0))
+    return (until - now).total_seconds() if by_countdown else None
 
-    None when the notification is in other hands by now: this attempt's outcome stays unknown.
-    """
-    notification = session.get_one(Notification, sending.notification_id, with_for_update=True)
-    if notification.epoch != sending.epoch or notification.status != Status.PENDING:
-        return None
-    _close_attempt(session, sending, verdict, now)
-    event_id = _judge_receiver(session, sending, verdict, care, now)
-    delay = _delay(verdict, policy, sending.tried)
+
+def end(notification: Notification, status: Status, reason: str | None, now: datetime) -> None:
+    """Be done with it for good."""
+    notification.status = status
+    notification.reason = reason
+    notification.finished_at = now
     notification.lease_until = None
-    if delay is None:
-        delivered = verdict.outcome is Outcome.DELIVERED
-        _end(
-            notification,
-            Status.SENT if delivered else Status.DEAD,
-            None if delivered else verdict.detail,
-            now,
-        )
-        return Result(Status(notification.status), sending.channel, event_id=event_id)
-    retry_in = _postpone(notification, now + timedelta(seconds=delay), now)
-    return Result(Status.PENDING, sending.channel, retry_in, event_id)
 
 
-def _lock_due(
-    session: Session, notification_id: UUID, now: datetime
-) -> tuple[Notification, Rule, RuleVersion] | None:
-    row = session.execute(
-        select(Notification, Rule, RuleVersion)
+def _lock_due(session: Session, ids: Sequence[UUID], now: datetime) -> dict[UUID, _Due]:
+    keys = bindparam(None, list(ids), type_=ARRAY(Uuid()), unique=True)
+    rows = session.execute(
+        select(Notification, Rule.enabled, Rule.deleted_at, Alert, Event, Receiver.held_until)
         .join(Rule, Rule.id == Notification.rule_id)
-        .join(RuleVersion, RuleVersion.id == Notification.rule_version_id)
+        .join(Alert, Alert.id == Notification.alert_id)
+        .outerjoin(Event, Event.id == Notification.cause_id)
+        .outerjoin(Receiver, Receiver.key == Notification.receiver)
         .where(
-            Notification.id == notification_id,
+            Notification.id == any_(keys),
             Notification.status == Status.PENDING,
             Notification.next_attempt_at <= now + EARLY,
         )
         .with_for_update(of=Notification, skip_locked=True)
-    ).one_or_none()
-    if row is None or (row[0].lease_until is not None and row[0].lease_until > now):
-        return None
-    return row
+    )
+    due = {}
+    for notification, enabled, deleted_at, alert, event, held_until in rows:
+        if notification.lease_until is not None and notification.lease_until > now:
+            continue
+        notification.receiver = notification.receiver or receivers.key_of(notification.target)
+        rule_off = not enabled or deleted_at is not None
+        due[notification.id] = _Due(notification, rule_off, alert, event, held_until)
+    return due
 
 
-def _ending(
-    notification: Notification, rule: Rule, policy: RetryPolicy
-) -> tuple[Status, str] | None:
+def _admit(
+    session: Session,
+    due: _Due,
+    destinations: Mapping[str, Destination],
+    policy: RetryPolicy,
+    now: datetime,
+) -> _Admitted | Result | None:
+    notification = due.notification
+    ending = _ending(due, policy)
+    if ending is not None or due.event is None:
+        status, reason = ending or (Status.DEAD, "event_gone")
+        end(notification, status, reason, now)
+        return Result(status, kind_of(notification.target))
+    destination = destinations[notification.target]
+    admission = _ask(session, due, destination, now)
+    if not admission.allowed:
+        return _slowed(notification, destination.label, admission, now)
+    return _Admitted(due, due.event, destination, admission.probe)
+
+
+def _ending(due: _Due, policy: RetryPolicy) -> tuple[Status, str] | None:
     """How a notification ends without another attempt, and why; None when it is to be attempted."""
-    if not rule.enabled or rule.deleted_at is not None:
+    if due.rule_off:
         return Status.CANCELLED, "rule_off"
     # The worker died during the last attempt, so nobody has said yet that it was the last.
-    if notification.attempts - notification.attempts_forgiven >= policy.attempts:
+    if due.notification.attempts - due.notification.attempts_forgiven >= policy.attempts:
         return Status.DEAD, "attempts_exhausted"
     return None
 
 
-def _admit(
-    session: Session, notification: Notification, destination: Destination, now: datetime
-) -> Admission:
+def _ask(session: Session, due: _Due, destination: Destination, now: datetime) -> Admission:
     """Whether the receiver takes one more now; what goes nowhere need not ask."""
     if destination.problem is not None:
         return Admission(allowed=True)
+    row = due.notification
     pace = registry.get(destination.kind).pace(destination.config)
-    return receivers.admit(session, notification.receiver, pace, notification.slot_at, now)
+    return receivers.admit(session, row.receiver, due.held_until, pace, row.slot_at, now)
 
 
 def _slowed(
@@ -195,89 +208,46 @@ def _slowed(
     if admission.not_before is None:
         return None
     notification.slot_at = admission.not_before
-    return Result(Status.PENDING, channel, _postpone(notification, admission.not_before, now))
+    return Result(Status.PENDING, channel, postpone(notification, admission.not_before, now))
 
 
-def _open_attempt(session: Session, notification: Notification, now: datetime) -> int:
+def _open_attempts(session: Session, admitted: Sequence[_Admitted], now: datetime) -> list[Sending]:
+    if not admitted:
+        return []
+    rows = [_attempt(one.due.notification, now) for one in admitted]
+    written = insert(Attempt).returning(Attempt.id, sort_by_parameter_order=True)
+    ids = session.scalars(written, rows)
+    versions = notices.versions(session, {one.due.notification.rule_version_id for one in admitted})
+    return [
+        Sending(
+            notification_id=notification.id,
+            attempt_id=attempt_id,
+            epoch=notification.epoch,
+            tried=notification.attempts - notification.attempts_forgiven,
+            channel=one.destination.label,
+            accepted_at=one.event.accepted_at,
+            destination=one.destination,
+            notice=notices.build(
+                notification, versions[notification.rule_version_id], one.due.alert, one.event
+            ),
+            receiver=notification.receiver,
+            probe=one.probe,
+        )
+        for one, attempt_id in zip(admitted, ids, strict=True)
+        for notification in [one.due.notification]
+    ]
+
+
+def _attempt(notification: Notification, now: datetime) -> dict[str, object]:
+    """The row of an attempt that begins now, under a new lease."""
     notification.epoch += 1
     notification.attempts += 1
     notification.slot_at = None
     notification.lease_until = notification.wake_at = now + LEASE
-    attempt = Attempt(
-        notification_id=notification.id,
-        number=notification.attempts,
-        epoch=notification.epoch,
-        started_at=now,
-        outcome=AttemptOutcome.UNKNOWN,
-    )
-    session.add(attempt)
-    session.flush()
-    return attempt.id
-
-
-def _judge_receiver(
-    session: Session, sending: Sending, verdict: Verdict, care: ReceiverPolicy, now: datetime
-) -> UUID | None:
-    """Note how the receiver did; an event's id if its channel is disabled for it."""
-    destination = sending.destination
-    if destination.problem is not None:
-        return None
-    failing_since = receivers.record(
-        session, sending.receiver, verdict, probe=sending.probe, policy=care, now=now
-    )
-    if destination.channel_id is None or not (verdict.disable_channel or failing_since):
-        return None
-    reason = f"failing since {failing_since:%Y-%m-%d %H:%M} UTC: " if failing_since else ""
-    if not channels.disable(session, destination.channel_id, reason + verdict.detail, now):
-        return None
-    # What waits shall become dead letters now, and not when a pause is over.
-    receivers.forget(session, sending.receiver, now)
-    body = {
-        "type": CHANNEL_DISABLED,
-        "channel": destination.label,
-        "reason": reason + verdict.detail,
+    return {
+        "notification_id": notification.id,
+        "number": notification.attempts,
+        "epoch": notification.epoch,
+        "started_at": now,
+        "outcome": AttemptOutcome.UNKNOWN,
     }
-    return ingest.report(session, body, now)
-
-
-def _postpone(notification: Notification, until: datetime, now: datetime) -> float | None:
-    """Be due again later; the seconds of a countdown, None where the sweep wakes it."""
-    by_countdown = until - now <= LONGEST_COUNTDOWN
-    notification.next_attempt_at = until
-    notification.wake_at = until + (SWEEP_GRACE if by_countdown else timedelta(0))
-    return (until - now).total_seconds() if by_countdown else None
-
-
-def _end(notification: Notification, status: Status, reason: str | None, now: datetime) -> None:
-    notification.status = status
-    notification.reason = reason
-    notification.finished_at = now
-    notification.lease_until = None
-
-
-def _close_attempt(session: Session, sending: Sending, verdict: Verdict, now: datetime) -> None:
-    delivered = verdict.outcome is Outcome.DELIVERED
-    session.execute(
-        update(Attempt)
-        .where(Attempt.id == sending.attempt_id)
-        .values(
-            finished_at=now,
-            outcome=AttemptOutcome.SENT if delivered else AttemptOutcome.FAILED,
-            status_code=verdict.status,
-            latency_ms=round(verdict.latency * 1000),
-            detail=verdict.detail,
-            # PostgreSQL's text holds any character but this one.
-            response=verdict.response.replace("\0", "\ufffd"),
-        )
-    )
-
-
-def _delay(verdict: Verdict, policy: RetryPolicy, tried: int) -> float | None:
-    """Seconds until the next attempt, or None when this one was the last."""
-    if verdict.outcome is not Outcome.TRANSIENT:
-        return None
-    delay = next_delay(policy, tried, random.uniform(-1, 1))  # noqa: S311 - jitter, no secret
-    if delay is None or verdict.retry_after is None:
-        return delay
-    # What the receiver asks for is honoured, and never undercut.
-    return max(delay, verdict.retry_after)

@@ -1,19 +1,65 @@
 """What a channel is handed about one notification."""
 
-from typing import Any
+import threading
+from collections import OrderedDict
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.channels.base import Notice
 from app.models.alerts import Alert
 from app.models.events import Event
 from app.models.notifications import Notification
-from app.models.rules import Rule, RuleVersion
+from app.models.rules import RuleVersion
 from app.services.rulesets import restore
+from rules_dsl import Rule as CompiledRule
 from rules_dsl import RuleError
 
+# Rule versions that are kept compiled; those that match often are few.
+KEPT: Final = 1000
 
-def build(
-    notification: Notification, rule: Rule, version: RuleVersion, alert: Alert, event: Event
-) -> Notice:
+
+@dataclass(frozen=True)
+class Version:
+    """What a notice tells of the rule version that decided; not compiled where this release refuses its text."""
+
+    rule_id: UUID
+    name: str
+    number: int
+    compiled: CompiledRule | None
+
+
+class _Versions:
+    """The versions that were needed lately. They never change."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[UUID, Version] = OrderedDict()
+
+    def get(self, session: Session, ids: Collection[UUID]) -> dict[UUID, Version]:
+        with self._lock:
+            found = {key: self._kept[key] for key in ids if key in self._kept}
+        missing = [key for key in ids if key not in found]
+        if missing:
+            rows = session.scalars(select(RuleVersion).where(RuleVersion.id.in_(missing)))
+            found |= {row.id: _version(row) for row in rows}
+        with self._lock:
+            for key, version in found.items():
+                self._kept[key] = version
+                self._kept.move_to_end(key)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return found
+
+
+versions: Final = _Versions().get
+
+
+def build(notification: Notification, version: Version, alert: Alert, event: Event) -> Notice:
     """The notice of an opened alert; the explanation is recomputed from the version that decided."""
     return Notice(
         id=str(notification.id),
@@ -27,7 +73,7 @@ def build(
             "opened_at": alert.opened_at.isoformat(),
         },
         rule={
-            "id": str(rule.id),
+            "id": str(version.rule_id),
             "name": version.name,
             "version": version.number,
             "severity": alert.severity,
@@ -44,10 +90,16 @@ def build(
     )
 
 
-def _explanation(version: RuleVersion, event: Event) -> dict[str, Any] | None:
-    """Why the version was true; None where this release refuses its text, for the alert matters more."""
+def _version(row: RuleVersion) -> Version:
     try:
-        compiled = restore(version.tree, version.dsl)
+        compiled = restore(row.tree, row.dsl)
     except RuleError:
+        compiled = None
+    return Version(row.rule_id, row.name, row.number, compiled)
+
+
+def _explanation(version: Version, event: Event) -> dict[str, Any] | None:
+    """Why the version was true; None where that cannot be said any more, for the alert matters more."""
+    if version.compiled is None:
         return None
-    return dict(compiled.explain(event.body, event.accepted_at).to_dict())
+    return dict(version.compiled.explain(event.body, event.accepted_at).to_dict())

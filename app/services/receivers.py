@@ -5,14 +5,14 @@ that all hosts share, so that a pause holds everywhere. A notification that find
 this process, is left as it is: whoever finishes a send there looks for the next, and the sweep when a pause is over.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, delete, exists, func, select, update
+from sqlalchemy import CursorResult, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -30,6 +30,39 @@ EARLY = timedelta(milliseconds=500)
 # One that was woken is left alone for this long, if other hosts are slow to come for it.
 REPUBLISH_AFTER = timedelta(seconds=10)
 FRESH = timedelta(seconds=5)
+
+
+# How many that are overdue a receiver gets at a time that nobody waits for.
+AT_ONCE = 500
+_NEXT_DUE = text("""
+    WITH rooms AS (
+        SELECT * FROM unnest(CAST(:keys AS text[]), CAST(:limits AS int[]), CAST(:horizons AS timestamptz[]))
+        AS room (key, most, horizon)
+    ), due AS (
+        SELECT waiting.id
+        FROM (SELECT key, sum(most) AS most, max(horizon) AS horizon FROM rooms GROUP BY key) room
+        LEFT JOIN receivers r ON r.key = room.key
+        CROSS JOIN LATERAL (
+            SELECT n.id FROM notifications n
+            WHERE n.status = 'pending' AND n.receiver = room.key AND n.wake_at <= room.horizon
+            AND n.next_attempt_at <= :now
+            ORDER BY n.wake_at LIMIT room.most FOR UPDATE SKIP LOCKED
+        ) waiting
+        WHERE r.held_until IS NULL OR r.held_until <= :now
+    )
+    UPDATE notifications n SET wake_at = :again FROM due WHERE n.id = due.id RETURNING n.id
+""")
+
+
+@dataclass(frozen=True)
+class Room:
+    """Room at a receiver: for one of those that were turned away there, or else for all that are overdue.
+
+    Where none was turned away lately, the messages of fresh ones are still to come.
+    """
+
+    receiver: str
+    for_one: bool
 
 
 class Hold(StrEnum):
@@ -57,10 +90,17 @@ def key_of(target: str) -> str:
 
 
 def admit(
-    session: Session, key: str, pace: Pace | None, slot_at: datetime | None, now: datetime
+    session: Session,
+    key: str,
+    held_until: datetime | None,
+    pace: Pace | None,
+    slot_at: datetime | None,
+    now: datetime,
 ) -> Admission:
-    """Ask for one send; takes a token, and the right to try a receiver whose pause is over. The caller commits."""
-    held_until = session.scalar(select(Receiver.held_until).where(Receiver.key == key))
+    """Ask for one send to a receiver that was held until then; the caller commits.
+
+    Takes a token, and the right to try a receiver whose pause is over.
+    """
     if held_until is not None and held_until > now:
         return Admission(allowed=False)
     if pace is not None and not (slot_at and slot_at - EARLY <= now < slot_at + SLOT_KEPT):
@@ -74,24 +114,20 @@ def admit(
     return Admission(allowed=bool(taken.rowcount), probe=True)
 
 
+def lock(session: Session, keys: Collection[str], failing: Collection[str]) -> dict[str, Receiver]:
+    """The rows of receivers, and new ones of those that fail; in one order for all who lock several."""
+    if failing:
+        fresh = [{"key": key, "failures": 0, "pauses": 0} for key in sorted(failing)]
+        session.execute(upsert(Receiver).on_conflict_do_nothing(), fresh)
+    rows = select(Receiver).where(Receiver.key.in_(keys)).order_by(Receiver.key)
+    return {row.key: row for row in session.scalars(rows.with_for_update())}
+
+
 def record(
-    session: Session,
-    key: str,
-    verdict: Verdict,
-    *,
-    probe: bool,
-    policy: ReceiverPolicy,
-    now: datetime,
+    row: Receiver, verdict: Verdict, *, probe: bool, policy: ReceiverPolicy, now: datetime
 ) -> datetime | None:
     """Note what came of a send; since when it fails, if that is too long. The caller commits."""
-    failed = verdict.outcome is Outcome.TRANSIENT
-    if failed:
-        fresh = {"key": key, "failures": 0, "pauses": 0}
-        session.execute(upsert(Receiver).values(fresh).on_conflict_do_nothing())
-    row = session.get(Receiver, key, with_for_update=True)
-    if row is None:
-        return None
-    if failed:
+    if verdict.outcome is Outcome.TRANSIENT:
         return _failed(row, verdict.retry_after, probe=probe, policy=policy, now=now)
     row.failures = row.pauses = 0
     row.failing_since = None
@@ -111,34 +147,19 @@ def forget(session: Session, key: str, now: datetime) -> None:
     session.execute(waiting.values(slot_at=None, next_attempt_at=now, wake_at=now))
 
 
-def next_due(session: Session, key: str, now: datetime, *, turned_away: bool) -> Sequence[UUID]:
-    """One that waits for a receiver where a send has just ended; the caller commits, then publishes.
+def next_due(session: Session, rooms: Sequence[Room], now: datetime) -> Sequence[UUID]:
+    """Those that wait for receivers where sends have just ended; the caller commits, then publishes.
 
-    None while the receiver is held, for each would only call the next. Where none was turned away lately, the messages
-    of fresh ones are still to come: only overdue ones are looked for.
+    None while a receiver is held, for each would only call the next.
     """
-    horizon = now + FRESH if turned_away else now
-    held = exists().where(Receiver.key == key, Receiver.held_until > now)
-    rows = (
-        select(Notification.id)
-        .where(
-            Notification.receiver == key,
-            Notification.status == Status.PENDING,
-            Notification.wake_at <= horizon,
-            Notification.next_attempt_at <= now,
-            ~held,
-        )
-        .order_by(Notification.wake_at)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .cte()
-    )
-    return session.scalars(
-        update(Notification)
-        .where(Notification.id == rows.c.id)
-        .values(wake_at=now + REPUBLISH_AFTER)
-        .returning(Notification.id)
-    ).all()
+    values = {
+        "keys": [room.receiver for room in rooms],
+        "limits": [1 if room.for_one else AT_ONCE for room in rooms],
+        "horizons": [now + FRESH if room.for_one else now for room in rooms],
+        "now": now,
+        "again": now + REPUBLISH_AFTER,
+    }
+    return session.scalars(_NEXT_DUE, values).all()
 
 
 def view(session: Session, key: str, now: datetime) -> dict[str, Any]:

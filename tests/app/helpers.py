@@ -7,13 +7,18 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import select
 
+from app.channels.base import Verdict
+from app.config import ReceiverPolicy, RetryPolicy, Settings
 from app.extensions import session
 from app.models.events import PendingEvent
 from app.models.notifications import Notification
-from app.services import claims, matching
+from app.services import claims, delivery, matching, outcomes
 from app.services.claims import Claim
+from app.services.delivery import Result, Sending, Wanted
 from app.services.matching import Evaluation
+from app.services.outcomes import Ended
 from tests.app.client import Client
+from tests.conftest import TestClock
 
 ORDERS = 'when event.type == "order" and amount > 500 then notify("slack:#big-orders")'
 
@@ -60,3 +65,26 @@ def notifications() -> list[Notification]:
     """All of them, oldest first, as the database has them now."""
     session().expire_all()
     return list(session().scalars(select(Notification).order_by(Notification.id)))
+
+
+def begin_attempt(
+    key: UUID, settings: Settings, clock: TestClock, *, room: bool = True
+) -> Sending | Result | None:
+    """Begin the attempt of one notification, and commit."""
+    [begun] = delivery.begin(session(), [Wanted(key, lambda _: room)], settings, clock())
+    session().commit()
+    return begun
+
+
+def end_attempt(
+    begun: Sending | Result | None,
+    clock: TestClock,
+    verdict: Verdict,
+    policy: RetryPolicy,
+    care: ReceiverPolicy = ReceiverPolicy(),  # noqa: B008 - a frozen value
+) -> Result | None:
+    """Record what came of an attempt, and commit."""
+    assert isinstance(begun, Sending)
+    [result] = outcomes.finish(session(), [Ended(begun, verdict)], policy, care, clock())
+    session().commit()
+    return result

@@ -58,10 +58,12 @@ def without_delivery_claim() -> None:
     from app.models.notifications import Notification
     from app.services import delivery
 
-    def begin(session: Session, key: UUID, *rest: Any, **options: Any) -> Any:
-        held = update(Notification).where(Notification.id == key)
+    def begin(session: Session, wanted: Sequence[Any], *rest: Any) -> Any:
+        held = update(Notification).where(
+            Notification.id.in_([one.notification_id for one in wanted])
+        )
         session.execute(held.values(lease_until=None))
-        return original(session, key, *rest, **options)
+        return original(session, wanted, *rest)
 
     original = swap(delivery, "begin", begin)
 
@@ -69,43 +71,46 @@ def without_delivery_claim() -> None:
 def without_delivery_fence() -> None:
     """An attempt's outcome is written whatever the row's epoch is by now."""
     from app.models.notifications import Notification
-    from app.services import delivery
+    from app.services import outcomes
 
-    def finish(session: Session, sending: Any, *rest: Any, **options: Any) -> Any:
-        row = session.get_one(Notification, sending.notification_id, with_for_update=True)
-        return original(session, replace(sending, epoch=row.epoch), *rest, **options)
+    def finish(session: Session, ended: Sequence[Any], *rest: Any) -> Any:
+        careless = []
+        for one in ended:
+            row = session.get_one(Notification, one.sending.notification_id, with_for_update=True)
+            careless.append(replace(one, sending=replace(one.sending, epoch=row.epoch)))
+        return original(session, careless, *rest)
 
-    original = swap(delivery, "finish", finish)
+    original = swap(outcomes, "finish", finish)
 
 
 def without_attempt_row() -> None:
     """The attempt is written down after it was made, not before."""
     from app.models.notifications import Attempt, AttemptOutcome, Notification
     from app.runtime import now
-    from app.services import delivery
+    from app.services import delivery, outcomes
 
-    def begin(session: Session, *rest: Any, **options: Any) -> Any:
-        sending = first(session, *rest, **options)
-        if isinstance(sending, delivery.Sending):
-            session.execute(delete(Attempt).where(Attempt.id == sending.attempt_id))
-        return sending
+    def begin(session: Session, *rest: Any) -> Any:
+        begun = first(session, *rest)
+        ids = [one.attempt_id for one in begun if isinstance(one, delivery.Sending)]
+        session.execute(delete(Attempt).where(Attempt.id.in_(ids)))
+        return begun
 
-    def finish(session: Session, sending: Any, *rest: Any, **options: Any) -> Any:
-        number = session.get_one(Notification, sending.notification_id).attempts
-        session.add(
-            Attempt(
-                id=sending.attempt_id,
-                notification_id=sending.notification_id,
-                number=number,
-                epoch=sending.epoch,
-                started_at=now(),
-                outcome=AttemptOutcome.UNKNOWN,
+    def finish(session: Session, ended: Sequence[Any], *rest: Any) -> Any:
+        for sending in (one.sending for one in ended):
+            session.add(
+                Attempt(
+                    id=sending.attempt_id,
+                    notification_id=sending.notification_id,
+                    number=session.get_one(Notification, sending.notification_id).attempts,
+                    epoch=sending.epoch,
+                    started_at=now(),
+                    outcome=AttemptOutcome.UNKNOWN,
+                )
             )
-        )
         session.flush()
-        return last(session, sending, *rest, **options)
+        return last(session, ended, *rest)
 
-    first, last = swap(delivery, "begin", begin), swap(delivery, "finish", finish)
+    first, last = swap(delivery, "begin", begin), swap(outcomes, "finish", finish)
 
 
 def without_unique_notification() -> None:

@@ -70,7 +70,7 @@ def test_a_change_keeps_the_secrets_that_it_does_not_name(app: Flask, client: Cl
     from app.services import channels
 
     row = channels.find(session(), "erp")
-    config = channels.destination(session(), runtime().settings, "webhook:erp")
+    config = channels.destinations(session(), runtime().settings, ["webhook:erp"])["webhook:erp"]
     assert config.problem == "channel_disabled"
     assert row.config == {"url": URL + "2"}
 

@@ -8,12 +8,17 @@ import pytest
 
 from app.channels.base import Outcome, Verdict
 from app.config import RetryPolicy, Settings
-from app.extensions import session
 from app.models.notifications import Status
-from app.services import delivery
 from app.services.delivery import Sending
 from tests.app.client import Client
-from tests.app.helpers import evaluate, make_rule, notifications, post_event
+from tests.app.helpers import (
+    begin_attempt,
+    end_attempt,
+    evaluate,
+    make_rule,
+    notifications,
+    post_event,
+)
 from tests.conftest import TestClock
 
 REFUSED = Verdict(Outcome.PERMANENT, 400, "HTTP 400")
@@ -27,10 +32,7 @@ def dead(client: Client, settings: Settings, clock: TestClock) -> list[UUID]:
     ids = []
     for type_ in ("order", "order", "w", "w"):
         [key] = evaluate(clock(), [post_event(client, type=type_)]).notification_ids
-        begun = delivery.begin(session(), key, settings, clock())
-        assert isinstance(begun, Sending)
-        delivery.finish(session(), begun, REFUSED, RetryPolicy(), clock())
-        session().commit()
+        end_attempt(begin_attempt(key, settings, clock), clock, REFUSED, RetryPolicy())
         ids.append(key)
         clock.tick(60)
     return ids
@@ -76,7 +78,7 @@ def test_they_keep_their_ids_and_get_all_their_attempts_anew(
     client: Client, dead: list[UUID], settings: Settings, clock: TestClock
 ) -> None:
     retry(client, ids=[str(dead[0])])
-    begun = delivery.begin(session(), dead[0], settings, clock())
+    begun = begin_attempt(dead[0], settings, clock)
     assert isinstance(begun, Sending)
     assert (begun.notice.id, begun.tried) == (str(dead[0]), 1)
 

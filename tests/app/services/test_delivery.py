@@ -1,19 +1,22 @@
 """An attempt is recorded, made, and recorded again; only the one who holds the row may write."""
 
+from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select
 
 from app.channels.base import Outcome, Verdict
-from app.config import RetryPolicy, Settings
+from app.config import ReceiverPolicy, RetryPolicy, Settings
 from app.extensions import session
 from app.models.notifications import Attempt, AttemptOutcome, Status
-from app.services import delivery
-from app.services.delivery import Sending
+from app.services import delivery, outcomes
+from app.services.delivery import Sending, Wanted
+from app.services.outcomes import Ended
+from tests.app import helpers
 from tests.app.client import Client
-from tests.app.helpers import evaluate, make_rule, notifications, post_event
+from tests.app.helpers import end_attempt, evaluate, make_rule, notifications, post_event
 from tests.conftest import TestClock
 
 SENT = Verdict(Outcome.DELIVERED, 200, "ok", response="fine\0", latency=0.012)
@@ -32,19 +35,14 @@ def waiting(client: Client, clock: TestClock) -> UUID:
 
 
 def begin(notification_id: UUID, settings: Settings, clock: TestClock) -> Sending | None:
-    sending = delivery.begin(session(), notification_id, settings, clock())
-    session().commit()
+    sending = helpers.begin_attempt(notification_id, settings, clock)
     return sending if isinstance(sending, Sending) else None
 
 
 def attempt(
     notification_id: UUID, settings: Settings, clock: TestClock, verdict: Verdict
 ) -> delivery.Result | None:
-    sending = begin(notification_id, settings, clock)
-    assert sending is not None
-    result = delivery.finish(session(), sending, verdict, POLICY, clock())
-    session().commit()
-    return result
+    return end_attempt(begin(notification_id, settings, clock), clock, verdict, POLICY)
 
 
 def attempts() -> list[Attempt]:
@@ -147,10 +145,8 @@ def test_a_worker_thought_dead_cannot_write_over_the_next_one(
     second = begin(waiting, settings, clock)
     assert first is not None
     assert second is not None
-    assert delivery.finish(session(), first, SENT, POLICY, clock()) is None
-    session().commit()
-    result = delivery.finish(session(), second, SENT, POLICY, clock())
-    session().commit()
+    assert end_attempt(first, clock, SENT, POLICY) is None
+    result = end_attempt(second, clock, SENT, POLICY)
     assert result is not None
     assert [row.outcome for row in attempts()] == [AttemptOutcome.UNKNOWN, AttemptOutcome.SENT]
 
@@ -173,8 +169,7 @@ def test_a_rule_switched_off_during_an_attempt_stops_the_retries(
     assert sending is not None
     rule_id = client.get("/rules").json["data"][0]["id"]
     client.patch(f"/rules/{rule_id}", json={"enabled": False})
-    delivery.finish(session(), sending, BUSY, POLICY, clock())
-    session().commit()
+    end_attempt(sending, clock, BUSY, POLICY)
     clock.tick(60)
     assert begin(waiting, settings, clock) is None
     assert notifications()[0].status == Status.CANCELLED
@@ -189,8 +184,7 @@ def test_a_dead_letter_can_be_tried_again_under_the_same_id_with_fresh_attempts(
     sending = begin(waiting, settings, clock)
     assert sending is not None
     assert (sending.notice.id, sending.tried) == (str(waiting), 1)
-    delivery.finish(session(), sending, SENT, POLICY, clock())
-    session().commit()
+    end_attempt(sending, clock, SENT, POLICY)
     assert [row.number for row in attempts()] == [1, 2]
 
 
@@ -214,3 +208,32 @@ def test_a_target_whose_channel_is_gone_fails_for_good_without_a_request(
     verdict = delivery.send(sending, None)  # type: ignore[arg-type]  # nothing may be sent
     assert verdict.outcome is Outcome.PERMANENT
     assert "erp" in verdict.detail
+
+
+def test_many_are_begun_and_ended_together_and_each_gets_what_is_its_own(
+    client: Client, settings: Settings, clock: TestClock
+) -> None:
+    make_rule(client)
+    off = make_rule(client, 'when type == "order" then notify("slack:#off")', "Off")
+    two = [post_event(client) for _ in range(2)]
+    ids = set(evaluate(clock(), two).notification_ids)
+    client.patch(f"/rules/{off}", json={"enabled": False})
+    waiting = {row.id for row in notifications() if row.rule_id != UUID(off)}
+    wanted = [Wanted(key) for key in [*ids, uuid4(), *ids]]
+    begun = delivery.begin(session(), wanted, settings, clock())
+    session().commit()
+    first, rest = dict(zip(ids, begun, strict=False)), begun[len(ids) :]
+    assert rest == [None] * 5
+    assert {key for key, one in first.items() if isinstance(one, Sending)} == waiting
+    sent, busy = [one for one in begun if isinstance(one, Sending)]
+    assert {sent.notice.id, busy.notice.id} == {str(key) for key in waiting}
+    lost = replace(busy, epoch=busy.epoch - 1)
+    ended = [Ended(busy, BUSY), Ended(sent, SENT), Ended(lost, SENT)]
+    results = outcomes.finish(session(), ended, POLICY, ReceiverPolicy(), clock())
+    session().commit()
+    assert [result and result.status for result in results] == [Status.PENDING, Status.SENT, None]
+    outcome = {row.notification_id: row.outcome for row in attempts()}
+    assert outcome == {
+        busy.notification_id: AttemptOutcome.FAILED,
+        sent.notification_id: AttemptOutcome.SENT,
+    }

@@ -14,9 +14,12 @@ from app.extensions import session
 from app.models.channels import ChannelRow, Receiver
 from app.models.events import Event, PendingEvent
 from app.models.notifications import Attempt, Notification, Status
-from app.services import delivery, receivers, upkeep
+from app.services import delivery, outcomes, receivers, upkeep
 from app.services.delivery import Result, Sending
+from app.services.receivers import Room
+from tests.app import helpers
 from tests.app.client import Client
+from tests.app.helpers import begin_attempt as begin
 from tests.app.helpers import evaluate, make_rule, notifications, post_event
 from tests.conftest import TestClock
 
@@ -43,20 +46,16 @@ def due(client: Client, clock: TestClock, count: int = 1, name: str = "erp") -> 
     return ids
 
 
-def begin(
-    key: UUID, settings: Settings, clock: TestClock, *, room: bool = True
-) -> Sending | Result | None:
-    begun = delivery.begin(session(), key, settings, clock(), lambda _: room)
-    session().commit()
-    return begun
-
-
 def finish(begun: Sending | Result | None, clock: TestClock, verdict: Verdict) -> Result:
-    assert isinstance(begun, Sending)
-    result = delivery.finish(session(), begun, verdict, POLICY, clock(), CARE)
-    session().commit()
+    result = helpers.end_attempt(begun, clock, verdict, POLICY, CARE)
     assert result is not None
     return result
+
+
+def next_due(clock: TestClock, receiver: str = "webhook:erp", *, turned_away: bool) -> list[UUID]:
+    found = receivers.next_due(session(), [Room(receiver, for_one=turned_away)], clock())
+    session().commit()
+    return list(found)
 
 
 def asked(seconds: float) -> Verdict:
@@ -105,10 +104,10 @@ def test_the_room_that_one_leaves_goes_to_the_one_that_waits_longest(
 ) -> None:
     make_channel(client)
     first, second, _ = due(client, clock, 3)
-    assert receivers.next_due(session(), "webhook:erp", clock(), turned_away=False) == []
-    assert receivers.next_due(session(), "webhook:erp", clock(), turned_away=True) == [first]
-    assert receivers.next_due(session(), "webhook:erp", clock(), turned_away=True) == [second]
-    assert receivers.next_due(session(), "webhook:other", clock(), turned_away=True) == []
+    assert next_due(clock, turned_away=False) == []
+    assert next_due(clock, turned_away=True) == [first]
+    assert next_due(clock, turned_away=True) == [second]
+    assert next_due(clock, "webhook:other", turned_away=True) == []
 
 
 def test_the_sweep_wakes_a_share_of_each_receiver(client: Client, clock: TestClock) -> None:
@@ -149,7 +148,7 @@ def test_retry_after_holds_the_whole_receiver_and_one_tries_it_when_it_is_over(
     assert begin(second, settings, clock) is None
     held = view(client)
     assert (held["state"], held["held_for"], held["waiting"]) == ("held", "retry_after", 3)
-    assert receivers.next_due(session(), "webhook:erp", clock(), turned_away=True) == []
+    assert next_due(clock, turned_away=True) == []
     assert swept_after(clock, 50) == []
     assert set(swept_after(clock, 11)) == {second, third}
     probe = begin(second, settings, clock)
@@ -295,7 +294,7 @@ def test_slack_is_limited_and_a_webhook_is_not_unless_told() -> None:
 
 
 def channel_events() -> list[Event]:
-    query = select(Event).where(Event.type == delivery.CHANNEL_DISABLED)
+    query = select(Event).where(Event.type == outcomes.CHANNEL_DISABLED)
     return list(session().scalars(query))
 
 
@@ -328,7 +327,7 @@ def test_a_channel_that_would_hear_of_its_own_end_does_not_begin_a_loop(
 ) -> None:
     make_channel(client)
     make_rule(
-        client, f'when type == "{delivery.CHANNEL_DISABLED}" then notify("webhook:erp")', "Meta"
+        client, f'when type == "{outcomes.CHANNEL_DISABLED}" then notify("webhook:erp")', "Meta"
     )
     [key] = due(client, clock)
     result = finish(begin(key, settings, clock), clock, GONE)

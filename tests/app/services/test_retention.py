@@ -1,7 +1,6 @@
 """What is old is forgotten, whole days at a time, and nothing that still waits."""
 
 from datetime import UTC, datetime, timedelta
-from typing import cast
 
 import pytest
 from flask import Flask
@@ -14,11 +13,17 @@ from app.ids import moment_of, uuid7
 from app.models.alerts import Alert, Match
 from app.models.events import Event
 from app.models.notifications import Attempt, Notification, Status
-from app.services import delivery, retention, upkeep
-from app.services.delivery import Sending
+from app.services import retention, upkeep
 from tasks.upkeep import Upkeep
 from tests.app.client import Client
-from tests.app.helpers import evaluate, make_rule, notifications, post_event
+from tests.app.helpers import (
+    begin_attempt,
+    end_attempt,
+    evaluate,
+    make_rule,
+    notifications,
+    post_event,
+)
 from tests.conftest import TestClock
 
 KEPT = Retention()
@@ -54,11 +59,8 @@ def count(model: type[Base]) -> int:
 def deliver(clock: TestClock, settings: Settings, outcome: Outcome = Outcome.DELIVERED) -> None:
     """One attempt of each notification, with this outcome."""
     for notification in notifications():
-        sending = delivery.begin(session(), notification.id, settings, clock())
-        session().commit()
-        verdict = Verdict(outcome, 200, "")
-        delivery.finish(session(), cast(Sending, sending), verdict, settings.retry, clock())
-        session().commit()
+        sending = begin_attempt(notification.id, settings, clock)
+        end_attempt(sending, clock, Verdict(outcome, 200, ""), settings.retry)
 
 
 def test_a_day_of_events_goes_with_its_matches_when_it_is_old(
@@ -126,9 +128,7 @@ def test_ended_notifications_go_with_their_attempts_and_pending_ones_keep_theirs
     post_event(client)
     evaluate(clock.tick(1))
     [ended, pending] = notifications()
-    sending = delivery.begin(session(), pending.id, settings, clock())
-    session().commit()
-    assert sending is not None
+    assert begin_attempt(pending.id, settings, clock) is not None
     later = clock() + timedelta(days=89)
     forget(later)
     assert [n.id for n in notifications()] == [ended.id, pending.id]

@@ -1,0 +1,71 @@
+"""Threads that ask for the same work at once share it, and none waits for another's failure."""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tasks.together import MOST, Together
+
+
+def test_what_gathers_while_one_works_is_done_at_once_by_the_next() -> None:
+    batches: list[list[int]] = []
+    working, go_on = threading.Event(), threading.Event()
+
+    def work(items: Sequence[int]) -> list[int]:
+        batches.append(list(items))
+        working.set()
+        assert go_on.wait(10)
+        return [item * 10 for item in items]
+
+    together = Together(work)
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(together, 0)
+        assert working.wait(10)
+        rest = [pool.submit(together, number) for number in range(1, 8)]
+        while len(together) < 7:
+            pass
+        go_on.set()
+        assert [one.result(10) for one in [first, *rest]] == [number * 10 for number in range(8)]
+    assert batches[0] == [0]
+    assert [sorted(batch) for batch in batches[1:]] == [list(range(1, 8))]
+
+
+def test_every_thread_gets_its_own_answer_however_many_there_are() -> None:
+    def work(items: Sequence[int]) -> list[int]:
+        assert len(items) <= MOST
+        return [item + 1 for item in items]
+
+    together = Together(work)
+    with ThreadPoolExecutor(3 * MOST) as pool:
+        assert list(pool.map(together, range(5000))) == list(range(1, 5001))
+    assert len(together) == 0
+
+
+def test_what_fails_for_one_is_raised_to_that_one_alone() -> None:
+    def work(items: Sequence[int]) -> list[int]:
+        if 3 in items:
+            raise ValueError("three")
+        return list(items)
+
+    together = Together(work)
+
+    def ask(number: int) -> int | str:
+        try:
+            return together(number)
+        except ValueError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(ask, range(8))) == [0, 1, 2, "three", 4, 5, 6, 7]
+
+
+def test_after_a_failure_the_next_is_served() -> None:
+    def work(items: Sequence[int]) -> list[float]:
+        return [1 / item for item in items]
+
+    together = Together(work)
+    with pytest.raises(ZeroDivisionError):
+        together(0)
+    assert together(2) == 0.5
