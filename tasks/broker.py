@@ -7,8 +7,29 @@ from typing import Any, Final
 
 from celery.app.amqp import AMQP
 from kombu import Connection
+from kombu.transport import redis
 
 LONGEST_PAUSE: Final = 5
+
+
+_channels: Final[Any] = redis.Channel
+_create_client: Final = _channels._create_client
+
+
+def _one_client(channel: Any, asynchronous: bool = False) -> Any:
+    """kombu makes a client of Redis for each acknowledgement and each message; one for all does the same.
+
+    It holds no connection of its own: each command takes one from the channel's pool, whichever thread it is in.
+    """
+    if asynchronous:
+        return _create_client(channel, asynchronous=True)
+    kept = vars(channel).get("_kept_client")
+    if kept is None or kept.connection_pool is not channel.pool:
+        kept = channel._kept_client = _create_client(channel)
+    return kept
+
+
+_channels._create_client = _one_client
 
 
 class BrokerConnection(Connection):

@@ -161,7 +161,8 @@ def test_a_redirect_is_not_followed_and_not_repeated(stack: Stack) -> None:
     stack.receiver.answer = lambda _heard: Answer(307, (("Location", "/elsewhere"),))
     send(stack, "moved")
     stack.eventually(lambda: [status for status, _ in statuses(stack, "moved")] == ["dead"])
-    assert [one.path for one in stack.receiver.heard] == ["/moved"]
+    # Those that hang come again whenever their pause is over.
+    assert [one.path for one in stack.receiver.heard if one.path != "/hangs"] == ["/moved"]
 
 
 def test_410_disables_the_channel_and_a_rule_hears_of_it(stack: Stack) -> None:
