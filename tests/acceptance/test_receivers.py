@@ -1,8 +1,10 @@
 """Through real servers and a real receiver: what one receiver does is no other receiver's problem."""
 
 import json
+import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -24,6 +26,9 @@ ENV = {
     "SENTINEL_CIRCUIT_PAUSE_MAX": "0.4",
 }
 OTHERS, EACH, QUEUED = 49, 4, 200
+# docs/guarantees.md has the figures of RATE=100 REST_SECONDS=60.
+RATE = int(os.environ.get("RATE") or 50)
+REST_SECONDS = int(os.environ.get("REST_SECONDS") or 10)
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +87,40 @@ def test_one_of_fifty_hangs_with_a_queue_and_the_others_wait_no_longer_for_it(
     assert slowest_percent(stack) <= 2 + alone
     # At most the cap at a time, whatever waits.
     assert len(heard(stack, "hangs")) <= 8 * (1 + (time.time() - heard(stack, "hangs")[0].at) // 15)
+
+
+def test_at_rest_all_arrive_while_one_of_fifty_hangs(stack: Stack) -> None:
+    def answer(one: Heard) -> Answer:
+        if one.path == "/stuck":
+            time.sleep(20)
+        return Answer()
+
+    stack.receiver.answer = answer
+    for name in ("stuck", *(f"rest{number}" for number in range(OTHERS))):
+        make_channel(stack, name)
+    sent: dict[str, float] = {}
+
+    def post(number: int) -> None:
+        time.sleep(max(0.0, began + number / RATE - time.time()))
+        name = "stuck" if number % 50 == 0 else f"rest{number % 50 - 1}"
+        at = time.time()
+        answer = stack.post("/events", {"type": name})
+        assert answer.status_code == 202
+        if name != "stuck":
+            sent[answer.json()["id"]] = at
+
+    began = time.time()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(post, range(RATE * REST_SECONDS)))
+    stack.eventually(lambda: len(at_rest(stack)) >= len(sent), seconds=60)
+    waited = sorted(one.at - sent[one.json["data"]["event"]["id"]] for one in at_rest(stack))
+    middle, last = waited[len(waited) // 2], waited[int(0.99 * len(waited))]
+    print(f"at rest, {RATE}/s: p50 {middle:.3f} s, p99 {last:.3f} s of {len(waited)}")
+    assert len(waited) == len(sent)
+
+
+def at_rest(stack: Stack) -> list[Heard]:
+    return [one for one in list(stack.receiver.heard) if one.path.startswith("/rest")]
 
 
 def slowest_percent(stack: Stack) -> float:
