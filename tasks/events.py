@@ -14,7 +14,7 @@ from app.services.claims import Claim
 from app.services.rulesets import live
 from tasks import totals, witness
 from tasks.patience import patience
-from tasks.publisher import wake_events, wake_notification
+from tasks.publisher import wake_events, wake_notifications
 from tasks.wiring import flush, publish
 
 # For what is stuck outside of an evaluation; longer than the largest set of rules takes to load.
@@ -65,7 +65,7 @@ def _evaluate(held: Sequence[Claim], holder: UUID) -> None:
         db.rollback()
         _release(holder)
         raise
-    publish([wake_notification(key) for key in evaluation.notification_ids])
+    publish(wake_notifications(evaluation.due))
     if evaluation.left:
         publish([wake_events(evaluation.left)])
     totals.evaluated(evaluation, time.perf_counter() - began)

@@ -85,12 +85,14 @@ class Turn:
         self._gate = gate
         self._most = most
         self.receiver: str | None = None
+        self.refused = False
 
     def enter(self, receiver: str) -> bool:
-        """Whether there was room; asked again, the answer is the same."""
+        """Whether there was room; whoever is in stays in, and has it for no other receiver."""
         if self.receiver is None and self._gate.enter(receiver, self._most):
             self.receiver = receiver
-        return self.receiver is not None
+        self.refused = self.receiver != receiver
+        return not self.refused
 
 
 gate = Gate()

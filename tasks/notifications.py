@@ -1,45 +1,46 @@
 """The tasks that speak to receivers: one attempt of one notification, and the test of a channel."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Iterator
 from typing import Any, Final
 from uuid import UUID
 
 from celery import shared_task
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session
+from celery.worker import state
 
-from app.channels.base import Verdict
 from app.extensions import session
 from app.models.notifications import Status
 from app.runtime import now, runtime
-from app.services import channel_tests, delivery, outcomes, receivers
+from app.services import channel_tests, delivery
 from app.services.delivery import Result, Sending, Wanted
 from app.services.outcomes import Ended
 from app.services.receivers import Room
 from tasks import totals
-from tasks.gate import gate
+from tasks.gate import Turn, gate
 from tasks.publisher import wake_events, wake_notification
-from tasks.together import Together
+from tasks.steps import fill, record
 from tasks.wiring import is_busy, publish
+
+# Then a message leaves the rest to another: a receiver that is slow should not keep one thread for all of them.
+MESSAGE_SECONDS: Final = 2.0
 
 
 @shared_task(bind=True, name="notifications.deliver", max_retries=None)
-def deliver(self: Any, notification_id: str) -> None:
-    """Attempt a notification that is due: record, send, record; then retry with an exponential countdown.
+def deliver(self: Any, notification_ids: list[str] | str) -> None:
+    """Attempt notifications of a receiver one by one: record, send, record; retry with an exponential countdown.
 
-    The row alone says how many attempts were made and when the next is due. Nobody waits in here for a receiver that is
-    busy or held: the message ends, and the row is found again.
+    The rows alone say how many attempts were made and when the next is due. Nobody waits in here for a receiver that is
+    busy or held: the message ends, and the rows are found again.
     """
+    # The release before named one.
+    ids = [notification_ids] if isinstance(notification_ids, str) else notification_ids
     with gate.turn(runtime().settings.receivers.concurrency) as turn:
-        begun = _beginnings(Wanted(UUID(notification_id), turn.enter))
-        result = _attempt(begun) if isinstance(begun, Sending) else _ended(begun)
+        retries = list(_attempt_each(deque(map(UUID, ids)), turn))
     if turn.receiver is not None:
         _wake_next(turn.receiver)
-    if result is not None and result.retry_in is not None:
-        raise self.retry(countdown=result.retry_in)
+    for place, (key, seconds) in enumerate(retries, 1):
+        self.retry(args=([str(key)],), countdown=seconds, throw=place == len(retries))
 
 
 @shared_task(name="notifications.test_channel")
@@ -54,21 +55,42 @@ def test_channel(test_id: str) -> None:
         session().commit()
 
 
-def _attempt(sending: Sending) -> Result | None:
-    verdict = delivery.send(sending, runtime().transport)
-    result = _finish(sending, verdict)
-    if result is not None:
-        totals.attempted(sending, verdict, result)
-    if result is not None and result.event_id is not None:
+def _attempt_each(ids: deque[UUID], turn: Turn) -> Iterator[tuple[UUID, float]]:
+    """Those to be tried again, and in how many seconds. Each outcome is recorded with the next attempt."""
+    until = time.monotonic() + MESSAGE_SECONDS
+    ended: Ended | None = None
+    while ids or ended:
+        goes_on = bool(ids) and not turn.refused and time.monotonic() < until and not _stopping()
+        key = ids.popleft() if goes_on else None
+        result, begun = record(ended, None if key is None else Wanted(key, turn.enter))
+        if ended and result is not None:
+            _count_attempt(ended, result)
+            if result.retry_in is not None:
+                yield ended.sending.notification_id, result.retry_in
+        ended = None
+        if key is None:
+            break
+        if isinstance(begun, Sending):
+            ended = Ended(begun, delivery.send(begun, runtime().transport))
+        elif begun is not None:
+            if begun.status is not Status.PENDING:
+                totals.ended(begun)
+            if begun.retry_in is not None:
+                yield key, begun.retry_in
+    # Who was refused is found again by whoever leaves.
+    if ids and not turn.refused:
+        publish([wake_notification(*ids)])
+
+
+def _stopping() -> bool:
+    return state.should_stop is not None
+
+
+def _count_attempt(ended: Ended, result: Result) -> None:
+    totals.attempted(ended.sending, ended.verdict, result)
+    if result.event_id is not None:
         publish([wake_events([result.event_id])])
         totals.ingested_own()
-    return result
-
-
-def _ended(result: Result | None) -> Result | None:
-    if result is not None and result.status is not Status.PENDING:
-        totals.ended(result)
-    return result
 
 
 def _wake_next(receiver: str) -> None:
@@ -77,61 +99,6 @@ def _wake_next(receiver: str) -> None:
     Whoever was not turned away has a message of its own, which is merely late while the queue is long, or was lost.
     """
     if gate.turned_away(receiver):
-        _rooms(Room(receiver, for_one=True))
+        fill(Room(receiver, turned_away=True))
     elif not is_busy("notifications") and gate.may_look(receiver):
-        _rooms(Room(receiver, for_one=False))
-
-
-def _finish(sending: Sending, verdict: Verdict) -> Result | None:
-    """Record the outcome, once more each second while the database is away and the lease is ours.
-
-    What the receiver has answered would else be forgotten, and the message sent again.
-    """
-    deadline = time.monotonic() + delivery.LEASE.total_seconds() - verdict.latency
-    while True:
-        try:
-            return _endings(Ended(sending, verdict))
-        except (DBAPIError, PoolTimeout):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(1)
-
-
-def _begin(wanted: Sequence[Wanted]) -> list[Sending | Result | None]:
-    with _transaction() as db:
-        return delivery.begin(db, wanted, runtime().settings, now())
-
-
-def _end(ended: Sequence[Ended]) -> list[Result | None]:
-    settings = runtime().settings
-    with _transaction() as db:
-        return outcomes.finish(db, ended, settings.retry, settings.receivers, now())
-
-
-def _fill(rooms: Sequence[Room]) -> list[None]:
-    with _transaction() as db:
-        due = receivers.next_due(db, rooms, now())
-    publish([wake_notification(key) for key in due])
-    if not due:
-        for room in rooms:
-            gate.forgive(room.receiver)
-    return [None] * len(rooms)
-
-
-@contextmanager
-def _transaction() -> Iterator[Session]:
-    """One for all who came together; what it read is forgotten, since others write too."""
-    db = session()
-    try:
-        yield db
-        db.commit()
-    except BaseException:
-        db.rollback()
-        raise
-    finally:
-        db.expunge_all()
-
-
-_beginnings: Final = Together(_begin)
-_endings: Final = Together(_end)
-_rooms: Final = Together(_fill)
+        fill(Room(receiver, turned_away=False))

@@ -7,9 +7,10 @@ and the sweep publishes it again.
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import ceil, inf
 from queue import Empty, Full, Queue
 from typing import Any, Final, cast
 from uuid import UUID
@@ -19,12 +20,17 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from app.services.receivers import Due
+
 log = structlog.get_logger()
 
 EVALUATE: Final = "events.evaluate"
 BATCH: Final = 500
 # With as many messages as a queue may hold, Redis stays below 100 MB.
 EVENTS_A_MESSAGE: Final = 100
+# A message costs as much as half a delivery. Few share one until enough threads have something to do.
+NOTIFICATIONS_A_MESSAGE: Final = 8
+THREADS_BUSY: Final = 8
 # Beyond this many waiting messages a queue needs no more of them: workers are busy, and rows wait as well as messages.
 QUEUE_LIMIT: Final = 10_000
 # With so many a queue has work for a while: what may be in it already is not put in again.
@@ -57,9 +63,24 @@ def together(wake_ups: Sequence[WakeUp]) -> list[WakeUp]:
     return [WakeUp(EVALUATE, "events", (chunk,)) for chunk in chunks] + others
 
 
-def wake_notification(notification_id: UUID) -> WakeUp:
-    """The message that has a notification attempted."""
-    return WakeUp("notifications.deliver", "notifications", (str(notification_id),))
+def wake_notification(*ids: UUID) -> WakeUp:
+    """The message that has notifications of one receiver attempted, one after the other."""
+    return WakeUp("notifications.deliver", "notifications", ([str(key) for key in ids],))
+
+
+def wake_notifications(due: Iterable[Due]) -> list[WakeUp]:
+    """The messages that have notifications attempted: of one receiver several in each, where many wait for it."""
+    waiting: defaultdict[str, list[UUID]] = defaultdict(list)
+    for one in due:
+        waiting[one.receiver].append(one.id)
+    messages = []
+    for receiver, ids in waiting.items():
+        # Rows of the release before do not say whose they are.
+        most = 1 if not receiver else min(NOTIFICATIONS_A_MESSAGE, ceil(len(ids) / THREADS_BUSY))
+        messages += [
+            wake_notification(*ids[start : start + most]) for start in range(0, len(ids), most)
+        ]
+    return messages
 
 
 def wake_test(test_id: UUID) -> WakeUp:

@@ -18,7 +18,7 @@ from app.metrics import EVENTS_FAILED, totals
 from app.runtime import now, runtime
 from app.services import claims, idempotency, retention, rules, streams, upkeep
 from tasks.hearing import EXIT_CODE, Hearing
-from tasks.publisher import Publisher, room_beside, wake_events, wake_notification
+from tasks.publisher import Publisher, room_beside, wake_events, wake_notifications
 
 log = structlog.get_logger()
 
@@ -88,7 +88,7 @@ class Upkeep:
         if given_up:
             totals.count(EVENTS_FAILED, by=given_up)
         self._publisher.publish([wake_events(events)])
-        self._publisher.publish([wake_notification(key) for key in notifications])
+        self._publisher.publish(wake_notifications(notifications))
         if self._housekeeping_at is None or moment >= self._housekeeping_at:
             self._housekeeping_at = moment + HOUSEKEEPING_RETRY
             self._keep_house(moment)

@@ -16,6 +16,7 @@ from app.models.events import Event
 from app.models.notifications import Notification, Status
 from app.models.rules import Rule
 from app.services import receivers
+from app.services.receivers import Due
 from app.services.rulesets import JudgingRule
 
 # The evaluating task enqueues the notification at once; the sweep looks after this long whether it still waits.
@@ -43,7 +44,7 @@ class FailedRule:
 class Queued:
     """The notifications to send now, and the kinds of those that nobody will hear of."""
 
-    pending: list[UUID]
+    pending: list[Due]
     cancelled: list[str]
 
 
@@ -191,12 +192,14 @@ def _write_notifications(session: Session, rows: list[dict[str, Any]]) -> Queued
     written = session.execute(
         upsert(Notification)
         .on_conflict_do_nothing(index_elements=["cause_id", "rule_version_id", "target"])
-        .returning(Notification.id, Notification.target, Notification.status),
+        .returning(
+            Notification.id, Notification.receiver, Notification.target, Notification.status
+        ),
         rows,
     ).all()
     return Queued(
-        pending=[key for key, _, status in written if status == Status.PENDING],
-        cancelled=[kind_of(target) for _, target, status in written if status != Status.PENDING],
+        pending=[Due(row.id, row.receiver) for row in written if row.status == Status.PENDING],
+        cancelled=[kind_of(row.target) for row in written if row.status != Status.PENDING],
     )
 
 

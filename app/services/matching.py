@@ -14,6 +14,7 @@ from app.models.events import Event
 from app.services import alerting, claims
 from app.services.alerting import FailedRule, FoundMatch
 from app.services.claims import Claim
+from app.services.receivers import Due
 from app.services.rulesets import live
 
 log = structlog.get_logger()
@@ -26,13 +27,18 @@ JUDGE_SECONDS = 0.5
 class Evaluation:
     """What one task did, for its wake-ups and the metrics."""
 
-    notification_ids: list[UUID] = field(default_factory=list)
+    due: list[Due] = field(default_factory=list)
     left: list[UUID] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     triggered: list[str] = field(default_factory=list)
     failed_rules: list[str] = field(default_factory=list)
     failed_events: int = 0
     waited: list[float] = field(default_factory=list)
+
+    @property
+    def notification_ids(self) -> list[UUID]:
+        """Those that are due."""
+        return [one.id for one in self.due]
 
 
 @dataclass
@@ -105,7 +111,7 @@ def record(
     alerting.record_errors(session, failed_rules, now)
     queued = alerting.record(session, found, now)
     return Evaluation(
-        notification_ids=queued.pending,
+        due=queued.pending,
         left=sorted(left),
         cancelled=queued.cancelled,
         triggered=[match.rule.name for match in found],

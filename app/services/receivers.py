@@ -32,7 +32,8 @@ REPUBLISH_AFTER = timedelta(seconds=10)
 FRESH = timedelta(seconds=5)
 
 
-# How many that are overdue a receiver gets at a time that nobody waits for.
+# How many take the place of a thread that is done, and how many that are overdue come without one.
+IN_PLACE = 8
 AT_ONCE = 500
 _NEXT_DUE = text("""
     WITH rooms AS (
@@ -50,19 +51,27 @@ _NEXT_DUE = text("""
         ) waiting
         WHERE r.held_until IS NULL OR r.held_until <= :now
     )
-    UPDATE notifications n SET wake_at = :again FROM due WHERE n.id = due.id RETURNING n.id
+    UPDATE notifications n SET wake_at = :again FROM due WHERE n.id = due.id RETURNING n.id, n.receiver
 """)
 
 
 @dataclass(frozen=True)
+class Due:
+    """A notification that may be attempted now."""
+
+    id: UUID
+    receiver: str
+
+
+@dataclass(frozen=True)
 class Room:
-    """Room at a receiver: for one of those that were turned away there, or else for all that are overdue.
+    """Room at a receiver, for a few of those that were turned away there or for all that are overdue.
 
     Where none was turned away lately, the messages of fresh ones are still to come.
     """
 
     receiver: str
-    for_one: bool
+    turned_away: bool
 
 
 class Hold(StrEnum):
@@ -147,19 +156,19 @@ def forget(session: Session, key: str, now: datetime) -> None:
     session.execute(waiting.values(slot_at=None, next_attempt_at=now, wake_at=now))
 
 
-def next_due(session: Session, rooms: Sequence[Room], now: datetime) -> Sequence[UUID]:
+def next_due(session: Session, rooms: Sequence[Room], now: datetime) -> list[Due]:
     """Those that wait for receivers where sends have just ended; the caller commits, then publishes.
 
     None while a receiver is held, for each would only call the next.
     """
     values = {
         "keys": [room.receiver for room in rooms],
-        "limits": [1 if room.for_one else AT_ONCE for room in rooms],
-        "horizons": [now + FRESH if room.for_one else now for room in rooms],
+        "limits": [IN_PLACE if room.turned_away else AT_ONCE for room in rooms],
+        "horizons": [now + FRESH if room.turned_away else now for room in rooms],
         "now": now,
         "again": now + REPUBLISH_AFTER,
     }
-    return session.scalars(_NEXT_DUE, values).all()
+    return [Due(*row) for row in session.execute(_NEXT_DUE, values)]
 
 
 def view(session: Session, key: str, now: datetime) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from app.ids import uuid7_floor
 from app.models.events import PendingEvent
 from app.models.upkeep import Worker
+from app.services.receivers import Due
 
 # Any constant will do, so long as no other advisory lock of this database has it.
 SWEEP_LOCK = 0x53454E54
@@ -46,7 +47,7 @@ _WAKE_NOTIFICATIONS = text("""
         WHERE w.receiver IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= :now)
         LIMIT :limit
     )
-    UPDATE notifications n SET wake_at = :again FROM due WHERE n.id = due.id RETURNING n.id
+    UPDATE notifications n SET wake_at = :again FROM due WHERE n.id = due.id RETURNING n.id, n.receiver
 """)
 
 
@@ -79,10 +80,10 @@ def overdue_events(session: Session, now: datetime, limit: int) -> list[UUID]:
     return list(woken)
 
 
-def overdue_notifications(session: Session, now: datetime, limit: int) -> list[UUID]:
+def overdue_notifications(session: Session, now: datetime, limit: int) -> list[Due]:
     """Likewise for notifications that are due: a share of each receiver's, and none of those that are held."""
     values = {"now": now, "again": now + REPUBLISH_AFTER, "share": SHARE, "limit": limit}
-    return list(session.scalars(_WAKE_NOTIFICATIONS, values))
+    return [Due(*row) for row in session.execute(_WAKE_NOTIFICATIONS, values)]
 
 
 def ensure_partitions(session: Session, now: datetime) -> None:

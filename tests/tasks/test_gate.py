@@ -68,3 +68,12 @@ def test_while_nobody_says_how_many_threads_there_are_none_is_kept() -> None:
     gate = Gate()
     with ExitStack() as stack:
         assert all(stack.enter_context(gate.turn(50)).enter("a") for _ in range(50))
+
+
+def test_whoever_is_inside_stays_and_has_no_room_for_another_receiver() -> None:
+    gate = Gate()
+    with gate.turn(1) as turn:
+        answers = [(turn.enter(receiver), turn.refused) for receiver in ("a", "a", "b")]
+    assert answers == [(True, False), (True, False), (False, True)]
+    with gate.turn(1) as turn:
+        assert turn.enter("a")

@@ -4,14 +4,16 @@ import json
 import time
 from base64 import b64decode
 from collections.abc import Iterator
+from typing import cast
 from uuid import uuid4
 
 import pytest
 import redis
 from celery import Celery
 
+from app.services.receivers import Due
 from tasks import publisher
-from tasks.publisher import Publisher, wake_events, wake_notification
+from tasks.publisher import Publisher, wake_events, wake_notification, wake_notifications
 from tests.acceptance.stack import Stack
 
 
@@ -46,7 +48,27 @@ def test_each_wake_up_goes_to_its_own_queue_at_once(broker: "redis.Redis", ours:
     ours.publish([wake_events([event_id]), wake_notification(notification_id)])
     ours.flush(5)
     assert bodies(broker, "events") == [[[str(event_id)]]]
-    assert bodies(broker, "notifications") == [[str(notification_id)]]
+    assert bodies(broker, "notifications") == [[[str(notification_id)]]]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "sizes"), [(1, [1]), (8, [1] * 8), (20, [3] * 6 + [2]), (100, [8] * 12 + [4])]
+)
+def test_notifications_of_one_receiver_share_messages_once_enough_threads_have_one(
+    waiting: int, sizes: list[int]
+) -> None:
+    due = [Due(uuid4(), "webhook:erp") for _ in range(waiting)]
+    other = Due(uuid4(), "slack:#ops")
+    *messages, last = wake_notifications([*due, other])
+    named = [cast("list[str]", message.args[0]) for message in messages]
+    assert [len(ids) for ids in named] == sizes
+    assert [key for ids in named for key in ids] == [str(one.id) for one in due]
+    assert last.args == ([str(other.id)],)
+
+
+def test_rows_that_do_not_say_whose_they_are_share_no_message() -> None:
+    messages = wake_notifications([Due(uuid4(), "") for _ in range(20)])
+    assert [len(cast("list[str]", message.args[0])) for message in messages] == [1] * 20
 
 
 def test_a_queue_is_busy_while_it_was_long_a_moment_ago(
