@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 from cryptography.fernet import Fernet
 from limits import RateLimitItem, parse
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+
+from app.broker import Broker, broker_of
 
 KIB = 1024
 LONGEST_RETENTION_DAYS = 3650
@@ -92,8 +93,9 @@ class Settings:
     """All that the processes of Sentinel read from the environment."""
 
     database_url: str = field(repr=False)
-    redis_url: str = field(repr=False)
-    broker_url: str = field(repr=False)
+    # None where another broker serves and nobody said which Redis has streams.
+    redis_url: str | None = field(repr=False)
+    broker: Broker
     secret_keys: tuple[str, ...] = field(repr=False)
     auth: str = "keys"
     host: str = "127.0.0.1"
@@ -115,14 +117,10 @@ class Settings:
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
         """Read and check the environment; raises `ConfigError`."""
         read = _Reader(env)
-        redis_url = read.required("REDIS_URL")
-        broker = read.text("CELERY_BROKER_URL")
         return cls(
             database_url=_psycopg(read.required("DATABASE_URL")),
-            redis_url=redis_url,
-            broker_url=_broker("CELERY_BROKER_URL", broker)
-            if broker
-            else _broker("REDIS_URL", redis_url),
+            redis_url=read.text("REDIS_URL"),
+            broker=read.broker(),
             secret_keys=read.fernet_keys("SENTINEL_SECRET_KEY"),
             auth=read.choice("SENTINEL_AUTH", ("keys", "off"), "keys"),
             host=read.text("SENTINEL_HOST") or "127.0.0.1",
@@ -206,6 +204,15 @@ class _Reader:
             )
         return timedelta(hours=hours)
 
+    def broker(self) -> Broker:
+        """`CELERY_BROKER_URL`, else `REDIS_URL`."""
+        name = "CELERY_BROKER_URL" if self.text("CELERY_BROKER_URL") else "REDIS_URL"
+        url = self.required(name)
+        try:
+            return broker_of(url)
+        except ValueError as error:
+            raise ConfigError(name, str(error)) from None
+
     def fernet_keys(self, name: str) -> tuple[str, ...]:
         keys = tuple(key.strip() for key in self.required(name).split(",") if key.strip())
         if not keys:
@@ -278,6 +285,11 @@ def database_url(env: Mapping[str, str] = os.environ) -> str:
     return _psycopg(_Reader(env).required("DATABASE_URL"))
 
 
+def broker(env: Mapping[str, str] = os.environ) -> Broker:
+    """Where wake-ups go, for what needs nothing else; raises `ConfigError`."""
+    return _Reader(env).broker()
+
+
 def _psycopg(url: str) -> str:
     """A PostgreSQL URL for SQLAlchemy's psycopg 3 dialect, whatever driver it named."""
     scheme, separator, rest = url.partition("://")
@@ -288,21 +300,3 @@ def _psycopg(url: str) -> str:
     except (ArgumentError, ValueError):
         raise ConfigError("DATABASE_URL", "is no URL that can be read") from None
     return f"postgresql+psycopg://{rest}"
-
-
-def _broker(variable: str, url: str) -> str:
-    """A broker URL for kombu, which spells a Redis socket in its own way."""
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - reading it is the check
-    except ValueError:
-        raise ConfigError(variable, "is no URL that can be read") from None
-    if parts.scheme == "unix":
-        login = f":{parts.password}@" if parts.password else ""
-        database = parse_qs(parts.query).get("db", ["0"])[0]
-        return f"redis+socket://{login}{parts.path}?virtual_host={database}"
-    if parts.scheme in ("sentinel", "amqp", "amqps"):
-        raise ConfigError(variable, f"{parts.scheme}:// is not supported yet; use redis://")
-    if parts.scheme not in ("redis", "rediss", "redis+socket"):
-        raise ConfigError(variable, f"has the unknown scheme {parts.scheme!r}")
-    return url

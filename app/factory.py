@@ -43,7 +43,7 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     app.extensions[EXTENSION] = Runtime(settings, clock, Transport(_egress(settings)))
     db.init_app(app)
     migrate.init_app(app, db)
-    make_celery(app, settings.broker_url)
+    make_celery(app, settings.broker)
     register_problems(app)
     app.before_request(refuse_other_hosts)
     registration.init_app(app)

@@ -1,15 +1,43 @@
-"""Celery's broker connection, less patient with itself.
+"""What Celery must be told about each kind of broker, and a connection that is less patient with itself.
 
 After an outage Celery waits ever longer between its tries, up to half a minute; wake-ups should flow again sooner.
 """
 
+import threading
 from typing import Any, Final
 
+from amqp.exceptions import AMQPError, NotFound
+from celery import Celery
 from celery.app.amqp import AMQP
+from celery.app.events import Events
+from celery.events.dispatcher import EventDispatcher
 from kombu import Connection
+from kombu.asynchronous import get_event_loop
+from kombu.exceptions import KombuError
 from kombu.transport import redis
+from redis.exceptions import RedisError
+
+import celeryconfig
+from app.broker import Broker
 
 LONGEST_PAUSE: Final = 5
+# Of a message that RabbitMQ does not confirm; a blocked one must hold nobody for long.
+CONFIRM_SECONDS: Final = 5
+# RabbitMQ counts a delay in whole seconds.
+SHORTEST_COUNTDOWN: Final = 1
+SENTINEL_TIMEOUTS: Final = {"socket_timeout": 2, "socket_connect_timeout": 1}
+
+# Quorum queues outlive any one host of a cluster. A delay is spent in queues of RabbitMQ's own, since a worker may hold
+# no more of them than it prefetches; that needs topic exchanges.
+RABBITMQ: Final = {
+    "task_default_queue_type": "quorum",
+    "task_default_exchange_type": "topic",
+    "task_create_missing_queue_type": "quorum",
+    "task_create_missing_queue_exchange_type": "topic",
+    "broker_transport_options": {"confirm_publish": True},
+    # RabbitMQ hangs up on who is silent for long, as publishers are; that shows when they speak next.
+    "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0},
+}
 
 
 _channels: Final[Any] = redis.Channel
@@ -44,3 +72,82 @@ class BrokerAMQP(AMQP):
     """What Celery asks for its connections."""
 
     Connection = BrokerConnection
+
+
+class BrokerDispatcher(EventDispatcher):
+    """Speaks from the main thread alone.
+
+    Its connection is read by the worker's event loop. A thread of the pool that published a full buffer itself, and
+    read RabbitMQ's confirmation, was seen to take half of a frame away from the loop, and both waited for ever.
+    """
+
+    def flush(self, errors: bool = True, groups: bool = True) -> None:
+        """Publish what is buffered, or have it published."""
+        loop = get_event_loop()
+        if loop is not None and threading.current_thread() is not threading.main_thread():
+            loop.call_soon(super().flush)
+        else:
+            super().flush(errors, groups)
+
+
+class BrokerEvents(Events):
+    """What Celery asks for its dispatchers."""
+
+    dispatcher_cls = "tasks.broker:BrokerDispatcher"
+
+
+def settings(broker: Broker) -> dict[str, Any]:
+    """Celery's settings for a broker, beside those of `celeryconfig`."""
+    if broker.is_rabbitmq:
+        # The certificate must be that of the host.
+        tls = {"broker_use_ssl": {"server_hostname": None}} if broker.scheme == "amqps" else {}
+        return {"broker_url": broker.url, **RABBITMQ, **tls}
+    if broker.master is None:
+        return {"broker_url": broker.url}
+    options = {
+        **celeryconfig.broker_transport_options,
+        "master_name": broker.master,
+        "sentinel_kwargs": {**SENTINEL_TIMEOUTS, **broker.sentinel_login},
+    }
+    return {"broker_url": broker.url, "broker_transport_options": options}
+
+
+def length(celery: Celery, queue: str) -> int | None:
+    """How many messages a queue holds; None when the broker does not answer."""
+    with celery.connection_for_read() as connection:
+        try:
+            connection.ensure_connection(max_retries=0)
+            return _length(connection, queue)
+        except (OSError, KombuError, AMQPError, RedisError):
+            return None
+
+
+def _length(connection: Connection, queue: str) -> int:
+    channel: Any = connection.default_channel
+    if not _is_rabbitmq(connection):
+        # kombu's own way forgets the prefix of the keys.
+        return int(channel.client.llen(queue))
+    try:
+        return int(channel.queue_declare(queue, passive=True).message_count)
+    except NotFound:
+        return 0
+
+
+def _is_rabbitmq(connection: Connection) -> bool:
+    return bool(connection.transport.driver_type == "amqp")
+
+
+def sending(producer: Any) -> dict[str, Any]:
+    """How the publisher's thread sends a message."""
+    if _is_rabbitmq(producer.connection):
+        return {"retry": True, "confirm_timeout": CONFIRM_SECONDS}
+    return {"retry": False}
+
+
+def again(broker: Broker, options: dict[str, Any]) -> dict[str, Any]:
+    """How a task publishes itself again, mostly after a countdown."""
+    if not broker.is_rabbitmq:
+        return options
+    if options.get("countdown") is not None:
+        options = {**options, "countdown": max(SHORTEST_COUNTDOWN, options["countdown"])}
+    return {**options, "confirm_timeout": CONFIRM_SECONDS}

@@ -17,8 +17,8 @@ from uuid import UUID
 
 import structlog
 from celery import Celery
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
+
+from tasks import broker
 
 from app.services.receivers import Due
 
@@ -132,12 +132,7 @@ class Publisher:
 
     def waiting(self, queue: str) -> int | None:
         """How many messages a queue holds; None when the broker does not answer."""
-        try:
-            with self._celery.connection_for_read() as connection:
-                connection.ensure_connection(max_retries=0)
-                return int(cast(Any, connection.default_channel).client.llen(queue))
-        except (OSError, OperationalError, RedisError):
-            return None
+        return broker.length(self._celery, queue)
 
     def is_busy(self, queue: str) -> bool:
         """Whether the queue held much when it was looked at, a moment ago; no when that is longer ago."""
@@ -187,7 +182,7 @@ class Publisher:
                     wake_up.task,
                     args=wake_up.args,
                     producer=pooled,
-                    retry=False,
+                    **broker.sending(pooled),
                     ignore_result=True,
                 )
                 self._room[wake_up.queue] -= 1

@@ -7,9 +7,10 @@ from typing import Any, Final, cast
 from celery import Celery, Task, signals
 from flask import Flask, current_app
 
+from app.broker import Broker
 from app.extensions import db
 from app.metrics import totals
-from tasks import losses
+from tasks import broker, losses
 from tasks.gate import gate
 from tasks.publisher import Publisher, WakeUp
 from tasks.upkeep import Upkeep
@@ -18,7 +19,7 @@ EXTENSION: Final = "publisher"
 FLUSH_SECONDS: Final = 3.0
 
 
-def make_celery(app: Flask, broker_url: str) -> Celery:
+def make_celery(app: Flask, where: Broker) -> Celery:
     """The Celery application whose tasks run in `app`'s context."""
 
     class ContextTask(Task):  # type: ignore[type-arg]
@@ -30,13 +31,21 @@ def make_celery(app: Flask, broker_url: str) -> Celery:
             with app.app_context():
                 return self.run(*args, **kwargs)
 
+        def apply_async(  # type: ignore[override]
+            self, args: Any = None, kwargs: Any = None, **options: Any
+        ) -> Any:
+            """Publish again, in the broker's way."""
+            return super().apply_async(args, kwargs, **broker.again(where, options))
+
     celery = Celery(
         "sentinel",
         task_cls=cast(Any, ContextTask),
-        broker=broker_url,
         amqp="tasks.broker:BrokerAMQP",
+        events="tasks.broker:BrokerEvents",
+        broker=where.url,
     )
     celery.config_from_object("celeryconfig")
+    celery.conf.update(broker.settings(where))
     celery.set_default()
     app.extensions["celery"] = celery
     app.extensions[EXTENSION] = Publisher(celery)

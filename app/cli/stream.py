@@ -35,7 +35,11 @@ def redis(url: str | None, name: str, group: str, dead: str | None) -> None:
     """Take events from a Redis Stream, one JSON object in the field `event` of each entry."""
     from app.streams.redis import RedisSource
 
-    _run(lambda redis_url: RedisSource(url or redis_url, name, group, dead or f"{name}.dead"))
+    def make(own: str | None) -> RedisSource:
+        where = url or own or _fail("REDIS_URL: is not set, nor is --url")
+        return RedisSource(where, name, group, dead or f"{name}.dead")
+
+    _run(make)
 
 
 @stream.command()
@@ -61,7 +65,7 @@ def kafka(brokers: str, topic: str, group: str, dead: str | None, options: tuple
     _run(lambda _: KafkaSource(brokers, topic, group, dead or f"{topic}.dead", settings))
 
 
-def _run(make: Callable[[str], "Source"]) -> None:
+def _run(make: Callable[[str | None], "Source"]) -> None:
     from app.cli.local.environment import for_commands
     from app.config import ConfigError
     from app.runtime import runtime

@@ -16,7 +16,8 @@ from app.services import upkeep
 
 UP, DOWN = "up", "down"
 QUEUES = ("events", "notifications")
-IMPATIENT = {"socket_timeout": 1, "socket_connect_timeout": 1}
+# Those of Redis, and RabbitMQ's.
+IMPATIENT = {"socket_timeout": 1, "socket_connect_timeout": 1, "connect_timeout": 1}
 
 
 @dataclass

@@ -18,6 +18,7 @@ class Heard:
     path: str
     headers: dict[str, str]
     body: bytes
+    sender: str = ""
 
     @property
     def json(self) -> Any:
@@ -35,12 +36,12 @@ class Answer:
 
 
 class Receiver:
-    """Listens on a free loopback port; `answer` may be replaced at any time, and may sleep."""
+    """Listens on a free port, of loopback unless told otherwise; `answer` may be replaced at any time, may sleep."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.heard: list[Heard] = []
         self.answer: Callable[[Heard], Answer] = lambda _heard: Answer()
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._server = _Server((host, 0), _handler(self))
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
@@ -51,7 +52,7 @@ class Receiver:
     @property
     def url(self) -> str:
         """Its address, without a slash at the end."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self._server.server_address[0]!s}:{self.port}"
 
     def wait_for(self, count: int, seconds: float = 30) -> list[Heard]:
         """What was heard, once that is at least `count` requests; fails after `seconds`."""
@@ -80,7 +81,9 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             length = int(self.headers.get("Content-Length") or 0)
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(length)
-            heard = Heard(time.time(), self.command, self.path, headers, body)
+            heard = Heard(
+                time.time(), self.command, self.path, headers, body, self.client_address[0]
+            )
             receiver.heard.append(heard)
             answer = receiver.answer(heard)
             self.send_response(answer.status)

@@ -2,17 +2,31 @@
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import requests
 
+from tests.acceptance.rabbitmq import RabbitMQ, need_rabbitmq
+from tests.acceptance.sentinels import Sentinels
 from tests.acceptance.test_up import Up, home, port, start
 
 pytestmark = pytest.mark.acceptance
 __all__ = ["home", "port", "start"]
 
 TASKS = {"events.evaluate", "notifications.deliver"}
+
+
+@pytest.fixture(params=["embedded", "RabbitMQ", "Redis Sentinel"])
+def broker(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """What says which broker `up` is to use."""
+    if request.param == "embedded":
+        yield {}
+        return
+    if request.param == "RabbitMQ":
+        need_rabbitmq()
+    with RabbitMQ() if request.param == "RabbitMQ" else Sentinels() as running:
+        yield {"CELERY_BROKER_URL": running.url}
 
 
 def address(up: Up, label: str) -> str:
@@ -43,9 +57,9 @@ def succeeded(exposition: str, task: str) -> float:
 
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="the exporter needs Python < 3.13")
 def test_flower_lists_the_tasks_by_name_and_the_exporter_counts_them(
-    start: Callable[..., Up], port: int
+    start: Callable[..., Up], port: int, broker: dict[str, str]
 ) -> None:
-    up = start().until_ready()
+    up = start(**broker).until_ready()
     flower, exporter = address(up, "Flower"), address(up, "Celery exporter")
     api = f"http://127.0.0.1:{port}"
 

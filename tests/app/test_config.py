@@ -19,7 +19,7 @@ def test_three_variables_are_enough_and_keys_are_on() -> None:
     settings = Settings.from_env(GOOD)
     assert settings.auth == "keys"
     assert settings.database_url == "postgresql+psycopg://u:p@db/sentinel"
-    assert settings.broker_url == "redis://redis:6379/0"
+    assert settings.broker.url == "redis://redis:6379/0"
     assert settings.retry.attempts == 10
 
 
@@ -44,7 +44,10 @@ def test_a_missing_variable_is_named(name: str) -> None:
         ("DATABASE_URL", "nonsense"),
         ("DATABASE_URL", "postgresql://host:port/db"),
         ("CELERY_BROKER_URL", "kafka://broker"),
-        ("CELERY_BROKER_URL", "amqp://broker"),
+        ("CELERY_BROKER_URL", "sentinel://broker:26379/0"),
+        ("CELERY_BROKER_URL", "amqp:///vhost"),
+        ("CELERY_BROKER_URL", "amqp://one:1;two:x/"),
+        ("CELERY_BROKER_URL", "amqp://one/?heartbeat=1"),
         ("CELERY_BROKER_URL", "redis://[::1"),
         ("REDIS_URL", "redis://host:port"),
         ("SENTINEL_SECRET_KEY", ","),
@@ -100,7 +103,7 @@ def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
 
 def test_a_redis_socket_is_spelt_as_kombu_wants_it() -> None:
     settings = Settings.from_env(GOOD | {"REDIS_URL": "unix://:pw@/run/redis.sock?db=3"})
-    assert settings.broker_url == "redis+socket://:pw@/run/redis.sock?virtual_host=3"
+    assert settings.broker.url == "redis+socket://:pw@/run/redis.sock?virtual_host=3"
 
 
 def test_no_secret_is_in_the_repr_of_the_settings() -> None:

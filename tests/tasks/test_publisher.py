@@ -85,6 +85,14 @@ def test_a_queue_is_busy_while_it_was_long_a_moment_ago(
     assert not ours.is_busy("events")
 
 
+def test_it_knows_how_many_messages_wait(broker: "redis.Redis", ours: Publisher) -> None:
+    assert ours.waiting("events") == 0
+    for _ in range(2):
+        ours.publish([wake_events([uuid4()])])
+        ours.flush(5)
+    assert broker.llen("sentinel:events") == ours.waiting("events") == 2
+
+
 def test_a_long_queue_gets_no_more_and_takes_more_when_it_is_short_again(
     broker: "redis.Redis", ours: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,15 +1,18 @@
 """The processes of a local Sentinel, as command lines."""
 
+import json
 import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from socket import socket
 
+from app.broker import Broker
 from app.cli.local.environment import LOOPBACK, Ports
 from app.cli.local.home import CHECKOUT, Home
 from app.cli.local.listeners import Listeners
 from app.cli.local.process import Spec
+from app.config import broker
 
 API, EVENTS, NOTIFICATIONS, INBOX = "api", "events", "notifications", "inbox"
 POSTGRES, REDIS = "postgres", "redis"
@@ -92,9 +95,8 @@ class Services:
         """Celery's metrics for Prometheus, from a virtual environment of its own."""
         code = "from src.cli import cli; cli(auto_envvar_prefix='CE')"
         words = ("--host", LOOPBACK, "--port", str(port), "--retry-interval", "5")
-        prefix = ("--broker-transport-option", "global_keyprefix=sentinel:")
-        spec = self._spec(EXPORTER, str(EXPORTER_PYTHON), "-P", "-c", code, *words, *prefix)
-        env = {**self._env, "CE_BROKER_URL": broker_url(self._env)}
+        spec = self._spec(EXPORTER, str(EXPORTER_PYTHON), "-P", "-c", code, *words)
+        env = {**self._env, **exporter_settings(broker(self._env))}
         env.pop("PYTHONPATH", None)
         return replace(spec, env=env, essential=False)
 
@@ -125,5 +127,13 @@ class Services:
 
 def broker_url(env: Mapping[str, str]) -> str:
     """The broker as kombu spells it."""
-    url = env.get("CELERY_BROKER_URL") or env["REDIS_URL"]
-    return f"redis+socket://{url.removeprefix('unix://')}" if url.startswith("unix://") else url
+    return broker(env).url
+
+
+def exporter_settings(where: Broker) -> dict[str, str]:
+    """The exporter's environment, which `ps` does not show."""
+    options = ["global_keyprefix=sentinel:"]
+    if where.master:
+        login = json.dumps(where.sentinel_login, separators=(",", ":"))
+        options += [f"master_name={where.master}", f"sentinel_kwargs={login}"]
+    return {"CE_BROKER_URL": where.url, "CE_BROKER_TRANSPORT_OPTION": " ".join(options)}

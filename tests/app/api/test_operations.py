@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.broker import Broker
 from app.config import Settings
 from app.extensions import session
 from app.factory import create_app
@@ -41,7 +42,7 @@ def test_ready_means_that_events_are_accepted_and_says_which_workers_live(
 def test_without_a_broker_events_are_still_accepted(
     settings: Settings, clock: TestClock, app: Flask
 ) -> None:
-    nowhere = create_app(replace(settings, broker_url="redis://127.0.0.1:1/0"), clock)
+    nowhere = create_app(replace(settings, broker=Broker("redis://127.0.0.1:1/0")), clock)
     client = cast(Client, nowhere.test_client())
     ready = client.get("/readyz")
     assert ready.status_code == 200

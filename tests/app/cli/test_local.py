@@ -104,8 +104,11 @@ def test_somebody_elses_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_broker_of_a_socket_is_spelled_for_kombu() -> None:
-    assert broker_url({"REDIS_URL": "unix:///run/s.sock"}) == "redis+socket:///run/s.sock"
-    assert broker_url({"REDIS_URL": "redis://h/0", "CELERY_BROKER_URL": "amqp://h"}) == "amqp://h"
+    assert (
+        broker_url({"REDIS_URL": "unix:///run/s.sock"})
+        == "redis+socket:///run/s.sock?virtual_host=0"
+    )
+    assert broker_url({"REDIS_URL": "redis://h/0", "CELERY_BROKER_URL": "amqp://h"}) == "amqp://h/"
 
 
 def test_the_heads_of_the_migrations_are_alembics() -> None:
