@@ -11,7 +11,7 @@ from rules_dsl.tree import Expression
 from rules_dsl.words import DAY_SETS, DAYS, WINDOW_WORDS
 
 _WHERE: Final = f"as in {WINDOW_WORDS['where']}"
-_MOST_TIMES: Final = 1_000
+_MOST_TIMES: Final = 100
 _LONG_DAYS: Final = {
     "monday": "mon", "tuesday": "tue", "wednesday": "wed", "thursday": "thu", "friday": "fri",
     "saturday": "sat", "sunday": "sun",

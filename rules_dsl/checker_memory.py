@@ -15,6 +15,7 @@ from rules_dsl.words import AGGREGATES, WINDOW_WORDS
 
 _LONGEST: Final = 31 * 86_400
 _MOST_PATHS: Final = 3
+_MOST_ROUNDS: Final = 10_000
 _TIMES: Final = re.compile(r"x[0-9]+", re.ASCII)
 _BESIDE: Final = "join it to other conditions by `and`, not under `or`, `not` or a quantifier"
 
@@ -204,13 +205,14 @@ class MemoryChecker:
         self._checker.refuse(literal, message, hint, "duration")
 
     def _count(self, literal: tree.Literal) -> None:
-        if (
-            not isinstance(literal.value, int)
-            or literal.value < 1
-            or literal.written[-1:].isalpha()
-        ):
-            hint = "as in throttle 3 per 10m"
-            self._checker.refuse(literal, "`throttle` takes a whole number from 1", hint)
+        value = literal.value
+        if not isinstance(value, int) or not 1 <= value <= _MOST_ROUNDS:
+            message = f"`throttle` takes a whole number, 1 to {_MOST_ROUNDS:,}"
+        elif literal.written[-1:].isalpha():
+            message = "`throttle` takes a number, and no duration, before `per`"
+        else:
+            return
+        self._checker.refuse(literal, message, "as in throttle 3 per 10m")
 
     def _during(self, clause: tree.During) -> None:
         try:

@@ -43,10 +43,11 @@ def _clauses(sentence: tree.Sentence) -> list[str]:
     clauses = [f"severity {sentence.severity}"] if sentence.severity else []
     if sentence.message:
         clauses.append(f"message {_message(sentence.message)}")
-    return [*clauses, *(_clause(each) for each in sentence.clauses)]
+    return [*clauses, *(format_clause(each) for each in sentence.clauses)]
 
 
-def _clause(clause: tree.Clause) -> str:
+def format_clause(clause: tree.Clause) -> str:
+    """One clause after `then`, of those that need memory."""
     match clause:
         case tree.Throttle():
             written = f"throttle {clause.count.written} per {clause.per.written}"
