@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rules_dsl import tree
+from rules_dsl.explanation import Explanation
 from rules_dsl.memory.conditions import Condition, condition_of
 from rules_dsl.memory.decisions import LATE, SEEN, Address, Decision, Occurrence
+from rules_dsl.memory.explained import explained
 from rules_dsl.memory.keys import NO_KEY, joined, key_text, key_values, scalar_text
 from rules_dsl.memory.plan import SECOND, Plan, plan_of
 from rules_dsl.memory.rounds import IsOpen, States
@@ -47,6 +49,7 @@ class Machine:
     ) -> None:
         with room_to_recurse():
             self.plan: Plan = plan_of(rule.tree)
+        self._rule = rule
         self.lateness = lateness
         self.limits = limits or Limits()
         self.condition: Condition = condition_of(self.plan)
@@ -99,22 +102,23 @@ class Machine:
         self, event: Occurrence, states: States, now: int, is_open: IsOpen = nothing_open
     ) -> list[Decision]:
         """What an event comes to: its decision, after those of times that it shows to have passed."""
+        time = self.time_of(event)
         key = key_text(event.body, self.plan.key.steps)
         if key is None:
             missing = f"{', '.join(self.plan.key.names)} holds no key"
-            return [Decision("event", NO_KEY, event.time, reason=missing, event=event.id)]
+            return [Decision("event", NO_KEY, time, reason=missing, event=event.id)]
         state = states.get(("", key)) or State(self.plan)
-        seen = self._look(event, state)
+        seen = self._look(event, time, state)
         if isinstance(seen, str):
-            return [Decision("event", key, event.time, reason=seen, event=event.id)]
+            return [Decision("event", key, time, reason=seen, event=event.id)]
         if not seen.takes_part:
             outcome = None if seen.single is None else False
-            return [Decision("event", key, event.time, outcome, event=event.id)]
+            return [Decision("event", key, time, outcome, event=event.id)]
         states[("", key)] = state
         turn = Turn(self, states, state, key, now, is_open)
-        decisions = turn.passed(seen.time)
+        decisions = turn.passed(time)
         keys = self.keys(self._standing_in(key, event.body), key)
-        decisions.append(turn.taken(seen, Cause(seen.time, event.id, keys)))
+        decisions.append(turn.taken(seen, Cause(time, event.id, keys)))
         self._forget(state)
         state.settle()
         return decisions
@@ -145,6 +149,13 @@ class Machine:
         """What messages and targets see: the event, or for `absent` what stands in for one."""
         return self._standing_in(decision.key, body)
 
+    def explain(self, event: Occurrence, record: Mapping[str, Any]) -> Explanation:
+        """Why a decision about an event came out as it did, from its record (`Decision.to_json`)."""
+        now = event.accepted_at / SECOND
+        node = self._rule.tree.condition
+        with room_to_recurse():
+            return explained(self.plan, self._rule.text, node, event.body, now, record)
+
     def _standing_in(self, key: str, body: dict[str, Any] | None) -> dict[str, Any]:
         if self.plan.absent is None:
             return body or {}
@@ -172,11 +183,16 @@ class Machine:
         clause = self.plan.clauses.get(tree.Unless)
         return (str(clause.rule.value), keys.get("unless", key)) if clause else None
 
-    def _look(self, event: Occurrence, state: State) -> Seen | str:
+    def time_of(self, event: Occurrence) -> int:
+        """By which time an event is put in order.
+
+        Clauses alone go by the order of acceptance, behind which no event comes too late.
+        """
+        return event.time if self.plan.timed else event.accepted_at
+
+    def _look(self, event: Occurrence, time: int, state: State) -> Seen | str:
         """What an event is to the rule, before anything is changed; or why it is nothing."""
         plan = self.plan
-        # Clauses alone go by the order of acceptance, behind which no event comes too late.
-        time = event.time if plan.timed else event.accepted_at
         run = Run(event.body, event.accepted_at / SECOND)
         try:
             single = plan.judge(run) if plan.judge else True

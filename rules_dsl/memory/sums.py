@@ -31,13 +31,12 @@ class ExactSum:
 
     def value(self) -> object:
         """The sum: a whole number where it is one, otherwise the nearest double."""
-        if not self.units & ((1 << self.shift) - 1):
-            return in_range(self.units >> self.shift)
         return self.over(1)
 
     def over(self, count: int) -> object:
         """The sum divided by a count."""
+        whole, rest = divmod(self.units, count << self.shift)
         try:
-            return in_range(self.units / (count << self.shift))
+            return in_range(self.units / (count << self.shift) if rest else whole)
         except OverflowError:
             return UNKNOWN
