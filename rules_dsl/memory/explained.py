@@ -84,12 +84,9 @@ class _Teller:
         run = Run(self._body, self._now)
         for number, value in enumerate(self._record["values"]["windows"]):
             run.variables[variable(number)] = UNKNOWN if value is None else value
-        test = next(
-            test
-            for test, each in zip(self._plan.tests, self._plan.compared, strict=True)
-            if each is node
-        )
-        reason = told_comparison(self._plan, node, self._record["values"]) + self._whose
+        place = next(i for i, each in enumerate(self._plan.compared) if each is node)
+        test = self._plan.tests[place]
+        reason = told_comparison(self._plan, place, self._record["values"]) + self._whose
         numbers = {
             window: number
             for window in windows_in(node)

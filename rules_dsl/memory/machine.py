@@ -18,7 +18,7 @@ from rules_dsl.memory.conditions import Condition, condition_of
 from rules_dsl.memory.decisions import LATE, SEEN, Address, Decision, Occurrence
 from rules_dsl.memory.explained import explained
 from rules_dsl.memory.keys import NO_KEY, joined, key_text, key_values, scalar_text
-from rules_dsl.memory.plan import SECOND, Plan, plan_of
+from rules_dsl.memory.plan import SECOND, Plan, microseconds, plan_of
 from rules_dsl.memory.rounds import IsOpen, States
 from rules_dsl.memory.state import Cause, State
 from rules_dsl.memory.turn import Seen, Turn
@@ -144,6 +144,19 @@ class Machine:
                 state.last = Cause(now, None, self.keys(self._standing_in(key, None), key))
                 state.absent_due = now + plan.absent
                 state.settle()
+
+    def expires(self, state: State) -> int | None:
+        """From when on a state may be forgotten; None while something is open in it.
+
+        Then only an event that is later than allowed could tell that it is gone.
+        """
+        if state.due is not None or state.matches or state.since is not None:
+            return None
+        throttle = self.plan.clauses.get(tree.Throttle)
+        until = state.latest + self.lateness + self.plan.reach
+        if throttle and state.rounds:
+            until = max(until, state.rounds[-1] + microseconds(throttle.per))
+        return until
 
     def subject(self, decision: Decision, body: dict[str, Any] | None) -> dict[str, Any]:
         """What messages and targets see: the event, or for `absent` what stands in for one."""

@@ -62,6 +62,7 @@ class Plan:
     resolve_after: int | None = None
     calendar: Calendar | None = None
     scopes: Mapping[str, Key] = field(default_factory=dict)  # clauses with a key of their own
+    tellings: list[Any] = field(default_factory=list)  # of `told`, which fills it
 
     @property
     def timed(self) -> bool:
@@ -70,8 +71,9 @@ class Plan:
 
     @property
     def reach(self) -> int:
-        """How far back its windows look."""
-        return max((each.over + each.offset for each in self.windows), default=0)
+        """How far back it looks."""
+        windows = max((each.over + each.offset for each in self.windows), default=0)
+        return max(windows, self.sequence.within if self.sequence else 0)
 
 
 def plan_of(sentence: tree.Sentence) -> Plan:
