@@ -35,7 +35,8 @@ def explained(
     whole = teller.whole(node)
     verdict = record.get("verdict") or {}
     outcome: Outcome = record["outcome"]
-    reason = verdict.get("reason") or (record["reason"] if outcome is None else whole.reason)
+    refused = record["reason"] if outcome is None else None
+    reason = verdict.get("reason") or refused or whole.reason
     whole = replace(whole, outcome=outcome, reason=reason)
     return replace(whole, nearest_miss=None if outcome or record["reason"] else nearest_miss(whole))
 
