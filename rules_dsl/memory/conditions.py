@@ -105,7 +105,9 @@ class Gathered(Condition):
         for feed, value in enumerate(brought.values):
             if value is not NOTHING:
                 self._enter(state, feed, time, value)
-        run = step.run
+        run = Run(
+            step.run.event, step.run.now
+        )  # with a budget of its own: nothing may fail from here on
         values: list[object] = []
         for number, spec in enumerate(plan.windows):
             value = value_of(spec, state.logs[spec.feed], state.cursors[number], time)

@@ -60,7 +60,10 @@ class Machine:
         return self.limits.entries
 
     def addresses(self, event: Occurrence) -> tuple[Address, ...]:
-        """The states that an event may touch; none if it has no such key."""
+        """The states that an event may touch; none if it has no such key.
+
+        Beside the `companions` of the first, which a time that the event shows to have passed may touch.
+        """
         key = key_text(event.body, self.plan.key.steps)
         if key is None:
             return ()
@@ -72,11 +75,9 @@ class Machine:
 
     def companions(self, state: State) -> tuple[Address, ...]:
         """The other states that the timers of one may touch."""
-        causes = [state.last, state.group, *(each.cause for each in state.held)]
-        keys = [*(each.keys for each in causes if each), *(each.keys for each in state.pending)]
         found = {
             (scope, each[scope])
-            for each in keys
+            for each in state.clause_keys
             for scope in ("throttle", "group", "")
             if scope in each
         }
@@ -85,17 +86,13 @@ class Machine:
     def inhibitor(self, event: Occurrence) -> tuple[str, str] | None:
         """The rule's name and the key of the alert that would hold a match back."""
         key = key_text(event.body, self.plan.key.steps)
-        return (
-            None
-            if key is None
-            else self._inhibitor(self.keys(self._standing_in(key, event.body), key), key)
-        )
+        if key is None:
+            return None
+        return self._inhibitor(self.keys(self._standing_in(key, event.body), key), key)
 
     def inhibitors(self, state: State, key: str) -> list[tuple[str, str]]:
         """Likewise, for what the timers of a state may let go."""
-        causes = [state.last, state.group, *(each.cause for each in state.held)]
-        keys = [*(each.keys for each in causes if each), *(each.keys for each in state.pending)]
-        asked = [self._inhibitor(each, each.get("", key)) for each in keys]
+        asked = [self._inhibitor(each, each.get("", key)) for each in state.clause_keys]
         return [each for each in asked if each]
 
     def decide(

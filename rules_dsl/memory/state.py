@@ -82,6 +82,12 @@ class State:
         self.due = min(first, default=None)
         self.changed = True
 
+    @property
+    def clause_keys(self) -> list[Keys]:
+        """The keys that clauses made of the events that its timers are about."""
+        causes = [self.last, self.group, *(each.cause for each in self.held)]
+        return [*(each.keys for each in causes if each), *(each.keys for each in self.pending)]
+
     def close(self) -> None:
         """End the alert, as a person does by hand; what windows remember stays."""
         self.matches = 0

@@ -192,3 +192,9 @@ def test_a_sum_has_no_memory_of_the_way_to_it() -> None:
         total.add(number, -1)
     assert total.value() == 3.1
     assert (ExactSum(7, 1).value(), ExactSum(8, 1).value()) == (3.5, 4)
+
+
+def test_a_condition_that_nearly_spends_its_budget_leaves_windows_enough() -> None:
+    world = World("any a in many: (a == 1) and sum(x) over 5m in few")
+    decision = world.send(0, x=3, many=[0] * 99_998 + [1], few=[1, 2, 3] * 20)
+    assert (decision.outcome, decision.values) == (True, {"windows": [3]})
