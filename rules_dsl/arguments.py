@@ -10,11 +10,19 @@ from rules_dsl.functions.registry import BadArgument, Parameter
 from rules_dsl.kinds import Kind, name_of
 from rules_dsl.source import Span
 from rules_dsl.tree import CONDITIONS, Expression
+from rules_dsl.words import AGGREGATES, WINDOW_WORDS
 
 _SYNONYMS: Final = {
     "size": "len", "int": "num", "float": "num", "number": "num", "string": "str", "strip": "trim",
     "dow": "weekday", "dayofweek": "weekday", "ceiling": "ceil", "in_cidr": "cidr", "join": "concat",
 }  # fmt: skip
+
+WINDOWED: Final = {
+    **{name: f"{name}(amount) over 5m by user.id" for name in AGGREGATES if name != "count"},
+    "count": WINDOW_WORDS["over"],
+    "absent": WINDOW_WORDS["expect"],
+    "seq": WINDOW_WORDS["within"],
+}
 
 
 def check_call(
@@ -27,6 +35,11 @@ def check_call(
     for argument in node.arguments:
         check_value(argument)
     called = functions().get(node.name)
+    if called is None and node.name in WINDOWED:
+        hint = f"as in {WINDOWED[node.name]}"
+        message = f"`{node.name}` looks at many events, and needs to be told of which time"
+        yield RuleError(message, code="memory", text=text, span=node.span, hint=hint)
+        return
     if called is None:
         span = Span(node.span.start, node.span.start + len(node.name))
         message = f"unknown function `{node.name}`"
@@ -35,6 +48,8 @@ def check_call(
     miscounted = _miscounted(called, len(node.arguments))
     if miscounted:
         hint = f"it is written {called.signature}"
+        if node.name in AGGREGATES:
+            hint += f", or {node.name}(x) over 5m for a window"
         yield RuleError(miscounted, code="arguments", text=text, span=node.span, hint=hint)
         return
     for index, argument in enumerate(node.arguments):

@@ -9,6 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from rules_dsl import literals, tree
+from rules_dsl.builder_memory import (
+    build_absence,
+    build_clauses,
+    build_held,
+    build_sequence,
+    build_window,
+)
 from rules_dsl.errors import RuleError, did_you_mean
 from rules_dsl.source import Source, Span, line_and_column
 from rules_dsl.spelling import mistake
@@ -24,7 +31,7 @@ class Builder:
     """One reading of one source."""
 
     def __init__(self, source: Source, parse_value: Callable[[Source], Expression]) -> None:
-        self._source = source
+        self.source = source
         self._parse_value = parse_value
         self._variables: list[str] = []
 
@@ -33,14 +40,27 @@ class Builder:
         clauses = self._clauses(model.clauses)
         severity, message = clauses.get("SeverityClause"), clauses.get("MessageClause")
         return tree.Sentence(
-            span=self._span(model),
+            span=self.span(model),
             name=literals.text(model.name.written)[0] if model.name else None,
-            condition=self.expression(model.condition),
+            condition=self._condition(model),
             notifies=tuple(self._notify(notify) for notify in model.notifies),
             severity=self._severity(severity) if severity else None,
             message=self._message(message.text) if message else None,
             comments=comments,
+            clauses=build_clauses(self, clauses),
         )
+
+    def name(self, name: str) -> None:
+        """Let a name stand for something from here on."""
+        self._variables.append(name)
+
+    def forget(self, count: int) -> None:
+        """Let the latest names stand for fields again."""
+        del self._variables[len(self._variables) - count :]
+
+    def _condition(self, model: Any) -> Expression:
+        condition = self.expression(model.condition)
+        return build_held(self, model, condition) if model.holds else condition
 
     def expression(self, model: Any) -> Expression:
         """The tree of a condition or a value."""
@@ -51,12 +71,15 @@ class Builder:
         found: dict[str, Any] = {}
         for model in models:
             kind = type(model).__name__
+            word = kind.removesuffix("Clause").lower()
+            if kind == "ResolveClause":
+                word += " when" if model.condition else " after"
+                kind = word
             if kind in found:
-                word = kind.removesuffix("Clause").lower()
                 start = model._tx_position
                 hint = "each clause stands at most once"
                 message = f"`{word}` is written twice"
-                raise mistake(self._source, start, start + len(word), message, hint)
+                raise mistake(self.source, start, start + len(word), message, hint)
             found[kind] = model
         return found
 
@@ -66,71 +89,72 @@ class Builder:
             end = model._tx_position_end
             hint = did_you_mean(level, SEVERITIES) or f"one of {', '.join(SEVERITIES)}"
             message = f"unknown severity `{level}`"
-            raise mistake(self._source, end - len(level), end, message, hint, "severity")
+            raise mistake(self.source, end - len(level), end, message, hint, "severity")
         return level
 
     def _message(self, model: Any) -> tree.Message:
         content, places = literals.text(model.written)
         start = model._tx_position
-        inside = [self._source.span(start + place, start).start for place in places]
-        source = Source(content, self._source.whole, inside)
-        return tree.Message(self._span(model), read_template(source, self._parse_value))
+        inside = [self.source.span(start + place, start).start for place in places]
+        source = Source(content, self.source.whole, inside)
+        return tree.Message(self.span(model), read_template(source, self._parse_value))
 
     def _notify(self, model: Any) -> tree.Notify:
         resolved = model.resolved == "true"
         targets = tuple(self._target(target, resolved) for target in model.targets)
-        return tree.Notify(self._span(model), targets)
+        return tree.Notify(self.span(model), targets)
 
     def _target(self, model: Any, resolved: bool) -> tree.Target:
         value, _ = literals.text(model.written)
-        span = self._span(model)
+        span = self.span(model)
         match = _TARGET.fullmatch(value)
         if match is None:
             hint = 'a target is "kind:address", as in "slack:#ops"'
             message = f"`{value}` is no target"
-            raise RuleError(message, code="target", text=self._source.whole, span=span, hint=hint)
-        line, column = line_and_column(self._source.whole, span.start)
+            raise RuleError(message, code="target", text=self.source.whole, span=span, hint=hint)
+        line, column = line_and_column(self.source.whole, span.start)
         return tree.Target(span, match[1], match[2], resolved, line, column)
 
-    def _span(self, model: Any) -> Span:
-        return self._source.span(model._tx_position, model._tx_position_end)
+    def span(self, model: Any) -> Span:
+        """Where a model stands."""
+        return self.source.span(model._tx_position, model._tx_position_end)
 
     def _disjunction(self, model: Any) -> Expression:
         if len(model.items) == 1:
             return self._conjunction(model.items[0])
-        return tree.Or(self._span(model), tuple(self._conjunction(item) for item in model.items))
+        return tree.Or(self.span(model), tuple(self._conjunction(item) for item in model.items))
 
     def _conjunction(self, model: Any) -> Expression:
         if len(model.items) == 1:
             return self.expression(model.items[0])
-        return tree.And(self._span(model), tuple(self.expression(item) for item in model.items))
+        return tree.And(self.span(model), tuple(self.expression(item) for item in model.items))
 
     def _not(self, model: Any) -> Expression:
-        return tree.Not(self._span(model), self.expression(model.operand))
+        return tree.Not(self.span(model), self.expression(model.operand))
 
     def _quantifier(self, model: Any) -> Expression:
         source = self.expression(model.source)
-        self._variables.append(model.name)
+        self.name(model.name)
         body = self.expression(model.body)
-        self._variables.pop()
-        return tree.Quantifier(self._span(model), model.kind, model.name, source, body)
+        self.forget(1)
+        return tree.Quantifier(self.span(model), model.kind, model.name, source, body)
 
     def _presence(self, model: Any) -> Expression:
         inner = model
         while inner.nested:
             inner = inner.nested
-        return tree.Presence(self._span(model), model.kind, self.expression(inner.path))
+        return tree.Presence(self.span(model), model.kind, self.expression(inner.path))
 
     def _comparison(self, model: Any) -> Expression:
         left = self._arithmetic(model.left)
         if model.nullness:
             kind = " ".join(model.nullness.split())
-            return tree.Presence(self._span(model), kind, left)
+            return tree.Presence(self.span(model), kind, left)
         if not model.operator:
             return left
         operator = " ".join(model.operator.split())
         right = self._arithmetic(model.right)
-        return tree.Comparison(self._span(model), operator, left, right)
+        return tree.Comparison(self.span(model), operator, left, right)
 
     def _arithmetic(self, model: Any) -> Expression:
         """A flat chain as a sum of products."""
@@ -146,20 +170,20 @@ class Builder:
         products.append((start, len(operands) - 1))
         terms = tuple(self._product(model, operands, first, last) for first, last in products)
         signs = tuple(operator for operator in model.operators if operator in "+-")
-        return terms[0] if not signs else tree.Arithmetic(self._span(model), terms, signs)
+        return terms[0] if not signs else tree.Arithmetic(self.span(model), terms, signs)
 
     def _product(self, model: Any, operands: list[Expression], first: int, last: int) -> Expression:
         if first == last:
             return operands[first]
         start = model.operands[first]._tx_position
-        span = self._source.span(start, model.operands[last]._tx_position_end)
+        span = self.source.span(start, model.operands[last]._tx_position_end)
         factors = tuple(operands[first : last + 1])
         return tree.Arithmetic(span, factors, tuple(model.operators[first:last]))
 
     def _minus(self, model: Any) -> Expression:
         """A number turned round; one that is written out becomes a negative literal."""
         operand = self.expression(model.operand)
-        span = self._span(model)
+        span = self.span(model)
         match operand:
             case tree.Literal(form="number", written=written) if not written.startswith("-"):
                 return tree.Literal(span, "number", literals.number("-" + written), "-" + written)
@@ -168,18 +192,20 @@ class Builder:
 
     def _default(self, model: Any) -> Expression:
         operands = tuple(self.expression(operand) for operand in model.operands)
-        return operands[0] if len(operands) == 1 else tree.Default(self._span(model), operands)
+        return operands[0] if len(operands) == 1 else tree.Default(self.span(model), operands)
 
     def _parenthesis(self, model: Any) -> Expression:
         return self._disjunction(model.inner)
 
     def _call(self, model: Any) -> Expression:
+        if model.window or model.where:
+            return build_window(self, model)
         arguments = tuple(self._disjunction(argument) for argument in model.arguments)
-        return tree.Call(self._span(model), model.name, arguments)
+        return tree.Call(self.span(model), model.name, arguments)
 
     def _path(self, model: Any) -> Expression:
         steps = tuple(_step(step) for step in model.steps)
-        span = self._span(model)
+        span = self.span(model)
         if model.root == "event":
             return tree.Path(span, None, True, steps)
         if model.root in self._variables:
@@ -189,19 +215,19 @@ class Builder:
     def _list(self, model: Any) -> Expression:
         items = tuple(self.expression(item) for item in model.items)
         literal = tuple(item for item in items if isinstance(item, tree.Literal))
-        return tree.ListLiteral(self._span(model), literal)
+        return tree.ListLiteral(self.span(model), literal)
 
     def _number(self, model: Any) -> Expression:
         written = "".join(model.written.split())
-        return tree.Literal(self._span(model), "number", literals.number(written), written)
+        return tree.Literal(self.span(model), "number", literals.number(written), written)
 
     def _constant(self, model: Any) -> Expression:
         values = {"true": True, "false": False, "null": None}
-        return tree.Literal(self._span(model), "constant", values[model.written], model.written)
+        return tree.Literal(self.span(model), "constant", values[model.written], model.written)
 
     def _text(self, model: Any) -> Expression:
         value, _ = literals.text(model.written)
-        return tree.Literal(self._span(model), "text", value, model.written)
+        return tree.Literal(self.span(model), "text", value, model.written)
 
 
 def _step(written: str) -> str | int:
@@ -229,4 +255,6 @@ _BUILDERS: Final[dict[str, Callable[[Builder, Any], Expression]]] = {
     "Number": Builder._number,
     "Constant": Builder._constant,
     "Text": Builder._text,
+    "Absence": build_absence,
+    "Succession": build_sequence,
 }

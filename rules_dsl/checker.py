@@ -9,6 +9,7 @@ from typing import Final
 
 from rules_dsl import tree
 from rules_dsl.arguments import check_call
+from rules_dsl.checker_memory import MemoryChecker
 from rules_dsl.errors import RuleError, TargetError
 from rules_dsl.format import format_expression
 from rules_dsl.functions import functions
@@ -34,11 +35,13 @@ def check_sentence(
     """All mistakes of a rule, in the order of its text."""
     values = _values_of(sentence.message)
     checker = _Checker(text)
-    checker.condition(sentence.condition)
+    checker.memory.condition(sentence.condition)
+    checker.memory.clauses(sentence)
     for value in values:
         checker.value(value)
     checker.targets(sentence.notifies, check_target)
-    return checker.mistakes([sentence.condition, *values])
+    tests = [each.condition for each in sentence.clauses if isinstance(each, tree.ResolveWhen)]
+    return checker.mistakes([sentence.condition, *tests, *values])
 
 
 def check_condition(expression: Expression, text: str) -> list[RuleError]:
@@ -57,7 +60,7 @@ def kind_of(node: Expression) -> Kind:
             return Kind.LIST
         case tree.Path(variable=None, steps=()):
             return Kind.OBJECT
-        case tree.Arithmetic() | tree.Minus():
+        case tree.Arithmetic() | tree.Minus() | tree.Window():
             return Kind.NUMBER
         case tree.Call():
             called = functions().get(node.name)
@@ -76,6 +79,7 @@ class _Checker:
     def __init__(self, text: str) -> None:
         self._text = text
         self._mistakes: list[RuleError] = []
+        self.memory = MemoryChecker(self)
 
     def mistakes(self, expressions: Sequence[Expression]) -> list[RuleError]:
         """What was found, in the order of the text."""
@@ -98,6 +102,8 @@ class _Checker:
                 self._comparison(node)
             case tree.Presence():
                 self._presence(node)
+            case tree.Absence() | tree.Sequence():
+                self.memory.misplaced(node)
             case _:
                 self._standing_value(node)
 
@@ -117,9 +123,11 @@ class _Checker:
                 self._list(node)
             case tree.Literal() | tree.Path():
                 pass
+            case tree.Window():
+                self.memory.window(node)
             case _:
                 hint = "a condition is true, false or unknown: it is not compared or passed on"
-                self._refuse(node, "a value is expected here, not a condition", hint)
+                self.refuse(node, "a value is expected here, not a condition", hint)
 
     def targets(self, notifies: Sequence[tree.Notify], check: CheckTarget | None) -> None:
         """Ask the application about each target."""
@@ -128,11 +136,16 @@ class _Checker:
                 if check is not None:
                     check(target.kind, target.address)
             except TargetError as error:
-                self._refuse(target, error.message, error.hint, "target")
+                self.refuse(target, error.message, error.hint, "target")
 
-    def _refuse(
+    def kind(self, node: Expression) -> Kind:
+        """What a value may turn out to be."""
+        return kind_of(node)
+
+    def refuse(
         self, node: tree.Node, message: str, hint: str | None = None, code: str = "type"
     ) -> None:
+        """Note a mistake at a node."""
         error = RuleError(message, code=code, text=self._text, span=node.span, hint=hint)
         self._mistakes.append(error)
 
@@ -141,13 +154,13 @@ class _Checker:
         kind = kind_of(node)
         if Kind.BOOLEAN not in kind:
             hint = "compare it with something, as in `amount > 500`"
-            self._refuse(node, f"{name_of(kind)} is no condition", hint)
+            self.refuse(node, f"{name_of(kind)} is no condition", hint)
 
     def _list(self, node: tree.ListLiteral) -> None:
         for item in node.items:
             if item.value is None:
                 hint = "test for it with `is null`"
-                self._refuse(item, "a list holds no null", hint)
+                self.refuse(item, "a list holds no null", hint)
 
     def _presence(self, node: tree.Presence) -> None:
         self.value(node.path)
@@ -155,7 +168,7 @@ class _Checker:
             kind = kind_of(node.path)
             found = "an expression" if kind is ANY else name_of(kind)
             message = f"`{node.kind}` takes a field, not {found}"
-            self._refuse(node.path, message, "write the name of a field")
+            self.refuse(node.path, message, "write the name of a field")
 
     def _default(self, node: tree.Default) -> None:
         for operand in node.operands:
@@ -163,9 +176,9 @@ class _Checker:
         first = node.operands[0]
         if isinstance(first, tree.Call) and first.arguments:
             hint = f'put it inside: {first.name}(… ?? "")'
-            self._refuse(first, "the left side of `??` must be a field", hint)
+            self.refuse(first, "the left side of `??` must be a field", hint)
         elif not isinstance(first, (tree.Path, tree.Default, *CONDITIONS)):
-            self._refuse(first, "the left side of `??` must be a field")
+            self.refuse(first, "the left side of `??` must be a field")
 
     def _number(self, node: Expression, operator: str) -> None:
         self.value(node)
@@ -174,7 +187,7 @@ class _Checker:
             return
         joins = operator == "+" and kind is Kind.TEXT
         hint = "join texts with concat(a, b)" if joins else None
-        self._refuse(node, f"`{operator}` takes numbers, not {name_of(kind)}", hint)
+        self.refuse(node, f"`{operator}` takes numbers, not {name_of(kind)}", hint)
 
     def _comparison(self, node: tree.Comparison) -> None:
         before = len(self._mistakes)
@@ -188,7 +201,7 @@ class _Checker:
             if kind_of(side) is Kind.NULL:
                 test = _NULL_TESTS.get(node.operator)
                 hint = f"write `{format_expression(other)} {test}`" if test else None
-                self._refuse(side, "nothing compares with null", hint)
+                self.refuse(side, "nothing compares with null", hint)
                 return True
         return False
 
@@ -201,10 +214,10 @@ class _Checker:
             if not kind & allowed:
                 lacks = "never compares" if equates else "has no order"
                 hint = "use `in` or `contains`" if kind is Kind.LIST else None
-                return self._refuse(side, f"{name_of(kind)} {lacks}", hint)
+                return self.refuse(side, f"{name_of(kind)} {lacks}", hint)
         if not left & right & allowed:
             message = f"{name_of(left)} never compares with {name_of(right)}"
-            self._refuse(node, message, _conversion(left, right))
+            self.refuse(node, message, _conversion(left, right))
         return None
 
     def _membership(self, node: tree.Comparison) -> None:
@@ -213,17 +226,17 @@ class _Checker:
         needle, whole = (node.right, node.left) if turned else (node.left, node.right)
         if not kind_of(needle) & EQUATED:
             kind = name_of(kind_of(needle))
-            return self._refuse(needle, f"`{node.operator}` looks for one value, not {kind}")
+            return self.refuse(needle, f"`{node.operator}` looks for one value, not {kind}")
         if not self._may_hold(node.operator, whole):
             return None
         if kind_of(whole) is Kind.TEXT and Kind.TEXT not in kind_of(needle):
             message = f"a string contains strings, not {name_of(kind_of(needle))}"
-            return self._refuse(needle, message, "write it in quotes")
+            return self.refuse(needle, message, "write it in quotes")
         if isinstance(whole, tree.ListLiteral) and whole.items:
             kinds = [kind_of(item) & kind_of(needle) for item in whole.items]
             if not any(kinds):
                 message = f"no element of this list is {name_of(kind_of(needle))}"
-                return self._refuse(whole, message)
+                return self.refuse(whole, message)
         return None
 
     def _may_hold(self, operator: str, whole: Expression) -> bool:
@@ -232,7 +245,7 @@ class _Checker:
         if kind & allowed:
             return True
         hint = "to look inside a string, write `contains`" if kind is Kind.TEXT else None
-        self._refuse(whole, f"`{operator}` looks inside {name_of(allowed)}", hint)
+        self.refuse(whole, f"`{operator}` looks inside {name_of(allowed)}", hint)
         return False
 
     def _texts(self, node: tree.Comparison) -> None:
@@ -242,17 +255,17 @@ class _Checker:
             if not kind_of(side) & allowed:
                 kind = name_of(kind_of(side))
                 message = f"`{node.operator}` takes {name_of(allowed)}, not {kind}"
-                return self._refuse(side, message)
+                return self.refuse(side, message)
         return self._regex(node) if node.operator == "matches" else None
 
     def _regex(self, node: tree.Comparison) -> None:
         pattern = node.right
         if not isinstance(pattern, tree.Literal) or not isinstance(pattern.value, str):
-            return self._refuse(pattern, "a regex must be written out", 'as in matches "^a+$"')
+            return self.refuse(pattern, "a regex must be written out", 'as in matches "^a+$"')
         try:
             compile_regex(pattern.value)
         except RegexMistake as error:
-            self._refuse(pattern, error.message, error.hint, "regex")
+            self.refuse(pattern, error.message, error.hint, "regex")
         return None
 
 

@@ -1,7 +1,8 @@
 """The compiler: a tree to nested closures.
 
 A closure takes the run and gives a value or an outcome. What can be decided once (an operator's
-function, a regex, a literal) is decided here, so that evaluation only reads and compares.
+function, a regex, a literal) is decided here, so that evaluation only reads and compares. Of what needs
+memory one event alone tells nothing: it is unknown here, and known to a machine (`rules_dsl.memory`).
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from rules_dsl.evaluator import (
 from rules_dsl.regex import compile_regex
 from rules_dsl.run import Run
 from rules_dsl.tree import Expression
-from rules_dsl.values import MISSING
+from rules_dsl.values import MISSING, UNKNOWN
 from rules_dsl.words import OPERATOR_WORDS
 
 ValueProgram: TypeAlias = Callable[[Run], object]
@@ -43,6 +44,11 @@ def compile_condition(node: Expression) -> Program:
             return _presence(node)
         case tree.Quantifier():
             return _quantifier(node)
+        case tree.Held():
+            body = compile_condition(node.body)
+            return lambda run: False if body(run) is False else None
+        case tree.Absence() | tree.Sequence() | tree.Step():
+            return lambda run: None
         case _:
             return _standing_value(compile_value(node))
 
@@ -65,6 +71,8 @@ def compile_value(node: Expression) -> ValueProgram:
             return lambda run: negative(inner(run))
         case tree.Call():
             return compile_call(node.name, [compile_value(each) for each in node.arguments])
+        case tree.Window():
+            return _constant(UNKNOWN)
         case _:
             raise TypeError(f"the checker lets no {type(node).__name__} stand as a value")
 

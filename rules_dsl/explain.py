@@ -156,7 +156,7 @@ class _Explainer:
             written = format_expression(each)
             if not isinstance(each, (tree.Literal, tree.ListLiteral)) and written not in found:
                 found[written] = self._seen_value(written, self._value(each))
-            waiting.extend(children(each))
+            waiting.extend(_operands(each))
         return tuple(found.values())
 
     def _seen_value(self, written: str, value: object) -> Seen:
@@ -174,7 +174,9 @@ class _Explainer:
 
 
 def _operands(node: Expression) -> tuple[Expression, ...]:
-    """The values that a leaf compares; a quantifier's body is no value of its own."""
+    """The values that a leaf compares; the body of a quantifier or a window is no value of its own."""
+    if isinstance(node, tree.STATEFUL):
+        return node.by
     return (node.source,) if isinstance(node, tree.Quantifier) else children(node)
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from rules_dsl import tree
 from rules_dsl.tree import Expression
+from rules_dsl.words import DAY_SETS
 
 _WIDEST: Final = 100
 _NAME: Final = re.compile(r"[^\W\d]\w*")
@@ -40,7 +41,38 @@ def format_expression(node: Expression, quote: str = '"') -> str:
 
 def _clauses(sentence: tree.Sentence) -> list[str]:
     clauses = [f"severity {sentence.severity}"] if sentence.severity else []
-    return [*clauses, f"message {_message(sentence.message)}"] if sentence.message else clauses
+    if sentence.message:
+        clauses.append(f"message {_message(sentence.message)}")
+    return [*clauses, *(format_clause(each) for each in sentence.clauses)]
+
+
+def format_clause(clause: tree.Clause) -> str:
+    """One clause after `then`, of those that need memory."""
+    match clause:
+        case tree.Throttle():
+            written = f"throttle {clause.count.written} per {clause.per.written}"
+        case tree.Group():
+            written = f"group {clause.span_for.written}"
+        case tree.During():
+            hours = f"{_time(clause.begin)}-{_time(clause.end)}"
+            zone = _quoted(str(clause.zone.value))
+            return f"during {_days(clause.days)} {hours} {zone} otherwise {clause.otherwise}"
+        case tree.Unless():
+            written = f"unless open({_quoted(str(clause.rule.value))})"
+        case tree.ResolveWhen():
+            written = f"resolve when {format_expression(clause.condition)}"
+        case tree.ResolveAfter():
+            written = f"resolve after {clause.span_for.written}"
+    return written + _Writer('"').by(clause.by)
+
+
+def _days(days: tuple[str, ...]) -> str:
+    named = next((name for name, each in DAY_SETS.items() if each == days), None)
+    return named or ", ".join(days)
+
+
+def _time(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 def _broken(condition: Expression) -> str:
@@ -51,6 +83,8 @@ def _broken(condition: Expression) -> str:
             return "when " + "\n  and ".join(writer.within(item, _NOT) for item in condition.items)
         case tree.Or():
             return "when " + "\n  or ".join(writer.within(item, _AND) for item in condition.items)
+        case tree.Held():
+            return _broken(condition.body) + "\n  " + writer.ending(condition)
         case _:
             return "when " + writer.write(condition)
 
@@ -126,8 +160,39 @@ class _Writer:
                 return f"{path} {node.kind}" if " " in node.kind else f"{node.kind} {path}"
             case tree.Quantifier():
                 return self._quantifier(node)
+            case tree.Held():
+                return f"{self.write(node.body)} {self.ending(node)}"
+            case tree.Absence():
+                return f"absent({self.write(node.body)}) {self.ending(node)}"
+            case tree.Sequence():
+                steps = " -> ".join(self.write(step) for step in node.steps)
+                return f"seq({steps}) within {node.within.written}{self.by(node.by)}"
+            case tree.Step():
+                return self._step_of(node)
             case _:
                 return self._value(node)
+
+    def by(self, paths: tuple[tree.Path, ...]) -> str:
+        """The ending that names a key, if there is one."""
+        return f" by {', '.join(self.write(path) for path in paths)}" if paths else ""
+
+    def ending(self, node: tree.Held | tree.Absence) -> str:
+        """The `for` of a condition, with what follows it."""
+        expect = node.expect if isinstance(node, tree.Absence) else None
+        expected = f" expect {self.write(expect)}" if expect else ""
+        return f"for {node.span_for.written}{self.by(node.by)}{expected}"
+
+    def _step_of(self, step: tree.Step) -> str:
+        if step.name is None:
+            return f"not ({self.write(step.condition)})"
+        times = f" x{step.times}" if step.times > 1 else ""
+        return f"{step.name}: {self.write(step.condition)}{times}"
+
+    def _window(self, node: tree.Window) -> str:
+        value = self.write(node.value) if node.value else ""
+        where = f" where {self.write(node.where)}" if node.where else ""
+        offset = f" offset {node.offset.written}" if node.offset else ""
+        return f"{node.function}({value}{where}) over {node.over.written}{offset}{self.by(node.by)}"
 
     def _value(self, node: tree.Value) -> str:
         match node:
@@ -146,6 +211,8 @@ class _Writer:
             case tree.Call():
                 arguments = ", ".join(self.write(argument) for argument in node.arguments)
                 return f"{node.name}({arguments})"
+            case tree.Window():
+                return self._window(node)
 
     def _quantifier(self, node: tree.Quantifier) -> str:
         source = self.write(node.source)

@@ -25,7 +25,9 @@ class LintWarning:
 def lint_sentence(sentence: tree.Sentence) -> list[LintWarning]:
     """All warnings about a rule, in the order of its text."""
     parts = sentence.message.parts if sentence.message else ()
-    expressions = [sentence.condition, *(part for part in parts if not isinstance(part, str))]
+    tests = [each.condition for each in sentence.clauses if isinstance(each, tree.ResolveWhen)]
+    values = [part for part in parts if not isinstance(part, str)]
+    expressions = [sentence.condition, *tests, *values]
     found = [warning for each in expressions for warning in _lint(each)]
     return sorted([*found, *_repeated(sentence)], key=lambda warning: warning.span)
 
@@ -38,12 +40,25 @@ def _lint(node: Expression) -> Iterator[LintWarning]:
             message = f"`{node.name}` is not used, so every element gives the same answer"
             hint = f"write {node.name}.field for a field of the element"
             yield LintWarning("unused_name", message, hint, node.span)
+        case tree.Held():
+            yield from _types_in_held(node)
         case tree.Comparison(operator=operator) if operator in _ORDERINGS:
             yield from _number_in_quotes(node)
         case _:
             pass
     for child in children(node):
         yield from _lint(child)
+
+
+def _types_in_held(node: tree.Held) -> Iterator[LintWarning]:
+    """`type == … and …` under `for`, which every event of another type ends."""
+    parts = tree.conjuncts(node.body)
+    for each in parts if len(parts) > 1 else ():
+        field = each.left if isinstance(each, tree.Comparison) else None
+        if isinstance(field, tree.Path) and field.steps == ("type",):
+            message = "an event of another type makes this false, and so ends the time of `for`"
+            hint = "test only a field that no other events have"
+            yield LintWarning("type_in_for", message, hint, each.span)
 
 
 def _mixed(node: tree.ListLiteral) -> Iterator[LintWarning]:

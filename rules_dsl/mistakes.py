@@ -10,11 +10,12 @@ from typing import Final
 from rules_dsl.errors import RuleError, did_you_mean
 from rules_dsl.lexer import Token
 from rules_dsl.mistakes_after_then import tell_after_then
+from rules_dsl.mistakes_memory import tell_memory
 from rules_dsl.source import Source
 from rules_dsl.spelling import mistake
 from rules_dsl.telling import Telling
 from rules_dsl.view import View
-from rules_dsl.words import FUTURE_WINDOWS, OPERATOR_WORDS, QUANTIFIERS, RESERVED
+from rules_dsl.words import OPERATOR_WORDS, QUANTIFIERS, RESERVED
 
 EXAMPLE: Final = 'when amount > 500 then notify("slack:#orders")'
 _QUANTIFIED: Final = "{} x in items: (x.price > 5)"
@@ -65,13 +66,6 @@ def _tell_head(view: View) -> Telling | None:
 def _tell_whole_rule(view: View) -> Telling | None:
     if view.what != "rule" and view.at == 0 and view.at_word("when", "rule"):
         return Telling(f"a {view.what} is expected here, not a rule", "leave out `when` and `then`")
-    return None
-
-
-def _tell_future(view: View) -> Telling | None:
-    if view.at_word(*FUTURE_WINDOWS) and view.after_value:
-        hint = "rules look at one event at a time"
-        return Telling(f"`{view.word}` is not supported yet", hint, "unsupported")
     return None
 
 
@@ -262,7 +256,7 @@ def _tell_anything(view: View) -> Telling:
 
 
 _TELLERS: Final[tuple[Callable[[View], Telling | None], ...]] = (
-    _tell_head, _tell_empty, _tell_whole_rule, tell_after_then, _tell_future, _tell_path,
+    _tell_head, _tell_empty, _tell_whole_rule, tell_after_then, tell_memory, _tell_path,
     _tell_list, _tell_quantifier, _tell_is, _tell_presence, _tell_closing, _tell_end,
     _tell_missing_value, _tell_not, _tell_condition_as_value, _tell_chain, _tell_method,
     _tell_open_string, _tell_two_values, _tell_comma, _tell_anything,

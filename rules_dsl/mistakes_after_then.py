@@ -3,9 +3,10 @@
 from typing import Final
 
 from rules_dsl.errors import did_you_mean
+from rules_dsl.mistakes_memory import tell_clause
 from rules_dsl.telling import Telling
 from rules_dsl.view import View
-from rules_dsl.words import CLAUSES, FUTURE_CLAUSES, SEVERITIES
+from rules_dsl.words import CLAUSES, SEVERITIES
 
 _NOTIFY: Final = 'as in notify("slack:#orders")'
 _RESOLVED: Final = 'as in notify("slack:#orders", resolved: true)'
@@ -13,8 +14,11 @@ _RESOLVED: Final = 'as in notify("slack:#orders", resolved: true)'
 
 def tell_after_then(view: View) -> Telling | None:
     """The mistake in what a rule does; None while the condition goes on."""
-    if not view.after_then:
+    if not view.after_then or view.in_resolve:
         return None
+    begun = tell_clause(view)
+    if begun:
+        return begun
     if view.follows("then", "notify") or (view.follows(",") and view.opened is None):
         return _tell_notify(view)
     if view.opened:
@@ -54,9 +58,6 @@ def _tell_clause(view: View) -> Telling:
         return Telling("`message` takes a string", 'as in message "Order {{ order.id }}"')
     if view.follows("severity"):
         return Telling(f"`severity` takes one of {', '.join(SEVERITIES)}", "as in severity high")
-    if view.at_word(*FUTURE_CLAUSES):
-        hint = "rules look at one event at a time"
-        return Telling(f"`{view.word}` is not supported yet", hint, "unsupported")
     if view.at_word("notify"):
         return Telling("a comma is missing before this `notify`", "write notify(…), notify(…)")
     if view.at_word("and", "or"):
@@ -64,6 +65,5 @@ def _tell_clause(view: View) -> Telling:
         return Telling("the condition is over", hint)
     if view.at_word("when", "rule", "then"):
         return Telling("a text holds one rule", "write the next one on its own")
-    known = [*CLAUSES, *FUTURE_CLAUSES]
-    hint = did_you_mean(view.word, known) or f"clauses are {' and '.join(CLAUSES)}"
+    hint = did_you_mean(view.word, CLAUSES) or f"clauses are {', '.join(CLAUSES)}"
     return Telling(f"`{view.word}` is no clause", hint)

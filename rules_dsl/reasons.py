@@ -35,6 +35,8 @@ def why_failed(error: Exception) -> str:
 def why_unknown(node: Expression, value_of: Evaluate, now: float) -> str | None:
     """Why a leaf is unknown, given the values of its parts."""
     match node:
+        case tree.Held() | tree.Absence() | tree.Sequence():
+            return "one event alone does not tell"
         case tree.Comparison():
             sides = (node.left, node.right)
             absences = (why_absent(side, value_of, now) for side in sides)
@@ -62,6 +64,8 @@ def why_absent(node: Expression, value_of: Evaluate, now: float) -> str | None:
             return _why_no_result((node.operand,), value_of, now)
         case tree.Call():
             return _why_no_call(node, value_of, now)
+        case tree.Window():
+            return f"{format_expression(node)} is not known from one event"
         case _:
             return None
 

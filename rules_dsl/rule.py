@@ -90,6 +90,13 @@ class Rule:
         return serialize.encoded(self.tree.condition)
 
     @property
+    def has_memory(self) -> bool:
+        """Whether it looks at more than the one event, and so needs a machine (`rules_dsl.memory`)."""
+        if self._stored is not None:
+            return serialize.is_marked(self._stored)
+        return serialize.has_memory(self.tree)
+
+    @property
     def name(self) -> str | None:
         """The name before its `when`, if one is written there."""
         return self.tree.name

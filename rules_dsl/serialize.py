@@ -9,6 +9,7 @@ A node is an array of a number and its fields; the number tells the class, and f
 operator too. What rules are full of is shorter: a bare path is the array of its steps, and a literal
 that JSON would write as the author did is the value itself. Where else than as an operand such a short
 form stands it is wrapped, to be told from a field that is no node; several values begin with null.
+A rule with memory begins with `~`, so that the index can tell without reading further.
 The places are the nodes' in the order in which they are read, each as its distance from the one before
 and its length.
 """
@@ -33,7 +34,7 @@ _CLASSES: Final[tuple[type[tree.Node], ...]] = (
     tree.Call, tree.Comparison, tree.Presence, tree.Quantifier, tree.Not, tree.And, tree.Or,
     tree.Target, tree.Notify, tree.Message, tree.Sentence,
 )  # fmt: skip
-_NUMBERS: Final = {each: number for number, each in enumerate(_CLASSES)}
+_NUMBERS: Final[dict[type[tree.Node], int]] = {each: number for number, each in enumerate(_CLASSES)}
 LITERAL: Final = _NUMBERS[tree.Literal]
 LIST_LITERAL: Final = _NUMBERS[tree.ListLiteral]
 PATH: Final = _NUMBERS[tree.Path]
@@ -47,7 +48,13 @@ OPERATORS: Final = (
     "icontains", "istartswith", "iendswith", "matches",
 )  # fmt: skip
 _OPERATOR_NUMBERS: Final = {each: FIRST_COMPARISON + at for at, each in enumerate(OPERATORS)}
-_FIELDS: Final = {each: [field.name for field in fields(each)][1:] for each in _CLASSES}
+# What came after the operators had their numbers.
+_FIRST_WITH_MEMORY: Final = FIRST_COMPARISON + len(OPERATORS)
+_WITH_MEMORY: Final[tuple[type[tree.Node], ...]] = (
+    tree.Window, tree.Absence, tree.Sequence, tree.Step, tree.Held, *tree.CLAUSES,
+)  # fmt: skip
+_NUMBERS.update({each: _FIRST_WITH_MEMORY + at for at, each in enumerate(_WITH_MEMORY)})
+_FIELDS: Final = {each: [field.name for field in fields(each)][1:] for each in _NUMBERS}
 
 
 def dump(text: str, stored_tree: str) -> dict[str, object]:
@@ -68,12 +75,27 @@ def dump_tree(sentence: tree.Sentence) -> str:
     encode = _Encoder(places)
     condition = encode(sentence.condition)
     rest = encode(replace(sentence, condition=_ELSEWHERE))
-    return _dumps(condition) + " " + _dumps(rest) + " " + _dumps(places)
+    mark = _REMEMBERS if has_memory(sentence) else ""
+    return mark + _dumps(condition) + " " + _dumps(rest) + " " + _dumps(places)
+
+
+def has_memory(sentence: tree.Sentence) -> bool:
+    """Whether a rule looks at more than the one event."""
+    return bool(sentence.clauses) or any(map(_remembers, tree.conjuncts(sentence.condition)))
+
+
+def _remembers(node: Expression) -> bool:
+    return isinstance(node, tree.STATEFUL) or any(map(_remembers, tree.children(node)))
+
+
+def is_marked(stored_tree: str) -> bool:
+    """Whether a stored rule looks at more than the one event."""
+    return stored_tree.startswith(_REMEMBERS)
 
 
 def load_tree(stored_tree: str) -> tree.Sentence:
     """The whole tree."""
-    condition, end = _decoder.raw_decode(stored_tree)
+    condition, end = _decoder.raw_decode(stored_tree, len(_REMEMBERS) * is_marked(stored_tree))
     rest, end = _decoder.raw_decode(stored_tree, end + 1)
     decode = _Decoder(_decoder.raw_decode(stored_tree, end + 1)[0])
     decoded_condition = decode(condition)
@@ -84,7 +106,7 @@ def load_tree(stored_tree: str) -> tree.Sentence:
 
 def load_condition(stored_tree: str) -> Encoded:
     """The condition alone, as it is stored."""
-    return _decoder.raw_decode(stored_tree)[0]
+    return _decoder.raw_decode(stored_tree, len(_REMEMBERS) * is_marked(stored_tree))[0]
 
 
 def encoded(node: tree.Node) -> Encoded:
@@ -136,7 +158,9 @@ class _Encoder:
             return [NOT, self(node.operand)]
         if isinstance(node, _OF_ITEMS):
             return [_NUMBERS[type(node)], *map(self, node.items)]
-        parts = (self._field(getattr(node, name)) for name in _FIELDS[type(node)])
+        parts = [self._field(getattr(node, name)) for name in _FIELDS[type(node)]]
+        if isinstance(node, tree.Sentence) and not node.clauses:
+            del parts[-1]  # as a release wrote it that knew no such clauses
         return [_NUMBERS[type(node)], *parts]
 
     def _field(self, value: object) -> Any:
@@ -176,12 +200,16 @@ class _Decoder:
             return tree.Literal(span, node[1], literal_value(node), node[2])
         if number == PATH:
             return tree.Path(span, node[1], bool(node[2]), tuple(node[3:]))
-        if number >= FIRST_COMPARISON:
+        if FIRST_COMPARISON <= number < _FIRST_WITH_MEMORY:
             operator = OPERATORS[number - FIRST_COMPARISON]
             return tree.Comparison(span, operator, self(node[1]), self(node[2]))
         if number == NOT:
             return tree.Not(span, self(node[1]))
-        made: Any = _CLASSES[number]
+        made: Any = (
+            _CLASSES[number]
+            if number < FIRST_COMPARISON
+            else _WITH_MEMORY[number - _FIRST_WITH_MEMORY]
+        )
         if made in _OF_ITEMS:
             return made(span, tuple([self(each) for each in node[1:]]))
         return made(span, *[self._field(each) for each in node[1:]])
@@ -202,6 +230,7 @@ def _plain(span: Span, value: tree.Scalar) -> tree.Literal:
 
 
 _WRAPPED: Final = False
+_REMEMBERS: Final = "~"
 _OF_ITEMS: Final = (tree.ListLiteral, tree.And, tree.Or)
 _ELSEWHERE: Final = tree.Literal(Span(0, 0), "constant", None, "null")
 _decoder: Final = json.JSONDecoder()

@@ -8,7 +8,7 @@ from rules_dsl import literals
 from rules_dsl.errors import RuleError
 from rules_dsl.lexer import Token
 from rules_dsl.source import Source
-from rules_dsl.words import FUTURE_FUNCTIONS, OPERATOR_WORDS, RESERVED
+from rules_dsl.words import OPERATOR_WORDS, RESERVED
 
 _INSTEAD: Final = {
     "=": "==", "===": "==", "!==": "!=", "<>": "!=", "=>": ">=", "=<": "<=",
@@ -19,6 +19,8 @@ _KNOWN: Final = frozenset({
     ",", ":", ".", "{", "}", "->",
 })  # fmt: skip
 _QUOTES: Final = "“”„‟‘’‚«»`´"
+_TIME: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_HOURS: Final = re.compile(rf"{_TIME}-(?:{_TIME}|24:00)")
 _DURATION: Final = re.compile(r"[0-9.]+[A-Za-zµ]+[0-9A-Za-z]*")
 
 
@@ -79,6 +81,15 @@ def _check_number(source: Source, tokens: Sequence[Token], index: int) -> RuleEr
     return None
 
 
+def _check_hours(source: Source, tokens: Sequence[Token], index: int) -> RuleError | None:
+    """A range of times in `during`, which is one token."""
+    token = tokens[index]
+    if _HOURS.fullmatch(token.text):
+        return None
+    hint = "a time is two digits each, 00:00 to 24:00, as in 09:00-18:00"
+    return _at(source, token, f"`{token.text}` is no time range", hint)
+
+
 def _operand_touches(token: Token, following: Token) -> bool:
     touches = following.start == token.end
     return touches and (following.kind in ("number", "word", "text") or following.text == "(")
@@ -117,10 +128,6 @@ def _check_word(source: Source, tokens: Sequence[Token], index: int) -> RuleErro
         return None
     if token.text not in RESERVED and token.text.lower() in RESERVED:
         return _at(source, token, *_wrong_case(token.text))
-    called = index + 1 < len(tokens) and tokens[index + 1].is_symbol("(")
-    if called and token.text in FUTURE_FUNCTIONS:
-        message = f"`{token.text}` is not supported yet"
-        return _at(source, token, message, "rules look at one event at a time", "unsupported")
     return None
 
 
@@ -169,6 +176,7 @@ _CHECKS: Final[dict[str, _Check]] = {
     "text": _check_text,
     "open_text": _check_open_text,
     "number": _check_number,
+    "hours": _check_hours,
     "word": _check_word,
     "symbol": _check_symbol,
 }

@@ -123,10 +123,119 @@ class Or(Node):
     items: "tuple[Expression, ...]"
 
 
-Value: TypeAlias = Literal | ListLiteral | Path | Default | Arithmetic | Minus | Call
-Condition: TypeAlias = Comparison | Presence | Quantifier | Not | And | Or
+@dataclass(frozen=True, slots=True)
+class Window(Node):
+    """`count(status >= 500) over 5m offset 1h by host`: what the events of a time come to."""
+
+    function: str
+    value: "Expression | None"  # of `count` it is a condition
+    where: "Expression | None"
+    over: Literal
+    offset: Literal | None
+    by: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Absence(Node):
+    """`absent(type == "heartbeat") for 10m by host expect ["a"]`."""
+
+    body: "Expression"
+    span_for: Literal
+    by: tuple[Path, ...]
+    expect: ListLiteral | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Node):
+    """One step of a sequence: its name, its condition, and how often; one without a name is a `not`."""
+
+    name: str | None
+    condition: "Expression"
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence(Node):
+    """`seq(a: … x5 -> b: …) within 10m by user.id`."""
+
+    steps: tuple[Step, ...]
+    within: Literal
+    by: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Node):
+    """A whole condition that must be true all through: `… for 5m by host`."""
+
+    body: "Expression"
+    span_for: Literal
+    by: tuple[Path, ...]
+
+
+Value: TypeAlias = Literal | ListLiteral | Path | Default | Arithmetic | Minus | Call | Window
+Condition: TypeAlias = (
+    Comparison | Presence | Quantifier | Not | And | Or | Absence | Sequence | Step | Held
+)
 Expression: TypeAlias = Value | Condition
-CONDITIONS = (Comparison, Presence, Quantifier, Not, And, Or)
+CONDITIONS = (Comparison, Presence, Quantifier, Not, And, Or, Absence, Sequence, Step, Held)
+STATEFUL = (Window, Absence, Sequence, Held)
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle(Node):
+    """`throttle 3 per 10m by user.id`."""
+
+    count: Literal
+    per: Literal
+    by: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group(Node):
+    """`group 30s by region`."""
+
+    span_for: Literal
+    by: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class During(Node):
+    """`during weekdays 09:00-18:00 "Europe/Berlin" otherwise hold`; times are minutes of the day."""
+
+    days: tuple[str, ...]
+    begin: int
+    end: int
+    zone: Literal
+    otherwise: Choice["hold", "drop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unless(Node):
+    """`unless open("db-down") by region`."""
+
+    rule: Literal
+    by: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveWhen(Node):
+    """`resolve when status == "ok"`."""
+
+    condition: "Expression"
+    by: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveAfter(Node):
+    """`resolve after 1h`."""
+
+    span_for: Literal
+    by: tuple[Path, ...]
+
+
+# In the order in which the formatter writes them.
+Clause: TypeAlias = Throttle | Group | During | Unless | ResolveWhen | ResolveAfter
+CLAUSES = (Throttle, Group, During, Unless, ResolveWhen, ResolveAfter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +276,7 @@ class Sentence(Node):
     severity: str | None
     message: Message | None
     comments: tuple[str, ...]
+    clauses: tuple[Clause, ...] = ()
 
 
 def children(node: Expression) -> "tuple[Expression, ...]":
@@ -186,5 +296,20 @@ def children(node: Expression) -> "tuple[Expression, ...]":
             return (node.source, node.body)
         case And() | Or():
             return node.items
+        case Window():
+            return (*(each for each in (node.value, node.where) if each), *node.by)
+        case Absence() | Held():
+            return (node.body, *node.by)
+        case Sequence():
+            return (*node.steps, *node.by)
+        case Step():
+            return (node.condition,)
         case _:
             return ()
+
+
+def conjuncts(node: Expression) -> "tuple[Expression, ...]":
+    """What the outermost `and`s join."""
+    if isinstance(node, And):
+        return tuple(each for item in node.items for each in conjuncts(item))
+    return (node,)

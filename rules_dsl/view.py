@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rules_dsl.lexer import Token
-from rules_dsl.words import OPERATOR_WORDS, QUANTIFIERS, RESERVED
+from rules_dsl.words import CLAUSES, OPERATOR_WORDS, QUANTIFIERS, RESERVED
 
 COMPARISONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">="})
 ARITHMETIC: Final = frozenset({"+", "-", "*", "/", "%", "??"})
@@ -60,6 +60,12 @@ class View:
     def after_then(self) -> bool:
         """Whether the condition is over."""
         return any(token.is_word("then") for token in self.tokens[: self.at])
+
+    @property
+    def in_resolve(self) -> bool:
+        """Whether the condition of a `resolve when` goes on."""
+        words = [token.text for token in self.tokens[: self.at] if token.is_word("then", "when")]
+        return "then" in words and words[-1] == "when" and not self.at_word(*CLAUSES)
 
     @property
     def opened(self) -> Token | None:

@@ -1,4 +1,4 @@
-"""The words that the language reserves, and those it keeps for rules with memory."""
+"""The words that the language reserves, and those that mean something at their place only."""
 
 from typing import Final
 
@@ -15,10 +15,26 @@ OPERATOR_WORDS: Final = frozenset(
 QUANTIFIERS: Final = frozenset({"any", "all", "none"})
 SEVERITIES: Final = ("info", "warning", "high", "critical")
 DEFAULT_SEVERITY: Final = "warning"
-CLAUSES: Final = ("severity", "message")
+AGGREGATES: Final = ("count", "sum", "avg", "min", "max", "distinct", "change")
+DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAY_SETS: Final = {"weekdays": DAYS[:5], "weekends": DAYS[5:], "daily": DAYS}
 
-# What the contract promises for rules with memory. Until then each is refused by name, so that
-# nobody has to guess whether the word or its spelling is at fault.
-FUTURE_CLAUSES: Final = frozenset({"throttle", "group", "during", "unless", "resolve"})
-FUTURE_FUNCTIONS: Final = frozenset({"count", "sum", "avg", "distinct", "change", "absent", "seq"})
-FUTURE_WINDOWS: Final = frozenset({"over", "for", "offset", "within", "by"})
+# Words that mean something only at their place, each with what it looks like there.
+CLAUSES: Final = {
+    "severity": "severity high",
+    "message": 'message "Order {{ order.id }}"',
+    "throttle": "throttle 3 per 10m by user.id",
+    "group": "group 30s by region",
+    "during": 'during weekdays 09:00-18:00 "Europe/Berlin" otherwise hold',
+    "unless": 'unless open("db-down") by region',
+    "resolve": 'resolve when status == "ok", or resolve after 1h',
+}
+WINDOW_WORDS: Final = {
+    "over": "count() over 5m by user.id >= 5",
+    "offset": "count() over 5m offset 1h",
+    "where": 'sum(amount where status == "paid") over 5m',
+    "within": 'seq(a: type == "paid" -> b: type == "shipped") within 2d by order.id',
+    "for": "temp > 90 for 5m by host",
+    "by": "count() over 5m by user.id >= 5",
+    "expect": 'absent(type == "heartbeat") for 10m by host expect ["a", "b"]',
+}

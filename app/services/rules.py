@@ -171,7 +171,7 @@ def _current() -> Select[RuleVersion]:
 
 def _compile(dsl: str, check_target: CheckTarget) -> CompiledRule:
     try:
-        return compile_rule(dsl, check_target)
+        rule = compile_rule(dsl, check_target)
     except RuleError as error:
         raise Refusal(
             str(error),
@@ -182,6 +182,13 @@ def _compile(dsl: str, check_target: CheckTarget) -> CompiledRule:
             end_column=error.end_column,
             hint=error.hint,
         ) from error
+    if rule.has_memory:  # a rule that would silently never fire is worse than none
+        raise Refusal(
+            "rules with windows, absent, seq, for, throttle, group, during, unless or resolve cannot run yet",
+            pointer="/dsl",
+            code="not_supported_yet",
+        )
+    return rule
 
 
 def _next_revision(session: Session) -> int:

@@ -14,7 +14,8 @@ _RFC3339: Final = re.compile(
 )
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_of(name: str) -> ZoneInfo:
+    """The zone of an IANA name."""
     found = _find_zone(name)
     if found is None:
         raise BadArgument("no such time zone; write an IANA name, as in Europe/Berlin")
@@ -30,7 +31,7 @@ def _find_zone(name: str) -> ZoneInfo | None:
         return None
 
 
-Zone: TypeAlias = Annotated[str, LiteralCheck(_zone)]
+Zone: TypeAlias = Annotated[str, LiteralCheck(zone_of)]
 
 
 def _moment(time: Time) -> datetime:
@@ -55,7 +56,7 @@ def _parse(text: str) -> datetime:
 
 def _local(time: Time, zone: str) -> datetime:
     try:
-        return _moment(time).astimezone(_zone(zone))
+        return _moment(time).astimezone(zone_of(zone))
     except OverflowError as error:  # the first and the last day of the calendar
         raise BadArgument("no such time") from error
 

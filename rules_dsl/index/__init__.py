@@ -27,11 +27,14 @@ the constants. A match writes them, never a change.
 are asked as a whole, in the order in which they are written. Such tests, and regexes that lead to no
 table, wait until all else is known.
 
-**Threads** (`ruleset`). Writers take a lock and change the tables in place, a few lists a clause. They
+**Threads** (`index`). Writers take a lock and change the tables in place, a few lists a clause. They
 count each change before and after it. A match reads without the lock; if the count was odd or
 has moved it throws away what it collected, and reads once more under the lock. So it sees the rules
 of one moment, and all but plain comparisons run outside the lock. This leans on the interpreter's
 own lock, as Python's lists and dicts do.
+
+**Rules with memory** (`ruleset`) stand in a second index of the same kind, by a guard on single events, which
+costs nothing where there are none.
 """
 
 from rules_dsl.index.ruleset import RuleSet

@@ -5,10 +5,11 @@ all predicates of one clause are. Distribution is capped; what would pass the ca
 that is no comparison of a field with a constant, stays one predicate of its own.
 """
 
-from collections.abc import Callable
-from typing import Final, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol, TypeAlias
 
 from rules_dsl import tree
+from rules_dsl.evaluator import Outcome
 from rules_dsl.index.fields import Path, shared
 from rules_dsl.index.predicates import (
     Between,
@@ -23,7 +24,7 @@ from rules_dsl.index.predicates import (
     comparable,
     key_of,
 )
-from rules_dsl.rule import Rule
+from rules_dsl.run import Now
 from rules_dsl.serialize import (
     AND,
     FIRST_COMPARISON,
@@ -48,7 +49,17 @@ _OPPOSITE: Final = {
 }  # fmt: skip
 
 
-def clauses_of(rule: Rule) -> list[Clause]:
+class Judged(Protocol):
+    """A rule, or what else has a condition on single events."""
+
+    def encoded_condition(self) -> Encoded:
+        """The condition as it is stored."""
+
+    def judge(self, event: Mapping[str, object], now: Now = None) -> Outcome:
+        """Whether it is true of an event."""
+
+
+def clauses_of(rule: Judged) -> list[Clause]:
     """The clauses of a rule; none if it can never be true."""
     spread = _spread(rule.encoded_condition(), True)
     if _quantified(spread):

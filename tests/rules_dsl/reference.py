@@ -20,9 +20,14 @@ MISSING: list[str] = [NOTHING]
 UNKNOWN: list[str] = ["unknown"]
 
 
-def holds(node: tree.Expression, event: Mapping[str, object], now: float) -> bool | None:
-    """Whether a condition is true, false or unknown of an event."""
-    return _condition(node, {"event": event}, now)
+def holds(
+    node: tree.Expression,
+    event: Mapping[str, object],
+    now: float,
+    names: Mapping[str, object] | None = None,
+) -> bool | None:
+    """Whether a condition is true, false or unknown of an event, and of others that have names."""
+    return _condition(node, {**(names or {}), "event": event}, now)
 
 
 def _condition(node: tree.Expression, scope: dict[str, object], now: float) -> bool | None:

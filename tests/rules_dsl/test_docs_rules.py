@@ -8,7 +8,9 @@ import pytest
 
 from rules_dsl import RuleError, catalogue, compile_rule, parse_condition, parse_rules_file
 from rules_dsl.limits import DEEPEST, MOST_BYTES, MOST_NODES, MOST_REGEX_BYTES
-from rules_dsl.words import RESERVED
+from rules_dsl.memory import Decision
+from rules_dsl.words import AGGREGATES, CLAUSES, RESERVED
+from tests.rules_dsl.memory_world import World
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
 FENCES = re.findall(r"^```([a-z ]+)\n(.*?)\n```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -26,6 +28,24 @@ def _events() -> list[tuple[str, str, str, str]]:
             below = FENCES[index + 1] if index + 1 < len(FENCES) else ("", "")
             found.append((rule, kind, content, below[1] if below[0] == "explained" else ""))
     return found
+
+
+def _stories() -> list[tuple[str, str]]:
+    """Each story with the rule above it."""
+    found, rule = [], ""
+    for kind, content in FENCES:
+        rule = content if kind == "rule" else rule
+        if kind == "story":
+            found.append((rule, content))
+    return found
+
+
+def _told(decision: Decision) -> str:
+    """A decision as a story tells it."""
+    outcome = {True: "true", False: "false", None: "unknown"}[decision.outcome]
+    first = f"{outcome}: {decision.reason}" if decision.reason else outcome
+    verdict = decision.verdict and (decision.verdict.reason or decision.verdict.kind)
+    return "; ".join(each for each in (first, decision.alert, verdict) if each)
 
 
 def _fences(kind: str) -> list[str]:
@@ -46,6 +66,20 @@ def test_each_event_on_the_page_does_what_the_page_says(
     assert compiled.matches(json.loads(event)) is FIRING[kind]
     if explained:
         assert str(compiled.explain(json.loads(event))) == explained
+
+
+@pytest.mark.parametrize(("rule", "story"), _stories())
+def test_each_story_on_the_page_goes_as_it_is_told(rule: str, story: str) -> None:
+    when, _, rest = rule.partition("then notify")
+    clauses = rest.partition(")")[2]
+    world = World(f"{when.removeprefix('when ')} | {clauses}")
+    for line in story.split("\n"):
+        before, _, told = line.partition("->")
+        clock, _, body = before.strip().partition(" ")
+        hours, _, minutes = clock.partition(":")
+        at = (int(hours) - 10) * 3_600 + int(minutes) * 60
+        decisions = world.decide(world.event(at, **json.loads(body))) if body else world.sweep(at)
+        assert " | ".join(map(_told, decisions)) == told.strip()
 
 
 def test_the_message_on_the_page_is_rendered() -> None:
@@ -94,6 +128,11 @@ def test_the_example_in_each_docstring_is_a_condition(entry: dict[str, str]) -> 
     assert match is not None
     assert entry["name"] in match[1]
     parse_condition(match[1])
+
+
+def test_each_window_and_each_clause_is_on_the_page() -> None:
+    assert [name for name in AGGREGATES if f"`{name}(" not in PAGE] == []
+    assert [name for name in CLAUSES if f"    [{name} " not in PAGE] == []
 
 
 def test_each_reserved_word_and_each_limit_is_on_the_page() -> None:

@@ -40,6 +40,13 @@ def test_a_bad_sentence_is_refused_with_its_place_a_caret_and_a_hint(client: Cli
     assert client.get("/rules").json["data"] == []
 
 
+def test_a_rule_that_needs_memory_is_refused_rather_than_never_fired(client: Client) -> None:
+    dsl = 'when count() over 5m >= 5 then notify("slack:#ops")'
+    refused = client.post("/rules", json={"name": "many", "dsl": dsl})
+    assert refused.status_code == 422
+    assert refused.json["errors"][0]["code"] == "not_supported_yet"
+
+
 @pytest.mark.parametrize(
     ("target", "said"),
     [

@@ -1,0 +1,116 @@
+"""Explanations of decisions: the clauses of a rule with memory, by the values that were recorded.
+
+What looked at one event is asked again; what looked at many is told by its record, since what it looked at
+may be gone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from rules_dsl import tree
+from rules_dsl.compiler import compile_value
+from rules_dsl.evaluator import Outcome
+from rules_dsl.explain import explain
+from rules_dsl.explanation import Explanation
+from rules_dsl.format import format_expression
+from rules_dsl.memory.keys import NO_KEY, names_and_values
+from rules_dsl.memory.plan import Plan, has_memory, replaced, variable, windows_in
+from rules_dsl.memory.told import told, told_comparison, told_sequence
+from rules_dsl.nearest import closeness, nearest_miss
+from rules_dsl.run import Run
+from rules_dsl.source import line_and_column
+from rules_dsl.tree import Expression, conjuncts
+from rules_dsl.values import UNKNOWN
+
+_UNASKED = "what stands beside it is not true"
+
+
+def explained(
+    plan: Plan, text: str, node: Expression, body: Mapping[str, Any], now: float,
+    record: Mapping[str, Any],
+) -> Explanation:  # fmt: skip
+    """Why a rule was true, false or unknown, and what held its notification back."""
+    teller = _Teller(plan, text, body, now, record)
+    whole = teller.whole(node)
+    verdict = record.get("verdict") or {}
+    outcome: Outcome = record["outcome"]
+    refused = record["reason"] if outcome is None else None
+    reason = verdict.get("reason") or refused or whole.reason
+    whole = replace(whole, outcome=outcome, reason=reason)
+    return replace(whole, nearest_miss=None if outcome or record["reason"] else nearest_miss(whole))
+
+
+class _Teller:
+    """One decision, and the clauses of its rule."""
+
+    def __init__(
+        self, plan: Plan, text: str, body: Mapping[str, Any], now: float, record: Mapping[str, Any]
+    ) -> None:
+        self._plan = plan
+        self._text = text
+        self._body = body
+        self._now = now
+        self._record = record
+        key = record["key"]
+        whose = names_and_values(plan.key.names, key)
+        self._whose = f" for {whose}" if key != NO_KEY else ""
+
+    def whole(self, node: Expression) -> Explanation:
+        """The whole condition."""
+        values = self._record["values"]
+        if isinstance(node, tree.Held | tree.Absence):
+            reason = told(self._plan, self._record["key"], self._record["time"], values)
+            below = (self._single(node.body),) if self._record["kind"] == "event" else ()
+            return self._clause(node, self._record["outcome"], reason, below)
+        parts = conjuncts(node)
+        if len(parts) == 1:
+            return self._part(node)
+        return self._clause(node, self._record["outcome"], None, tuple(map(self._part, parts)))
+
+    def _part(self, node: Expression) -> Explanation:
+        if not has_memory(node):
+            return self._single(node)
+        values = self._record["values"]
+        if isinstance(node, tree.Comparison):
+            return self._comparison(node) if "windows" in values else self._unasked(node)
+        if "steps" not in values:
+            return self._unasked(node)
+        reason = told_sequence(self._plan, values["steps"]) + self._whose
+        steps = self._plan.sequence.steps if self._plan.sequence else []
+        whole = values["steps"] == [step.times for step in steps]
+        return self._clause(node, whole and self._record["outcome"], reason)
+
+    def _comparison(self, node: tree.Comparison) -> Explanation:
+        run = Run(self._body, self._now)
+        for number, value in enumerate(self._record["values"]["windows"]):
+            run.variables[variable(number)] = UNKNOWN if value is None else value
+        place = next(i for i, each in enumerate(self._plan.compared) if each is node)
+        test = self._plan.tests[place]
+        reason = told_comparison(self._plan, place, self._record["values"]) + self._whose
+        numbers = {
+            window: number
+            for window in windows_in(node)
+            for number, spec in enumerate(self._plan.windows)
+            if spec.text == format_expression(window)
+        }
+        sides = (compile_value(replaced(side, numbers))(run) for side in (node.left, node.right))
+        rank, away = closeness(*sides)
+        return replace(self._clause(node, test(run), reason), rank=rank, away=away)
+
+    def _single(self, node: Expression) -> Explanation:
+        return replace(explain(self._text, node, self._body, self._now), nearest_miss=None)
+
+    def _unasked(self, node: Expression) -> Explanation:
+        return self._clause(node, None, _UNASKED)
+
+    def _clause(
+        self,
+        node: Expression,
+        outcome: Outcome,
+        reason: str | None,
+        below: tuple[Explanation, ...] = (),
+    ) -> Explanation:
+        line, column = line_and_column(self._text, node.span.start)
+        written = format_expression(node)
+        return Explanation(written, node.span, line, column, outcome, reason, (), below, node=node)

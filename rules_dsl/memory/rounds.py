@@ -1,0 +1,163 @@
+"""Rounds of notification: whether a match notifies, and what holds it back.
+
+The clauses are asked in one order, and the first that holds a match back names the reason: `unless`,
+`during`, `throttle`, `group`. They go by the time of the decision, which is when people would hear of it;
+only conditions go by the time of events.
+"""
+
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from rules_dsl import tree
+from rules_dsl.format import format_clause
+from rules_dsl.memory.calendar import clock_text
+from rules_dsl.memory.decisions import Address, Decision, Verdict
+from rules_dsl.memory.keys import NO_KEY, names_and_values
+from rules_dsl.memory.plan import Plan, microseconds
+from rules_dsl.memory.state import Cause, Kept, State
+
+IsOpen = Callable[[str, str], bool]
+States = MutableMapping[Address, State]
+
+
+@dataclass(slots=True)
+class Round:
+    """Matches on their way to being notified: one, or those of a group."""
+
+    cause: Cause
+    key: str
+    rounds: int = 1
+    kind: str = "event"
+
+    def key_of(self, scope: str) -> Address:
+        """The address of a clause's state."""
+        own = self.cause.keys.get(scope)
+        return ("", self.key) if own is None else (scope, own)
+
+
+class Rounds:
+    """The clauses of one rule at one moment."""
+
+    def __init__(self, plan: Plan, states: States, most: int, now: int, is_open: IsOpen) -> None:
+        self._plan = plan
+        self._states = states
+        self._most = most
+        self._now = now
+        self._is_open = is_open
+
+    def verdict(self, round: Round) -> Verdict:
+        """Whether a round notifies; what it changes is in the states."""
+        for step in (self._unless, self._during, self._throttle, self._group):
+            verdict = step(round)
+            if verdict:
+                return verdict
+        throttle = self._plan.clauses.get(tree.Throttle)
+        if throttle:
+            state = self.state(round.key_of("throttle"))
+            state.rounds.append(self._now)
+            state.settle()
+        return Verdict("notify")
+
+    def flush(self, state: State, address: Address) -> Decision:
+        """End a group: its matches become one round."""
+        cause, rounds = state.group, state.group_rounds
+        assert cause is not None
+        assert state.group_due is not None
+        due, state.group, state.group_rounds, state.group_due = state.group_due, None, 0, None
+        state.settle()
+        round = Round(cause, cause.keys.get("", address[1]), rounds, "group")
+        verdict = self.verdict(round)
+        return self._decision(round, due, verdict)
+
+    def release(self, state: State) -> list[Decision]:
+        """Let go what waited for the time of `during`."""
+        due, held = state.held_due, state.held
+        assert due is not None
+        state.held, state.held_due = [], None
+        state.settle()
+        rounds = [Round(each.cause, each.key, each.rounds, each.kind) for each in held]
+        return [self._decision(round, due, self.verdict(round), "held") for round in rounds]
+
+    def state(self, address: Address) -> State:
+        """A state, made if there was none."""
+        state = self._states.get(address)
+        if state is None:
+            state = self._states[address] = State(self._plan)
+        return state
+
+    def _decision(self, round: Round, due: int, verdict: Verdict, kind: str = "group") -> Decision:
+        return Decision(
+            kind=kind,
+            key=round.key,
+            time=due,
+            outcome=True,
+            event=round.cause.id,
+            verdict=verdict,
+            rounds=round.rounds,
+        )
+
+    def _unless(self, round: Round) -> Verdict | None:
+        clause = self._plan.clauses.get(tree.Unless)
+        if clause is None:
+            return None
+        name = str(clause.rule.value)
+        key = round.cause.keys.get("unless", round.key)
+        if not self._is_open(name, key):
+            return None
+        scope = self._plan.scopes.get("unless", self._plan.key)
+        where = f" for {names_and_values(scope.names, key)}" if key != NO_KEY else ""
+        return Verdict("inhibited", f'inhibited: "{name}" is open{where}')
+
+    def _during(self, round: Round) -> Verdict | None:
+        calendar = self._plan.calendar
+        begins = calendar.begins(self._now) if calendar else None
+        if calendar is None or begins is None:
+            return None
+        clause = self._plan.clauses[tree.During]
+        if clause.otherwise == "drop":
+            written = format_clause(clause).removesuffix(" otherwise drop").removeprefix("during ")
+            return Verdict("dropped", f"dropped: outside {written}")
+        state = self.state(round.key_of("group") if round.kind == "group" else ("", round.key))
+        state.held.append(Kept(round.cause, round.key, round.rounds, round.kind))
+        if len(state.held) > self._most:
+            state.dropped += 1
+            del state.held[0]
+        state.held_due = begins
+        state.settle()
+        clock = clock_text(begins, self._now, calendar.zone)
+        return Verdict("held", f"held until {clock} {calendar}", begins)
+
+    def _throttle(self, round: Round) -> Verdict | None:
+        clause = self._plan.clauses.get(tree.Throttle)
+        if clause is None:
+            return None
+        state = self._states.get(round.key_of("throttle"))
+        if state is None:
+            return None
+        start = self._now - microseconds(clause.per)
+        if state.rounds and state.rounds[0] <= start:
+            state.rounds = [each for each in state.rounds if each > start]
+            state.settle()
+        if len(state.rounds) < clause.count.value:
+            return None
+        since = clock_text(state.rounds[0], self._now, self._zone)
+        count = len(state.rounds)
+        return Verdict("throttled", f"throttled: {count} of {clause.count.value} since {since}")
+
+    def _group(self, round: Round) -> Verdict | None:
+        clause = self._plan.clauses.get(tree.Group)
+        if clause is None or round.kind == "group":
+            return None
+        state = self.state(round.key_of("group"))
+        if state.group_due is None:
+            state.group_due = self._now + microseconds(clause.span_for)
+        state.group = round.cause
+        state.group_rounds += round.rounds
+        state.settle()
+        clock = clock_text(state.group_due, self._now, self._zone)
+        return Verdict("grouped", f"grouped until {clock}", state.group_due)
+
+    @property
+    def _zone(self) -> ZoneInfo | None:
+        return self._plan.calendar.zone if self._plan.calendar else None

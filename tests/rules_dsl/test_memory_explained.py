@@ -1,0 +1,86 @@
+"""Explanations of decisions, from what was recorded of them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.rules_dsl.memory_world import HOUR, World
+
+
+def explained(world: World, *events: dict[str, Any]) -> str:
+    """The explanation of the last of some events, a minute apart, from its record as JSON."""
+    for at, body in enumerate(events):
+        decision = world.send(at * 60, **body)
+    record = json.loads(json.dumps(decision.to_json()))
+    explanation = world.machine.explain(world.sent[-1], record)
+    assert explanation.outcome is decision.outcome
+    json.dumps(explanation.to_dict())
+    return str(explanation)
+
+
+FAILED: dict[str, Any] = {"type": "failed", "user": {"id": 42}}
+MANY = 'type == "failed" and count() over 5m by user.id >= 3'
+
+
+def test_a_count_that_falls_short_is_the_nearest_miss() -> None:
+    assert explained(World(MANY), FAILED, FAILED).split("\n") == [
+        f"{MANY} is false",
+        '  type == "failed" is true: type was "failed"',
+        "  count() over 5m by user.id >= 3 is false: 2 of 3 within 5m for user.id = 42",
+        "nearest miss: count() over 5m by user.id >= 3 had to be true; "
+        "2 of 3 within 5m for user.id = 42, 1 away",
+    ]
+
+
+def test_what_held_a_notification_back_is_told_first() -> None:
+    told = explained(World("x > 1 | throttle 1 per 10m"), {"x": 2}, {"x": 3})
+    assert told == "x > 1 is true: throttled: 1 of 1 since 10:00"
+
+
+CASES: list[tuple[str, list[dict[str, Any]], str]] = [
+    (MANY, [{"type": "ok", "user": {"id": 42}}], "unknown: what stands beside it is not true"),
+    (MANY, [{"type": "failed"}], "is unknown: user.id holds no key"),
+    (
+        "avg(x) over 5m offset 1h by u > 3",
+        [{"u": 1}],
+        "avg(x) was unknown within 5m, 1h earlier for u = 1",
+    ),
+    (
+        "count(x > 1) over 5m / count() over 5m > 5%",
+        [{"x": 1}],
+        "count(x > 1) was 0 within 5m, count() was 1 within 5m",
+    ),
+    ("3 <= distinct(x) over 5m", [{"x": 1}], "is false: 1 of 3 within 5m"),
+    (
+        "seq(a: x == 1 x3 -> b: x == 2) within 5m by u",
+        [{"x": 1, "u": 1}] * 2,
+        "is false: a 2 of 3, b 0 of 1 within 5m for u = 1",
+    ),
+    (
+        "seq(a: x == 1 -> b: x == 2) within 5m",
+        [{"x": 1}, {"x": 2}],
+        "is true: a 1 of 1, b 1 of 1 within 5m",
+    ),
+    (
+        "x > 1 for 5m by u",
+        [{"x": 2, "u": "a"}] * 2,
+        'is false: true since 10:00, for 1m of 5m for u = "a"',
+    ),
+    ("x > 1 for 5m", [{"x": 2}, {"x": 1}], "is false: not true now"),
+]
+
+
+@pytest.mark.parametrize(("rule", "events", "part"), CASES)
+def test_each_condition_is_told_by_what_it_saw(
+    rule: str, events: list[dict[str, Any]], part: str
+) -> None:
+    assert part in explained(World(rule), *events)
+
+
+def test_what_a_timer_found_is_told_too() -> None:
+    world = World("absent(beat) for 10m by host")
+    world.send(0, beat=True, host="a")
+    (missed,) = world.sweep(HOUR)
+    told = world.machine.explain(world.sent[0], missed.to_json())
+    assert str(told) == 'absent(beat) for 10m by host is true: nothing since 10:00 for host = "a"'
