@@ -18,9 +18,8 @@ from uuid import UUID
 import structlog
 from celery import Celery
 
-from tasks import broker
-
 from app.services.receivers import Due
+from tasks import broker
 
 log = structlog.get_logger()
 
