@@ -67,15 +67,15 @@ def wake_notification(*ids: UUID) -> WakeUp:
     return WakeUp("notifications.deliver", "notifications", ([str(key) for key in ids],))
 
 
-def wake_notifications(due: Iterable[Due]) -> list[WakeUp]:
-    """The messages that have notifications attempted: of one receiver several in each, where many wait for it."""
+def wake_notifications(due: Iterable[Due], *, threads: int = THREADS_BUSY) -> list[WakeUp]:
+    """The messages that have notifications attempted: several of a receiver in each, once so many threads have one."""
     waiting: defaultdict[str, list[UUID]] = defaultdict(list)
     for one in due:
         waiting[one.receiver].append(one.id)
     messages = []
     for receiver, ids in waiting.items():
         # Rows of the release before do not say whose they are.
-        most = 1 if not receiver else min(NOTIFICATIONS_A_MESSAGE, ceil(len(ids) / THREADS_BUSY))
+        most = 1 if not receiver else min(NOTIFICATIONS_A_MESSAGE, ceil(len(ids) / threads))
         messages += [
             wake_notification(*ids[start : start + most]) for start in range(0, len(ids), most)
         ]

@@ -109,7 +109,8 @@ def _end(ended: Sequence[Ended]) -> list[Result | None]:
 def _fill(rooms: Sequence[Room]) -> list[None]:
     with _transaction() as db:
         due = receivers.next_due(db, rooms, now())
-    publish(wake_notifications(due))
+    # They take the place of one thread.
+    publish(wake_notifications(due, threads=1))
     if not due:
         for room in rooms:
             gate.forgive(room.receiver)

@@ -29,7 +29,6 @@ SLOT_KEPT = timedelta(seconds=15)
 EARLY = timedelta(milliseconds=500)
 # One that was woken is left alone for this long, if other hosts are slow to come for it.
 REPUBLISH_AFTER = timedelta(seconds=10)
-FRESH = timedelta(seconds=5)
 
 
 # How many take the place of a thread that is done, and how many that are overdue come without one.
@@ -67,7 +66,8 @@ class Due:
 class Room:
     """Room at a receiver, for a few of those that were turned away there or for all that are overdue.
 
-    Where none was turned away lately, the messages of fresh ones are still to come.
+    Whoever was turned away has no message any more, however lately it was woken. Where none was, the messages of those
+    that were woken lately are still to come.
     """
 
     receiver: str
@@ -164,7 +164,7 @@ def next_due(session: Session, rooms: Sequence[Room], now: datetime) -> list[Due
     values = {
         "keys": [room.receiver for room in rooms],
         "limits": [IN_PLACE if room.turned_away else AT_ONCE for room in rooms],
-        "horizons": [now + FRESH if room.turned_away else now for room in rooms],
+        "horizons": [now + REPUBLISH_AFTER if room.turned_away else now for room in rooms],
         "now": now,
         "again": now + REPUBLISH_AFTER,
     }

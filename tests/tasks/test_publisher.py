@@ -66,6 +66,12 @@ def test_notifications_of_one_receiver_share_messages_once_enough_threads_have_o
     assert last.args == ([str(other.id)],)
 
 
+def test_what_takes_the_place_of_one_thread_is_one_message() -> None:
+    due = [Due(uuid4(), "webhook:erp") for _ in range(8)]
+    [message] = wake_notifications(due, threads=1)
+    assert message.args == ([str(one.id) for one in due],)
+
+
 def test_rows_that_do_not_say_whose_they_are_share_no_message() -> None:
     messages = wake_notifications([Due(uuid4(), "") for _ in range(20)])
     assert [len(cast("list[str]", message.args[0])) for message in messages] == [1] * 20

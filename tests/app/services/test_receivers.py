@@ -111,6 +111,17 @@ def test_the_room_that_one_leaves_goes_to_the_one_that_waits_longest(
     assert next_due(clock, "webhook:other", turned_away=True) == []
 
 
+def test_those_that_were_woken_and_turned_away_are_found_again_at_once(
+    client: Client, clock: TestClock
+) -> None:
+    make_channel(client)
+    keys = due(client, clock, 3)
+    clock.tick(6)
+    assert set(next_due(clock, turned_away=False)) == set(keys)
+    assert next_due(clock, turned_away=False) == []
+    assert set(next_due(clock, turned_away=True)) == set(keys)
+
+
 def test_the_sweep_wakes_a_share_of_each_receiver(client: Client, clock: TestClock) -> None:
     make_channel(client, "erp")
     make_channel(client, "crm")
