@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka import Message as KafkaMessage
 
 from app.services.errors import Refusal
-from app.streams.source import MOST_AT_ONCE, WAIT_SECONDS, Message, Source, SourceError
+from app.streams.source import WAIT_SECONDS, Message, Source, SourceError
 
 log = structlog.get_logger()
 
@@ -44,9 +44,9 @@ class KafkaSource(Source):
         )
         self._consumer.subscribe([topic])
 
-    def read(self) -> Sequence[Message]:
+    def read(self, most: int) -> Sequence[Message]:
         try:
-            messages = self._consumer.consume(MOST_AT_ONCE, WAIT_SECONDS)
+            messages = self._consumer.consume(most, WAIT_SECONDS)
         except KafkaException as error:
             raise SourceError(str(error)) from error
         for failure in (message.error() for message in messages):
