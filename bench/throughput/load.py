@@ -3,10 +3,9 @@
 import selectors
 import socket
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from statistics import quantiles
 from typing import Final, NamedTuple
 
 HEAD_END: Final = b"\r\n\r\n"
@@ -40,11 +39,6 @@ class Load:
         if other := Counter(one.status for one in self.answers if one.status != 202):
             raise SystemExit(f"not all were accepted: {dict(other)}")
         return len(self.answers) / self.seconds
-
-    @property
-    def p99(self) -> float:
-        """Seconds."""
-        return quantiles([one.seconds for one in self.answers], n=100)[98]
 
 
 class Connection:
@@ -96,7 +90,8 @@ def request(path: str, body: bytes, content_type: str = "application/json") -> b
 def run(port: int, make: Make, connections: int, seconds: float, rate: float = 0.0) -> Load:
     """Send `make(0)`, `make(1)`, … for so long: at a rate, or as fast as answers come."""
     load = Load()
-    idle = [Connection(port) for _ in range(connections)]
+    # In turn, so that none rests for so long that the server hangs up.
+    idle = deque(Connection(port) for _ in range(connections))
     selector = selectors.DefaultSelector()
     for connection in idle:
         selector.register(connection.line, selectors.EVENT_READ, connection)
@@ -104,7 +99,7 @@ def run(port: int, make: Make, connections: int, seconds: float, rate: float = 0
     number = 0
     while (elapsed := time.monotonic() - began) < seconds or len(idle) < connections:
         while idle and elapsed < seconds and (not rate or number <= elapsed * rate):
-            idle.pop().send(number, make(number))
+            idle.popleft().send(number, make(number))
             number += 1
         for key, _ in selector.select(0.001 if rate else SILENCE):
             answer = key.data.receive()

@@ -47,15 +47,15 @@ def running(words: Sequence[str], env: Mapping[str, str]) -> Iterator["subproces
 
 
 @contextmanager
-def bare_flask(stack: Stack) -> Iterator[int]:
-    """A Flask application that does nothing, under the API's own server and settings; its port."""
+def bare_flask(stack: Stack) -> Iterator[tuple[int, int]]:
+    """A Flask application that does nothing, under the API's own server and settings; its port and process."""
     port = next_free(BARE_PORT)
     with tempfile.TemporaryDirectory() as metrics:
         env = {**stack.env, "PROMETHEUS_MULTIPROC_DIR": metrics}
         words = ("gunicorn", "-c", "deploy/gunicorn.conf.py", "--bind", f"127.0.0.1:{port}")
-        with running((*PYTHON, *words, "bench.throughput.bare:app"), env):
+        with running((*PYTHON, *words, "bench.throughput.bare:app"), env) as process:
             stack.eventually(lambda: requests.post(f"http://127.0.0.1:{port}/events", timeout=1))
-            yield port
+            yield port, process.pid
 
 
 @contextmanager
