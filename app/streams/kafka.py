@@ -17,6 +17,7 @@ from app.streams.source import WAIT_SECONDS, Message, Source, SourceError
 log = structlog.get_logger()
 
 FLUSH_SECONDS: Final = 10.0
+GATHER_SECONDS: Final = 0.01
 # What librdkafka goes on after by itself.
 PASSING: Final = {KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART}
 
@@ -46,7 +47,10 @@ class KafkaSource(Source):
 
     def read(self, most: int) -> Sequence[Message]:
         try:
-            messages = self._consumer.consume(most, WAIT_SECONDS)
+            # Asked for many, it would wait the whole time for the last of them.
+            messages = self._consumer.consume(1, WAIT_SECONDS)
+            if messages and most > 1:
+                messages += self._consumer.consume(most - 1, GATHER_SECONDS)
         except KafkaException as error:
             raise SourceError(str(error)) from error
         for failure in (message.error() for message in messages):
