@@ -5,6 +5,7 @@ They sort by time, so that the primary key of `events` is also its partition key
 
 import secrets
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from uuid import UUID
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,9 +34,14 @@ def moment_of(key: UUID) -> datetime:
 
 
 def _at(moment: datetime, random: int) -> UUID:
+    return UUID(int=_head(moment) | random)
+
+
+# All events of a batch are of one moment.
+@lru_cache(maxsize=16)
+def _head(moment: datetime) -> int:
     # Whole numbers all the way, and nothing before 1970: a key has no room for it.
     microseconds = max(0, (moment - _EPOCH) // timedelta(microseconds=1))
     millis, micros = divmod(microseconds, 1000)
     fraction = (micros << _FRACTION_BITS) // 1000
-    value = (millis << 80) | (7 << 76) | (fraction << 64) | (2 << _RANDOM_BITS) | random
-    return UUID(int=value)
+    return (millis << 80) | (7 << 76) | (fraction << 64) | (2 << _RANDOM_BITS)

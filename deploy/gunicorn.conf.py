@@ -11,7 +11,7 @@ bind = (
 )
 worker_class = "app.api.server.Worker"
 workers = int(os.environ.get("SENTINEL_API_WORKERS") or 2)
-threads = int(os.environ.get("SENTINEL_API_THREADS") or 8)
+threads = int(os.environ.get("SENTINEL_API_THREADS") or 16)
 # Loaded once and forked: half the start, half the memory. Pools are opened by the first request,
 # after the fork.
 preload_app = True

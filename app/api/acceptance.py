@@ -1,7 +1,8 @@
 """Commits of accepted events: requests that come in together share a transaction.
 
-A commit costs the same for one row and for twenty. Whoever comes while another commits waits for the lock, with
-everybody else who came; the first to get it commits for all of them. At rest nobody waits, and no thread is added.
+A commit costs the same for one row and for twenty. Whoever comes while another commits sleeps, with everybody else
+who came; the first of them is woken to commit for all, and wakes the others when it has. At rest nobody waits, and no
+thread is added.
 """
 
 import threading
@@ -31,7 +32,10 @@ FRESH: Final = 1.0
 @dataclass(eq=False, slots=True)
 class _Waiting:
     arrival: Arrival
+    # Held until it is done, or is to lead.
+    asleep: threading.Lock
     done: bool = False
+    leads: bool = False
     error: Exception | None = None
 
 
@@ -40,27 +44,52 @@ class GroupCommit:
     """One process's requests that wait for a commit."""
 
     _waiting: deque[_Waiting] = field(default_factory=deque)
-    _committing: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _led: bool = False
     _connection: Connection | None = None
     _used_at: float = 0.0
 
     def accept(self, arrival: Arrival) -> None:
         """Store an event and hand it to the publisher; returns after the commit, or raises what kept it from it."""
-        mine = _Waiting(arrival)
-        self._waiting.append(mine)
-        if not self._committing.acquire(timeout=PATIENCE):
-            # Nobody knows what became of it if it is in another's hands: no answer may be 202.
-            raise PoolTimeout("another transaction hangs")
-        try:
-            if not mine.done:
-                self._commit(self._take())
-        finally:
-            self._committing.release()
+        mine = _Waiting(arrival, threading.Lock())
+        mine.asleep.acquire()
+        with self._lock:
+            self._waiting.append(mine)
+            mine.leads, self._led = not self._led, True
+        if not mine.leads and not mine.asleep.acquire(timeout=PATIENCE):
+            self._leave(mine)
+        if mine.leads:
+            self._lead()
         if mine.error is not None:
             raise mine.error
 
-    def _take(self) -> list[_Waiting]:
-        return [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_TOGETHER))]
+    def _leave(self, mine: _Waiting) -> None:
+        """Stop waiting, unless it is done or led just now.
+
+        Nobody knows what becomes of it if it is in another's hands: no answer may be 202.
+        """
+        with self._lock:
+            if mine.done or mine.leads:
+                return
+            if mine in self._waiting:
+                self._waiting.remove(mine)
+        raise PoolTimeout("another transaction hangs")
+
+    def _lead(self) -> None:
+        with self._lock:
+            together = [
+                self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_TOGETHER))
+            ]
+        try:
+            self._commit(together)
+        finally:
+            with self._lock:
+                self._led = bool(self._waiting)
+                if self._led:
+                    self._waiting[0].leads = True
+                    together.append(self._waiting[0])
+            for one in together:
+                one.asleep.release()
 
     def _commit(self, together: Sequence[_Waiting]) -> None:
         error = self._store([one.arrival for one in together])

@@ -41,7 +41,7 @@ def post() -> Response:
 @bp.after_request
 def count_refused(response: Response) -> Response:
     """Count the events that were not accepted, by the status that said so."""
-    if request.endpoint == "events.post" and response.status_code >= HTTPStatus.BAD_REQUEST:
+    if response.status_code >= HTTPStatus.BAD_REQUEST and request.endpoint == "events.post":
         reason = HTTPStatus(response.status_code).phrase.lower().replace(" ", "_")
         totals.count(INGEST_REJECTED, reason)
     return response

@@ -1,6 +1,7 @@
 """What every request passes, and what views hand to services: whom it came for, and where messages may go."""
 
 import re
+from functools import cache
 from typing import Final, cast
 
 from flask import request
@@ -24,9 +25,14 @@ def refuse_other_hosts() -> None:
     """
     settings = runtime().settings
     found = _HOST.fullmatch(request.headers.get("Host", ""))
-    ours = {name.strip("[]").lower() for name in (*settings.trusted_hosts, settings.host)}
+    ours = _names(*settings.trusted_hosts, settings.host)
     if found is None or found[1].strip("[]").lower() not in ours:
         raise BadRequest("this Host is not served here; SENTINEL_TRUSTED_HOSTS names what is")
+
+
+@cache
+def _names(*hosts: str) -> frozenset[str]:
+    return frozenset(name.strip("[]").lower() for name in hosts)
 
 
 def egress() -> Egress:

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final
 
-from flask import Response, json, request
+import orjson
+from flask import Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.api.acceptance import group
@@ -129,4 +130,4 @@ def _batch(items: Iterable[Item], key: Idempotency | None) -> Response:
 
 
 def _accepted(answer: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-    return Response(json.dumps(answer), HTTPStatus.ACCEPTED, headers, mimetype=JSON)
+    return Response(orjson.dumps(answer), HTTPStatus.ACCEPTED, headers, mimetype=JSON)

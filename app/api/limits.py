@@ -6,11 +6,12 @@ Each process counts for itself and in memory, so that no request waits for Redis
 import math
 import time
 from ipaddress import ip_network
+from threading import Lock
 from typing import Final, cast
 
 from flask import Flask, current_app, request
 from limits import RateLimitItem
-from limits.storage import MemoryStorage
+from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 from werkzeug.exceptions import TooManyRequests
 
@@ -21,11 +22,68 @@ EXTENSION: Final = "sentinel-limits"
 # What restarts processes and watches them must get its answer when nobody else does.
 EXEMPT: Final = {"health.healthz", "health.readyz", "prometheus_metrics"}
 NETWORK_OF_ONE: Final = 64
+FEW: Final = 1000
+
+
+class Counts(Storage):
+    """Counts in memory. The library's own start a thread every 10 ms, a twelfth of what a POST costs."""
+
+    STORAGE_SCHEME = None
+    base_exceptions = ValueError
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = Lock()
+        self._windows: dict[str, tuple[float, int]] = {}
+        self._many = FEW
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Add to a count, which begins anew when its window is over."""
+        moment = time.time()
+        with self._lock:
+            end, count = self._windows.get(key, (0.0, 0))
+            if end <= moment:
+                self._forget(moment)
+                end, count = moment + expiry, 0
+            self._windows[key] = end, count + amount
+        return count + amount
+
+    def get(self, key: str) -> int:
+        """A count; 0 when its window is over."""
+        end, count = self._windows.get(key, (0.0, 0))
+        return count if end > time.time() else 0
+
+    def get_expiry(self, key: str) -> float:
+        """When a count's window is over."""
+        return self._windows.get(key, (time.time(), 0))[0]
+
+    def check(self) -> bool:
+        """Memory is always there."""
+        return True
+
+    def reset(self) -> int:
+        """Forget all."""
+        return self._drop(list(self._windows))
+
+    def clear(self, key: str) -> None:
+        """Forget one."""
+        self._drop([key])
+
+    def _drop(self, keys: list[str]) -> int:
+        with self._lock:
+            return sum(self._windows.pop(key, None) is not None for key in keys)
+
+    def _forget(self, moment: float) -> None:
+        """Drop what is over, each time that there are twice as many as were left."""
+        if len(self._windows) < self._many:
+            return
+        self._windows = {key: one for key, one in self._windows.items() if one[0] > moment}
+        self._many = max(FEW, 2 * len(self._windows))
 
 
 def init_app(app: Flask) -> None:
     """Count the calls of an application; those of the resources are counted when their caller is known."""
-    app.extensions[EXTENSION] = FixedWindowRateLimiter(MemoryStorage())
+    app.extensions[EXTENSION] = FixedWindowRateLimiter(Counts())
     app.before_request(_count_unguarded)
 
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from http import HTTPStatus
 from io import BytesIO
+from queue import SimpleQueue
 from secrets import token_hex
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, Final
@@ -52,7 +53,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """As gthread's, with the places that requests are answered in."""
-        self._places = BoundedSemaphore(self.cfg.threads)
+        # A queue of tokens: Python's semaphore wakes its waiters three times as slowly.
+        self._places: SimpleQueue[None] = SimpleQueue()
+        for _ in range(self.cfg.threads):
+            self._places.put(None)
         self._large = BoundedSemaphore(LARGE_AT_ONCE)
         self._reading: dict[socket.socket, float] = {}
         super().init_process()
@@ -77,8 +81,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 environ["wsgi.input"] = _whole(environ, limit)
                 self._reading.pop(line, None)
                 line.settimeout(WRITE_SECONDS)
-                with self._places:
+                place = self._places.get()
+                try:
                     return app(environ, start)
+                finally:
+                    self._places.put(place)
 
         return answer
 

@@ -63,6 +63,30 @@ def backlog(events: int) -> None:
 
 
 @bench.command()
+@click.option("--only", multiple=True, metavar="ROW", help="This row alone; may be given again.")
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
+@click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0.01, 10))
+@click.option("--json", "as_json", is_flag=True, help="The rows as JSON instead of a table.")
+@click.option("--plot", type=click.Path(dir_okay=False), help="Write a plot to this SVG file.")
+def throughput(
+    only: tuple[str, ...], rounds: int, scale: float, as_json: bool, plot: str | None
+) -> None:
+    """Events and notifications a second, against the limit of the parts; about fifteen minutes."""
+    from bench.throughput import outcome
+    from bench.throughput.plan import Plan
+    from bench.throughput.plot import write
+    from bench.throughput.run import ROWS, measure
+
+    if unknown := set(only) - ROWS.keys():
+        raise click.BadParameter(f"{', '.join(unknown)}; there are: {', '.join(ROWS)}")
+    plan = Plan(rounds, scale, lambda line: click.echo(line, err=True))
+    rows = measure(list(only or ROWS), plan)
+    click.echo(outcome.as_json(rows) if as_json else outcome.table(rows))
+    if plot is not None:
+        write(rows, plot)
+
+
+@bench.command()
 @click.option("--events", default=100_000, show_default=True, type=click.IntRange(100))
 @click.option("--kills", default=200, show_default=True, type=click.IntRange(0))
 @click.option(

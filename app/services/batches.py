@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -34,7 +33,7 @@ class Rejected:
 class Batch:
     """What became of the items; of the errors, the first thousand are told."""
 
-    ids: list[UUID] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
     rejected: int = 0
     errors: list[Rejected] = field(default_factory=list)
 
@@ -43,7 +42,7 @@ class Batch:
         return {
             "accepted": len(self.ids),
             "rejected": self.rejected,
-            "ids": [str(event_id) for event_id in self.ids],
+            "ids": self.ids,
             "errors": [vars(error) for error in self.errors],
         }
 

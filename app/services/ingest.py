@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.ids import uuid7
 from app.models.rules import Ruleset
 from app.services import idempotency
-from app.services.bulk import Row, copy_rows, execute_arrays
+from app.services.bulk import Row, copy_rows, escape, execute_arrays
 from app.services.errors import Refusal
 from app.services.idempotency import Idempotency
 
@@ -46,7 +46,7 @@ class Acceptance:
     duplicate: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Arrival:
     """An event that was checked and is about to be stored; `text` is its body as it was sent."""
 
@@ -101,15 +101,22 @@ def store(connection: Connection, arrivals: Sequence[Arrival], *, source: str) -
     execute_arrays(connection, _STORE, *zip(*rows, strict=True))
 
 
-def store_many(session: Session, arrivals: Iterable[Arrival], *, source: str) -> list[UUID]:
+def store_many(session: Session, arrivals: Iterable[Arrival], *, source: str) -> list[str]:
     """Store any number of events that wait for evaluation, and tell their ids; the caller commits."""
-    revision = session.execute(select(Ruleset.revision)).scalar_one()
-    pending: list[tuple[UUID, datetime]] = []
+    revision = str(session.execute(select(Ruleset.revision)).scalar_one())
+    pending: list[tuple[str, str]] = []
 
     def rows() -> Iterator[Row]:
+        moment, accepted, wake = None, "", ""
         for one in arrivals:
-            pending.append((one.id, one.accepted_at + FIRST_WAKE))
-            yield one.id, one.type, source, one.text, one.accepted_at, one.occurred_at, revision
+            # All of a batch were accepted at one moment, and most happened then.
+            if one.accepted_at is not moment:
+                moment = one.accepted_at
+                accepted, wake = str(moment), str(moment + FIRST_WAKE)
+            occurred = accepted if one.occurred_at is moment else str(one.occurred_at)
+            key = str(one.id)
+            pending.append((key, wake))
+            yield key, escape(one.type), source, escape(one.text), accepted, occurred, revision
 
     columns = "id, type, source, body, accepted_at, occurred_at, revision"
     copy_rows(session.connection(), f"events ({columns})", rows())

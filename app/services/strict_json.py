@@ -7,7 +7,7 @@ thousands of digits, deep nesting, NUL, lone surrogates, any encoding but UTF-8.
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from app.services.errors import Refusal
@@ -35,7 +35,7 @@ def loads(raw: bytes) -> Any:
 def parse(text: str) -> Any:
     """The value of a text that `decode` gave; raises `BadJson`."""
     try:
-        value = _STRICT.decode(text)
+        value = _decode(text)
     except json.JSONDecodeError as error:
         raise _no_json(error) from None
     except RecursionError:
@@ -107,6 +107,19 @@ def decode(raw: bytes) -> str:
     return text
 
 
+def _decode(text: str) -> Any:
+    """The decoder's value, without its search for space around an object that has none."""
+    if text.startswith("{"):
+        try:
+            value, end = _SCAN(text, 0)
+        except StopIteration:
+            # The decoder says where.
+            end = -1
+        if end == len(text):
+            return value
+    return _STRICT.decode(text)
+
+
 def _refuse_constant(name: str) -> Any:
     raise BadJson(f"{name} is not JSON", "bad_number")
 
@@ -137,6 +150,8 @@ _STRICT: Final = json.JSONDecoder(
     parse_int=_bounded_int,
     object_pairs_hook=_unique,
 )
+# What `raw_decode` calls; typeshed does not know it.
+_SCAN: Final[Callable[[str, int], tuple[Any, int]]] = vars(_STRICT)["scan_once"]
 
 
 def _check_size(text: str, value: Any) -> None:

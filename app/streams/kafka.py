@@ -12,11 +12,12 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka import Message as KafkaMessage
 
 from app.services.errors import Refusal
-from app.streams.source import MOST_AT_ONCE, WAIT_SECONDS, Message, Source, SourceError
+from app.streams.source import WAIT_SECONDS, Message, Source, SourceError
 
 log = structlog.get_logger()
 
 FLUSH_SECONDS: Final = 10.0
+GATHER_SECONDS: Final = 0.01
 # What librdkafka goes on after by itself.
 PASSING: Final = {KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART}
 
@@ -44,9 +45,12 @@ class KafkaSource(Source):
         )
         self._consumer.subscribe([topic])
 
-    def read(self) -> Sequence[Message]:
+    def read(self, most: int) -> Sequence[Message]:
         try:
-            messages = self._consumer.consume(MOST_AT_ONCE, WAIT_SECONDS)
+            # Asked for many, it would wait the whole time for the last of them.
+            messages = self._consumer.consume(1, WAIT_SECONDS)
+            if messages and most > 1:
+                messages += self._consumer.consume(most - 1, GATHER_SECONDS)
         except KafkaException as error:
             raise SourceError(str(error)) from error
         for failure in (message.error() for message in messages):

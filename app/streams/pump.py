@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final, TypeVar
 
 import structlog
@@ -22,7 +23,7 @@ from app.services import batches, ingest, streams
 from app.services.batches import Item
 from app.services.errors import Refusal
 from app.services.ingest import Arrival
-from app.streams.source import Message, Source, SourceError
+from app.streams.source import FIRST_AT_ONCE, Message, Source, SourceError, appetite
 from tasks.publisher import wake_events
 from tasks.wiring import publish
 
@@ -49,10 +50,12 @@ class Pump:
 
     def run(self) -> None:
         """Until stopped; what fails is tried again."""
+        most = FIRST_AT_ONCE
         with self._app.app_context():
             while not self._stopping.is_set():
-                messages = self._attempt(self._source.read)
+                messages = self._attempt(partial(self._source.read, most))
                 if messages:
+                    most = appetite(messages)
                     # Kept until it is stored: the source gives each message once.
                     self._insist(messages)
                 self._report()

@@ -10,7 +10,7 @@ import redis
 from redis.exceptions import RedisError, ResponseError
 
 from app.services.errors import Refusal
-from app.streams.source import MOST_AT_ONCE, WAIT_SECONDS, Message, Source, SourceError
+from app.streams.source import WAIT_SECONDS, Message, Source, SourceError
 
 # A message that somebody took this long ago and did not finish is taken over.
 IDLE_MS: Final = 30_000
@@ -39,12 +39,12 @@ class RedisSource(Source):
         self._claim_from: bytes | str = "0-0"
         self._joined = False
 
-    def read(self) -> Sequence[Message]:
+    def read(self, most: int) -> Sequence[Message]:
         try:
             if not self._joined:
                 self._join()
-            entries = self._claim() if self._may_claim() else []
-            return [_message(entry) for entry in entries or self._next()]
+            entries = self._claim(most) if self._may_claim() else []
+            return [_message(entry) for entry in entries or self._next(most)]
         except ResponseError as error:
             # The stream or its group is gone, with a FLUSHALL for instance.
             self._joined = False
@@ -93,7 +93,7 @@ class RedisSource(Source):
         """While there is more to take over, and else now and then."""
         return self._claim_from != "0-0" or time.monotonic() - self._claimed_at > CLAIM_EVERY
 
-    def _claim(self) -> list[Entry]:
+    def _claim(self, most: int) -> list[Entry]:
         self._claimed_at = time.monotonic()
         answer = self._redis.xautoclaim(
             self._stream,
@@ -101,18 +101,18 @@ class RedisSource(Source):
             self._consumer,
             IDLE_MS,
             self._claim_from,
-            count=MOST_AT_ONCE,
+            count=most,
         )
         following = answer[0]
         self._claim_from = "0-0" if following == b"0-0" else following
         return cast(list[Entry], answer[1])
 
-    def _next(self) -> list[Entry]:
+    def _next(self, most: int) -> list[Entry]:
         streams = self._redis.xreadgroup(
             self._group,
             self._consumer,
             {self._stream: ">"},
-            count=MOST_AT_ONCE,
+            count=most,
             block=int(WAIT_SECONDS * 1000),
         )
         entries = streams[0][1] if isinstance(streams, list) and streams else []

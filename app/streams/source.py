@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from app.services.errors import Refusal
 
-# As many events as one task evaluates.
-MOST_AT_ONCE = 500
+# A transaction costs less for each event the more there are in it; in memory they stay at about so many bytes.
+MOST_AT_ONCE = 2000
+FIRST_AT_ONCE = 500
+BYTES_AT_ONCE = 4 << 20
 WAIT_SECONDS = 1.0
 
 
@@ -23,6 +25,12 @@ class Message:
     raw: bytes | None
 
 
+def appetite(messages: Sequence[Message]) -> int:
+    """How many messages to read next, if they are as large as these."""
+    size = sum(len(message.raw or b"") for message in messages)
+    return max(1, min(MOST_AT_ONCE, BYTES_AT_ONCE * len(messages) // max(1, size)))
+
+
 class Source(ABC):
     """A stream, as one member of its group of consumers reads it; each method raises `SourceError`."""
 
@@ -30,7 +38,7 @@ class Source(ABC):
     name: str
 
     @abstractmethod
-    def read(self) -> Sequence[Message]:
+    def read(self, most: int) -> Sequence[Message]:
         """The next messages, also those that another consumer left unfinished; waits about a second for some."""
 
     @abstractmethod

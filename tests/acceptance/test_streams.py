@@ -14,6 +14,8 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
+from app.streams.kafka import KafkaSource
+from app.streams.source import WAIT_SECONDS
 from tests.acceptance.stack import Stack
 
 pytestmark = pytest.mark.acceptance
@@ -160,6 +162,18 @@ def test_messages_of_a_kafka_topic_become_events(stack: Stack, brokers: str) -> 
     (dead,) = read_all(brokers, "orders.dead", 1)
     assert dead.value() == BAD
     assert dict(dead.headers())["code"] == b"bad_number"
+
+
+def test_a_lone_message_of_kafka_waits_for_no_company(brokers: str) -> None:
+    produce(brokers, event(0))
+    source = KafkaSource(brokers, "orders", "lone", "dead", {"fetch.wait.max.ms": "50"})
+    while not source.read(100):
+        pass
+    produce(brokers, event(1))
+    began = time.monotonic()
+    assert source.read(100)
+    assert time.monotonic() - began < WAIT_SECONDS
+    source.close()
 
 
 def read_all(brokers: str, topic: str, count: int) -> list[Any]:

@@ -1,5 +1,6 @@
 """Requests that come in together and share a transaction."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import cast
@@ -56,3 +57,35 @@ def test_one_event_that_cannot_be_stored_does_not_take_the_others_with_it(app: F
             connection.execute(text("DROP FUNCTION refuse CASCADE"))
     assert statuses == [422 if number == 5 else 202 for number in range(AT_ONCE)]
     assert session().scalar(select(func.count()).select_from(Event)) == AT_ONCE - 1
+
+
+def test_after_a_commit_that_hangs_everybody_is_answered_and_the_next_is_stored(app: Flask) -> None:
+    """One event sleeps in a trigger for longer than a request may wait; then nobody asks the database for a moment."""
+    hang = """
+        CREATE FUNCTION hang() RETURNS trigger AS $$ BEGIN
+            IF NEW.type = 'slow' THEN PERFORM pg_sleep(5); END IF;
+            RETURN NEW;
+        END $$ LANGUAGE plpgsql;
+        CREATE TRIGGER hang BEFORE INSERT ON events_default FOR EACH ROW EXECUTE FUNCTION hang();
+    """
+    with db.engine.begin() as connection:
+        connection.execute(text(hang))
+
+    def send(type_: str) -> int:
+        return cast(Client, app.test_client()).post("/events", json={"type": type_}).status_code
+
+    try:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            slow = pool.submit(send, "slow")
+            while not session().scalar(
+                text("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+            ):
+                session().rollback()
+            statuses = list(pool.map(send, ["good"] * (AT_ONCE - 1)))
+        assert (slow.result(), set(statuses) <= {202, 503}) == (503, True)
+        deadline = time.monotonic() + 10
+        while send("good") != 202:
+            assert time.monotonic() < deadline
+    finally:
+        with db.engine.begin() as connection:
+            connection.execute(text("DROP FUNCTION hang CASCADE"))

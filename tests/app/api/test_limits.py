@@ -6,7 +6,9 @@ from typing import Any, cast
 import pytest
 from flask import Flask
 from limits import parse
+from time_machine import travel
 
+from app.api.limits import Counts
 from app.config import Rates, Settings
 from app.extensions import session
 from app.factory import create_app
@@ -109,3 +111,17 @@ def test_without_keys_everybody_is_their_address(
         assert codes(client, "/rules", 3) == [200, 200, 429]
         elsewhere = {"environ_base": {"REMOTE_ADDR": "192.0.2.9"}}
         assert codes(client, "/rules", 1, **elsewhere) == [200]
+
+
+def test_a_count_begins_anew_when_its_window_is_over_and_old_ones_are_forgotten() -> None:
+    counts = Counts()
+    with travel(1_000_000, tick=False) as world:
+        assert [counts.incr("a", 60) for _ in range(2)] == [1, 2]
+        assert counts.get_expiry("a") == 1_000_060
+        world.shift(60)
+        assert counts.get("a") == 0
+        assert counts.incr("a", 60) == 1
+        for number in range(20_000):
+            counts.incr(f"{number}", 60)
+            world.shift(0.06)
+    assert counts.reset() < 5000
