@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -62,6 +63,9 @@ class GroupCommit:
             self._lead()
         if mine.error is not None:
             raise mine.error
+        if not mine.done:
+            # Whoever had it in hand did not come to its end, and said nothing.
+            raise PoolTimeout("the transaction was given up")
 
     def _leave(self, mine: _Waiting) -> None:
         """Stop waiting, unless it is done or led just now.
@@ -121,9 +125,11 @@ class GroupCommit:
         return self._connection
 
     def _hang_up(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            # One that cannot even be given back is gone, and the next is another.
+            with suppress(Exception):
+                connection.close()
 
 
 def group() -> GroupCommit:

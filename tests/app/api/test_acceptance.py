@@ -2,11 +2,12 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, current_thread
 from typing import cast
 
 from flask import Flask
-from sqlalchemy import func, select, text
+from psycopg import InterfaceError
+from sqlalchemy import event, func, select, text
 
 from app.extensions import db, session
 from app.models.events import Event, PendingEvent
@@ -89,3 +90,37 @@ def test_after_a_commit_that_hangs_everybody_is_answered_and_the_next_is_stored(
     finally:
         with db.engine.begin() as connection:
             connection.execute(text("DROP FUNCTION hang CASCADE"))
+
+
+def test_a_connection_that_breaks_as_it_is_given_back_makes_no_false_202(app: Flask) -> None:
+    """An event is refused, and so the connection is given back, which fails too."""
+    slow_refusal = """
+        CREATE FUNCTION refuse() RETURNS trigger AS $$ BEGIN
+            PERFORM pg_sleep(0.05);
+            RAISE EXCEPTION USING ERRCODE = '22000';
+        END $$ LANGUAGE plpgsql;
+        CREATE TRIGGER refuse BEFORE INSERT ON events_default FOR EACH ROW EXECUTE FUNCTION refuse();
+    """
+    with db.engine.begin() as connection:
+        connection.execute(text(slow_refusal))
+    together = Barrier(AT_ONCE)
+
+    def fail(_: object, __: object) -> None:
+        if current_thread().name.startswith("sender"):
+            raise InterfaceError("it is gone")
+
+    def send(number: int) -> int:
+        together.wait()
+        body = {"type": "n", "number": number}
+        return cast(Client, app.test_client()).post("/events", json=body).status_code
+
+    event.listen(db.engine, "checkin", fail)
+    try:
+        with ThreadPoolExecutor(AT_ONCE, "sender") as pool:
+            statuses = set(pool.map(send, range(AT_ONCE)))
+    finally:
+        event.remove(db.engine, "checkin", fail)
+        with db.engine.begin() as connection:
+            connection.execute(text("DROP FUNCTION refuse CASCADE"))
+    assert statuses == {422}
+    assert session().scalar(select(func.count()).select_from(Event)) == 0
