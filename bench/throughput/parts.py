@@ -20,9 +20,9 @@ from uuid import UUID
 import psycopg
 import requests
 
+from app.broker import broker_of
 from app.cli.local.home import CHECKOUT
 from app.cli.local.ports import next_free
-from app.cli.local.services import broker_url
 from app.ids import uuid7
 from tests.acceptance.stack import Stack
 
@@ -122,7 +122,7 @@ def post_all(urls: Sequence[str], body: bytes, count: int, threads: int) -> floa
 
 def celery_env(stack: Stack, reached: Path | None = None) -> dict[str, str]:
     """For the tasks that do nothing: the same Redis, another of its databases."""
-    broker = f"{broker_url(stack.env)}?virtual_host=1"
+    broker = broker_of(f"{stack.env['REDIS_URL']}?db=1").url
     return {**stack.env, "BENCH_BROKER": broker, "BENCH_REACHED": str(reached or os.devnull)}
 
 
