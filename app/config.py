@@ -107,6 +107,8 @@ class Settings:
     receivers: ReceiverPolicy = ReceiverPolicy()
     slack: SlackDefaults = SlackDefaults()
     max_body: int = 256 * KIB
+    # Notifications to one target in one minute, past which a digest tells the rest.
+    storm_limit: int | None = 30
     rates: Rates = Rates()
     # How many proxies in front of the API write `X-Forwarded-For`.
     proxies: int = 0
@@ -135,6 +137,7 @@ class Settings:
             receivers=read.receivers(),
             slack=read.slack(),
             max_body=int(read.number("SENTINEL_MAX_BODY", 256 * KIB, KIB, 64 * KIB * KIB)),
+            storm_limit=read.storm_limit(),
             rates=read.rates(),
             proxies=int(read.number("SENTINEL_PROXIES", 0, 0, 10)),
             max_batch=int(read.number("SENTINEL_MAX_BATCH", 16 * KIB * KIB, KIB, 256 * KIB * KIB)),
@@ -251,6 +254,10 @@ class _Reader:
                 "SENTINEL_CHANNEL_DISABLE_AFTER", default.disable_after, 60, 366 * 86_400
             ),
         )
+
+    def storm_limit(self) -> int | None:
+        name = "SENTINEL_STORM_LIMIT"
+        return None if self.text(name) == "off" else int(self.number(name, 30, 1, 1_000_000))
 
     def rates(self) -> Rates:
         default = Rates()

@@ -8,7 +8,7 @@ from uuid import UUID
 from celery import shared_task
 
 from app.extensions import session
-from app.runtime import now
+from app.runtime import now, runtime
 from app.services import claims, matching
 from app.services.claims import Claim
 from app.services.rulesets import live
@@ -59,7 +59,7 @@ def _evaluate(held: Sequence[Claim], holder: UUID) -> None:
         db.commit()
         with patience(alone=len(held) == 1) as begin:
             judgement = matching.judge(events, begin)
-        evaluation = matching.record(db, held, judgement, now())
+        evaluation = matching.record(db, held, judgement, runtime().settings.storm_limit, now())
         db.commit()
     except Exception:
         db.rollback()

@@ -93,7 +93,11 @@ def _judge_one(event: Event, judgement: Judgement) -> None:
 
 
 def record(
-    session: Session, held: Sequence[Claim], judgement: Judgement, now: datetime
+    session: Session,
+    held: Sequence[Claim],
+    judgement: Judgement,
+    storm_limit: int | None,
+    now: datetime,
 ) -> Evaluation:
     """Write matches, alerts and notifications, and strike the judged events off; the caller commits.
 
@@ -109,7 +113,7 @@ def record(
     found = [match for match in judgement.found if match.event.id in settled]
     failed_rules = [one for one in judgement.failed_rules if one.event.id in settled]
     alerting.record_errors(session, failed_rules, now)
-    queued = alerting.record(session, found, now)
+    queued = alerting.record(session, found, storm_limit, now)
     return Evaluation(
         due=queued.pending,
         left=sorted(left),
