@@ -14,7 +14,7 @@ from app.services.claims import Claim
 from app.services.rulesets import live
 from tasks import totals, witness
 from tasks.patience import patience
-from tasks.publisher import wake_events, wake_notifications
+from tasks.publisher import wake_events, wake_heartbeat, wake_notifications
 from tasks.wiring import flush, publish
 
 # For what is stuck outside of an evaluation; longer than the largest set of rules takes to load.
@@ -66,6 +66,7 @@ def _evaluate(held: Sequence[Claim], holder: UUID) -> None:
         _release(holder)
         raise
     publish(wake_notifications(evaluation.due))
+    publish([wake_heartbeat(key) for key in evaluation.heartbeats])
     if evaluation.left:
         publish([wake_events(evaluation.left)])
     totals.evaluated(evaluation, time.perf_counter() - began)

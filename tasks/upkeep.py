@@ -20,6 +20,7 @@ from app.services import (
     alerts,
     claims,
     digests,
+    heartbeat,
     idempotency,
     retention,
     rules,
@@ -106,14 +107,18 @@ class Upkeep:
             self._forget(moment)
 
     def _look_after_alerts(self, moment: datetime) -> None:
-        """Quiet times that are over, and the digests of what was held back; overdue rows come first."""
+        """Quiet times that are over, digests of what was held back, and the heartbeat; overdue rows come first."""
         if not upkeep.try_lock(session()):
             session().rollback()
             return
         alerts.wake(session(), moment)
         digested = digests.send(session(), moment)
+        watched = runtime().settings.heartbeat_url is not None
+        beat = heartbeat.begin(session(), moment) if watched else None
         session().commit()
         self._publisher.publish(wake_notifications(digested))
+        if beat is not None:
+            self._publisher.publish([wake_events([beat])])
 
     def _keep_house(self, moment: datetime) -> None:
         """What is not urgent, in a transaction of its own that gives way to whoever holds a lock."""
@@ -123,6 +128,7 @@ class Upkeep:
             idempotency.purge(session(), moment)
             streams.purge(session(), moment)
             storms.purge(session(), moment)
+            heartbeat.purge(session(), moment)
             upkeep.forget_workers(session(), moment)
             rules.recompile_outdated(session())
         session().commit()
