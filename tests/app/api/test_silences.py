@@ -193,6 +193,7 @@ def test_events_that_are_gone_are_silenced_by_rule_and_severity_alone(
     [
         ({"condition": None}, ""),
         ({"condition": "host = 1"}, "/condition"),
+        ({"condition": "count() over 5m > 3"}, "/condition"),
         ({"condition": "when host == 1 then notify('slack:#a')"}, "/condition"),
         ({"ends_at": "2026-03-01T13:00:00Z"}, "/ends_at"),
         ({"for": None, "ends_at": "2026-03-01T11:00:00Z"}, "/for"),
