@@ -15,6 +15,7 @@ from app.runtime import now
 from app.schemas.common import page_of, read_cursor
 from app.schemas.silences import SilenceIn, SilenceOut, SilencePage, SilencePatch, SilenceQuery
 from app.services import silences
+from app.services.errors import Refusal
 
 bp = Blueprint("silences", __name__, url_prefix="/silences", description="Planned quiet")
 bp.ARGUMENTS_PARSER = StrictParser()
@@ -93,7 +94,10 @@ def _with_end(body: dict[str, Any]) -> dict[str, Any]:
     """The wish with its end as a moment, where it was said as a time from the begin on."""
     wish = {name: value for name, value in body.items() if name != "for_"}
     if "for_" in body:
-        wish["ends_at"] = wish.get("begins_at", now()) + body["for_"]
+        try:
+            wish["ends_at"] = wish.get("begins_at", now()) + body["for_"]
+        except OverflowError:
+            raise Refusal("is at the end of all days", pointer="/begins_at") from None
     return wish
 
 

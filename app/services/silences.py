@@ -208,6 +208,9 @@ def _moved(session: Session) -> None:
 def _check(session: Session, row: Silence, check_target: CheckTarget, now: datetime) -> None:
     if row.condition is None and row.rule_id is None and row.severity is None:
         raise Refusal("say what it silences: `condition`, `rule_id` or `severity`")
+    # One that PostgreSQL holds and Python does not would be in the way of all others.
+    if row.begins_at > now + LONGEST:
+        raise Refusal("may be a year from now at most", pointer="/begins_at")
     if row.ends_at <= max(now, row.begins_at):
         raise Refusal("must be after its begin, and not over yet", pointer="/ends_at")
     if row.ends_at - row.begins_at > LONGEST:
