@@ -64,21 +64,31 @@ class Client:
         self, limit: int, *, status: str | None = None, channel: str | None = None
     ) -> list[dict[str, Any]]:
         """The newest notifications, `limit` at most; raises `ApiError`."""
-        found: list[dict[str, Any]] = []
-        after = None
-        while len(found) < limit:
-            asked = {
-                "status": status,
-                "channel": channel,
-                "after": after,
-                "limit": min(limit - len(found), LONGEST_PAGE),
-            }
-            page = self._call("GET", "/notifications", params=asked)
-            found += page["data"]
-            after = page["next"]
-            if after is None:
-                break
-        return found
+        return self._newest("/notifications", limit, {"status": status, "channel": channel})
+
+    def alerts(self, limit: int, **which: object) -> list[dict[str, Any]]:
+        """The newest alerts that fit all that is said; raises `ApiError`."""
+        return self._newest("/alerts", limit, which)
+
+    def alert(self, alert_id: str) -> dict[str, Any]:
+        """An alert with its history; raises `ApiError`."""
+        return self._call("GET", f"/alerts/{alert_id}")
+
+    def change_alert(self, alert_id: str, verb: str, said: Mapping[str, object]) -> dict[str, Any]:
+        """The alert after `ack`, `snooze`, `reopen` or `resolve`; raises `ApiError`."""
+        return self._call("POST", f"/alerts/{alert_id}/{verb}", dict(said))
+
+    def silences(self, limit: int, *, state: str | None = None) -> list[dict[str, Any]]:
+        """The newest silences; raises `ApiError`."""
+        return self._newest("/silences", limit, {"state": state})
+
+    def create_silence(self, wish: Mapping[str, object]) -> dict[str, Any]:
+        """A new silence; raises `ApiError`."""
+        return self._call("POST", "/silences", dict(wish))
+
+    def expire_silence(self, silence_id: str) -> dict[str, Any]:
+        """A silence that has ended now; raises `ApiError`."""
+        return self._call("POST", f"/silences/{silence_id}/expire")
 
     def retry_notifications(self, which: Mapping[str, object]) -> int:
         """Try all dead letters that fit again, batch by batch; how many there were. Raises `ApiError`."""
@@ -88,6 +98,19 @@ class Client:
             retried += int(answer["retried"])
             if not answer["more"]:
                 return retried
+
+    def _newest(self, path: str, limit: int, which: Mapping[str, object]) -> list[dict[str, Any]]:
+        """The first pages of a list, as many as it takes."""
+        found: list[dict[str, Any]] = []
+        after = None
+        while len(found) < limit:
+            asked = {**which, "after": after, "limit": min(limit - len(found), LONGEST_PAGE)}
+            page = self._call("GET", path, params=asked)
+            found += page["data"]
+            after = page["next"]
+            if after is None:
+                break
+        return found
 
     def _call(
         self,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 from limits import RateLimitItem, parse
@@ -30,6 +31,7 @@ SECRETS = (
     "SENTINEL_SECRET_KEY",
     "SLACK_BOT_TOKEN",
     "SLACK_WEBHOOK_URL",
+    "SENTINEL_HEARTBEAT_URL",
 )
 
 
@@ -107,6 +109,9 @@ class Settings:
     receivers: ReceiverPolicy = ReceiverPolicy()
     slack: SlackDefaults = SlackDefaults()
     max_body: int = 256 * KIB
+    # Notifications to one target in one minute, past which a digest tells the rest.
+    storm_limit: int | None = 30
+    heartbeat_url: str | None = field(default=None, repr=False)
     rates: Rates = Rates()
     # How many proxies in front of the API write `X-Forwarded-For`.
     proxies: int = 0
@@ -135,6 +140,8 @@ class Settings:
             receivers=read.receivers(),
             slack=read.slack(),
             max_body=int(read.number("SENTINEL_MAX_BODY", 256 * KIB, KIB, 64 * KIB * KIB)),
+            storm_limit=read.storm_limit(),
+            heartbeat_url=read.url("SENTINEL_HEARTBEAT_URL"),
             rates=read.rates(),
             proxies=int(read.number("SENTINEL_PROXIES", 0, 0, 10)),
             max_batch=int(read.number("SENTINEL_MAX_BATCH", 16 * KIB * KIB, KIB, 256 * KIB * KIB)),
@@ -251,6 +258,22 @@ class _Reader:
                 "SENTINEL_CHANNEL_DISABLE_AFTER", default.disable_after, 60, 366 * 86_400
             ),
         )
+
+    def storm_limit(self) -> int | None:
+        name = "SENTINEL_STORM_LIMIT"
+        return None if self.text(name) == "off" else int(self.number(name, 30, 1, 1_000_000))
+
+    def url(self, name: str) -> str | None:
+        """An address of the operator's own."""
+        text = self.text(name)
+        try:
+            parts = urlsplit(text or "http://none/")
+            whole = bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+        except ValueError:
+            whole = False
+        if not whole or parts.scheme not in ("http", "https"):
+            raise ConfigError(name, "must be http:// or https://, a host and a path")
+        return text
 
     def rates(self) -> Rates:
         default = Rates()

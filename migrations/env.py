@@ -13,6 +13,7 @@ import app.models.inbox
 import app.models.keys
 import app.models.notifications
 import app.models.rules
+import app.models.silences
 import app.models.streams
 import app.models.upkeep  # noqa: F401
 from app.extensions import db

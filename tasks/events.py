@@ -8,13 +8,13 @@ from uuid import UUID
 from celery import shared_task
 
 from app.extensions import session
-from app.runtime import now
+from app.runtime import now, runtime
 from app.services import claims, matching
 from app.services.claims import Claim
 from app.services.rulesets import live
 from tasks import totals, witness
 from tasks.patience import patience
-from tasks.publisher import wake_events, wake_notifications
+from tasks.publisher import wake_events, wake_heartbeat, wake_notifications
 from tasks.wiring import flush, publish
 
 # For what is stuck outside of an evaluation; longer than the largest set of rules takes to load.
@@ -59,13 +59,14 @@ def _evaluate(held: Sequence[Claim], holder: UUID) -> None:
         db.commit()
         with patience(alone=len(held) == 1) as begin:
             judgement = matching.judge(events, begin)
-        evaluation = matching.record(db, held, judgement, now())
+        evaluation = matching.record(db, held, judgement, runtime().settings.storm_limit, now())
         db.commit()
     except Exception:
         db.rollback()
         _release(holder)
         raise
     publish(wake_notifications(evaluation.due))
+    publish([wake_heartbeat(key) for key in evaluation.heartbeats])
     if evaluation.left:
         publish([wake_events(evaluation.left)])
     totals.evaluated(evaluation, time.perf_counter() - began)

@@ -12,7 +12,7 @@ from celery.worker import state
 from app.extensions import session
 from app.models.notifications import Status
 from app.runtime import now, runtime
-from app.services import channel_tests, delivery
+from app.services import channel_tests, delivery, heartbeat
 from app.services.delivery import Result, Sending, Wanted
 from app.services.outcomes import Ended
 from app.services.receivers import Room
@@ -52,6 +52,18 @@ def test_channel(test_id: str) -> None:
     if trial is not None:
         verdict = channel_tests.send(trial, runtime().transport)
         channel_tests.finish(session(), trial, verdict, now())
+        session().commit()
+
+
+@shared_task(name="notifications.heartbeat")
+def beat(event_id: str) -> None:
+    """Ping the heartbeat's address, once, at the end of its event's way."""
+    db, url = session(), runtime().settings.heartbeat_url
+    mine = url is not None and heartbeat.take(db, UUID(event_id), now())
+    db.commit()
+    if url is not None and mine:
+        verdict = heartbeat.ping(url, now())
+        heartbeat.note(session(), UUID(event_id), verdict)
         session().commit()
 
 

@@ -95,6 +95,11 @@ def wake_test(test_id: UUID) -> WakeUp:
     return WakeUp("notifications.test_channel", "notifications", (str(test_id),))
 
 
+def wake_heartbeat(event_id: UUID) -> WakeUp:
+    """The message that has the heartbeat's address pinged."""
+    return WakeUp("notifications.heartbeat", "notifications", (str(event_id),))
+
+
 def room_beside(waiting: int | None) -> int:
     """How many more messages a queue should get that holds so many."""
     return 0 if waiting is None else max(0, QUEUE_LIMIT - waiting)

@@ -44,7 +44,7 @@ def attempted(sending: Sending, verdict: Verdict, result: Result) -> None:
         return
     ended(result)
     if result.status is Status.SENT:
-        totals.observe(DELIVERY_SECONDS, (now() - sending.accepted_at).total_seconds())
+        totals.observe(DELIVERY_SECONDS, (now() - sending.caused_at).total_seconds())
 
 
 def ingested_own() -> None:

@@ -16,7 +16,18 @@ from flask import Flask
 from app.extensions import session
 from app.metrics import EVENTS_FAILED, totals
 from app.runtime import now, runtime
-from app.services import claims, idempotency, retention, rules, streams, upkeep
+from app.services import (
+    alerts,
+    claims,
+    digests,
+    heartbeat,
+    idempotency,
+    retention,
+    rules,
+    storms,
+    streams,
+    upkeep,
+)
 from tasks.hearing import EXIT_CODE, Hearing
 from tasks.publisher import Publisher, room_beside, wake_events, wake_notifications
 
@@ -89,10 +100,25 @@ class Upkeep:
             totals.count(EVENTS_FAILED, by=given_up)
         self._publisher.publish([wake_events(events)])
         self._publisher.publish(wake_notifications(notifications))
+        self._look_after_alerts(moment)
         if self._housekeeping_at is None or moment >= self._housekeeping_at:
             self._housekeeping_at = moment + HOUSEKEEPING_RETRY
             self._keep_house(moment)
             self._forget(moment)
+
+    def _look_after_alerts(self, moment: datetime) -> None:
+        """Quiet times that are over, digests of what was held back, and the heartbeat; overdue rows come first."""
+        if not upkeep.try_lock(session()):
+            session().rollback()
+            return
+        alerts.wake(session(), moment)
+        digested = digests.send(session(), moment)
+        watched = runtime().settings.heartbeat_url is not None
+        beat = heartbeat.begin(session(), moment) if watched else None
+        session().commit()
+        self._publisher.publish(wake_notifications(digested))
+        if beat is not None:
+            self._publisher.publish([wake_events([beat])])
 
     def _keep_house(self, moment: datetime) -> None:
         """What is not urgent, in a transaction of its own that gives way to whoever holds a lock."""
@@ -101,6 +127,8 @@ class Upkeep:
             upkeep.ensure_partitions(session(), moment)
             idempotency.purge(session(), moment)
             streams.purge(session(), moment)
+            storms.purge(session(), moment)
+            heartbeat.purge(session(), moment)
             upkeep.forget_workers(session(), moment)
             rules.recompile_outdated(session())
         session().commit()

@@ -12,7 +12,7 @@ from app.config import Settings
 from app.extensions import db
 from app.factory import create_app
 from app.metrics import totals
-from app.services import rulesets
+from app.services import rulesets, silences
 from tests.acceptance.stack import Stack
 from tests.app.client import Client
 
@@ -66,6 +66,7 @@ def app(settings: Settings, clock: TestClock) -> Iterator[Flask]:
     """An application in its context, on a database without rows."""
     made = create_app(settings, clock)
     rulesets.live.forget()
+    silences.live.forget()
     with made.app_context():
         yield made
         totals.flush()

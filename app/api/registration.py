@@ -9,6 +9,7 @@ from flask_smorest import Api
 from werkzeug.exceptions import HTTPException
 
 from app.api import (
+    alerts,
     audit,
     channels,
     docs,
@@ -19,11 +20,12 @@ from app.api import (
     notifications,
     problems,
     rules,
+    silences,
 )
 from app.metrics import VERSION
 from app.schemas.common import Problem
 
-RESOURCES = (events, rules, channels, notifications, keys, audit, health)
+RESOURCES = (events, rules, alerts, silences, channels, notifications, keys, audit, health)
 
 
 class SentinelApi(Api):
@@ -64,4 +66,5 @@ def init_app(app: Flask) -> None:
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
     for resource in RESOURCES:
         api.register_blueprint(resource.bp)
+    api.register_blueprint(alerts.held)
     app.register_blueprint(docs.blueprint(api))

@@ -64,7 +64,8 @@ class ChannelConfig(Schema):
 class Notice:
     """One message for one target; `id` stays the same over retries and redrives.
 
-    `event` has `id`, `type` and `accepted_at`, and what was sent as its `body`.
+    `event` has `id`, `type` and `accepted_at`, and what was sent as its `body`; it is empty where it is gone, and in a
+    `digest`, which stands for many notifications that were held back.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Notice:
     event: Mapping[str, Any]
     message: str
     explanation: Mapping[str, Any] | None = None
+    digest: Mapping[str, Any] | None = None
     url: str | None = None
 
 

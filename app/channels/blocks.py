@@ -73,7 +73,8 @@ def _blocks(notice: Notice, title: str) -> Iterator[dict[str, Any]]:
 
 def _fields(notice: Notice) -> Iterator[dict[str, Any]]:
     yield _field("Severity", notice.rule.get("severity", "warning"))
-    yield _field("Event type", notice.event.get("type", ""))
+    if notice.event:
+        yield _field("Event type", notice.event.get("type", ""))
     body = notice.event.get("body", {})
     shown = ((k, v) for k, v in body.items() if k not in ("type", "time"))
     for _, (key, value) in zip(range(FIELDS_LIMIT - 2), shown, strict=False):

@@ -5,6 +5,7 @@ import json
 import re
 import secrets
 from datetime import UTC, datetime
+from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates
 from standardwebhooks import Webhook
@@ -106,13 +107,15 @@ class WebhookChannel(Channel):
 
 
 def _body(notice: Notice) -> bytes:
-    data = {
+    data: dict[str, Any] = {
         "alert": dict(notice.alert),
         "rule": dict(notice.rule),
         "event": dict(notice.event),
         "message": notice.message,
         "explanation": None if notice.explanation is None else dict(notice.explanation),
     }
+    if notice.digest is not None:
+        data["digest"] = dict(notice.digest)
     document = {"type": notice.kind, "timestamp": notice.timestamp.isoformat(), "data": data}
     return json.dumps(document, separators=(",", ":"), default=str).encode()
 

@@ -4,9 +4,10 @@ A notification's row holds all that decides its next attempt; a message on the b
 """
 
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Text, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Identity, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
@@ -22,6 +23,16 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Cause(StrEnum):
+    """What a notification is about; `cause_id` is the key of that."""
+
+    EVENT = "event"
+    # The alert that was resolved.
+    ALERT = "alert"
+    SILENCE = "silence"
+    STORM = "storm"
+
+
 class AttemptOutcome(StrEnum):
     """What became of one request; `unknown` while it runs, and for ever if its worker died."""
 
@@ -31,7 +42,7 @@ class AttemptOutcome(StrEnum):
 
 
 class Notification(Base):
-    """One message to one target; its id is the `webhook-id`."""
+    """One message to one target; its id is the `webhook-id`. A digest is of many rules and names none."""
 
     __tablename__ = "notifications"
     __table_args__ = (
@@ -49,13 +60,14 @@ class Notification(Base):
     id: Mapped[Key]
     cause: Mapped[String]
     cause_id: Mapped[Ref]
-    rule_id: Mapped[UUID] = mapped_column(ForeignKey("rules.id"))
-    rule_version_id: Mapped[UUID] = mapped_column(ForeignKey("rule_versions.id"))
-    alert_id: Mapped[Ref]
+    rule_id: Mapped[UUID | None] = mapped_column(ForeignKey("rules.id"))
+    rule_version_id: Mapped[UUID | None] = mapped_column(ForeignKey("rule_versions.id"))
+    alert_id: Mapped[UUID | None]
     target: Mapped[String]
     # Who shares one pace and one pause with this target; empty where the release before wrote the row.
     receiver: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     message: Mapped[String]
+    digest: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     status: Mapped[Status] = mapped_column(Text)
     reason: Mapped[str | None] = mapped_column(Text)
     attempts: Mapped[int] = mapped_column(default=0)

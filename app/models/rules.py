@@ -63,9 +63,10 @@ class RuleVersion(Base):
 
 
 class Ruleset(Base):
-    """The one row that counts the changes of all rules."""
+    """The one row that counts the changes of all rules, and beside them those of all silences."""
 
     __tablename__ = "ruleset"
 
     id: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     revision: Mapped[int]
+    silences: Mapped[int] = mapped_column(default=0, server_default=text("0"))

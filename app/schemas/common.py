@@ -1,7 +1,9 @@
 """Fields and pages that many resources share."""
 
 import base64
+import re
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -13,6 +15,17 @@ NAME: Final = (
     validate.Length(1, 200),
     validate.Regexp(r"^[^\x00-\x1f\x7f]+$", error="contains control characters"),
 )
+
+# As the rule language writes durations.
+SPAN: Final = re.compile("".join(rf"(?:([0-9]{{1,8}}){unit})?" for unit in "wdhms"), re.ASCII)
+UNITS: Final = (
+    timedelta(weeks=1),
+    timedelta(days=1),
+    timedelta(hours=1),
+    timedelta(minutes=1),
+    timedelta(seconds=1),
+)
+LONGEST_SPAN: Final = timedelta(days=366)
 
 # 16 bytes in URL-safe base64: the last letter has two bits to tell.
 CURSOR: Final = r"^[A-Za-z0-9_-]{21}[AQgw]$"
@@ -44,6 +57,18 @@ class Whole(fields.Integer):
         if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
             raise self.make_error("invalid", input=value)
         return int(value)
+
+
+class Span(fields.String):
+    """A time such as `90s`, `30m`, `2h` or `1d12h`, of a year at most; loaded as what it is."""
+
+    def _deserialize(self, *args: Any, **kwargs: Any) -> Any:
+        found = SPAN.fullmatch(super()._deserialize(*args, **kwargs))
+        counts = [int(count or 0) for count in found.groups()] if found else []
+        span = sum((n * unit for n, unit in zip(counts, UNITS, strict=False)), timedelta())
+        if not timedelta() < span <= LONGEST_SPAN:
+            raise ValidationError("write a time such as 90s, 30m, 2h or 1d12h, of 366d at most")
+        return span
 
 
 class PageQuery(Schema):

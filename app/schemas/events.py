@@ -2,6 +2,7 @@
 
 from marshmallow import INCLUDE, Schema, fields, validate
 
+from app.schemas.alerts import SuppressionOut
 from app.schemas.common import ErrorEntry, PageQuery, Text
 from app.schemas.notifications import NotificationDetail
 
@@ -105,6 +106,7 @@ class TracedAlert(Schema):
 
     id = fields.UUID(required=True)
     rule_id = fields.UUID(required=True)
+    key = fields.String(required=True)
     state = fields.String(required=True)
     severity = fields.String(required=True)
     count = fields.Integer(required=True)
@@ -120,3 +122,4 @@ class TraceOut(Schema):
     rule_errors = fields.List(fields.Nested(RuleErrorOut), required=True)
     alerts = fields.List(fields.Nested(TracedAlert), required=True)
     notifications = fields.List(fields.Nested(NotificationDetail), required=True)
+    suppressions = fields.List(fields.Nested(SuppressionOut), required=True)

@@ -25,10 +25,13 @@ class NotificationOut(Schema):
     """One message to one target."""
 
     id = fields.UUID(required=True)
-    cause = fields.String(required=True)
+    cause = fields.String(
+        required=True,
+        metadata={"description": "event; alert: its end; silence or storm: a digest of many rules"},
+    )
     cause_id = fields.UUID(required=True)
-    rule_id = fields.UUID(required=True)
-    alert_id = fields.UUID(required=True)
+    rule_id = fields.UUID(required=True, allow_none=True)
+    alert_id = fields.UUID(required=True, allow_none=True)
     target = fields.String(required=True)
     message = fields.String(required=True)
     status = fields.String(required=True)

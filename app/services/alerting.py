@@ -1,34 +1,42 @@
-"""From matches to alerts and pending notifications."""
+"""From matches to alerts, and to rounds of notifications."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text, true
+from sqlalchemy import insert, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from app.ids import uuid7
-from app.models.alerts import Alert, Match, RuleFailure
+from app.models.alerts import Alert, AlertChange, AlertState, Match, RuleFailure
 from app.models.events import Event
-from app.models.notifications import Notification, Status
+from app.models.notifications import Cause
 from app.models.rules import Rule
-from app.services import receivers
-from app.services.receivers import Due
+from app.services import rounds, silences
+from app.services.rounds import Queued, Round
 from app.services.rulesets import JudgingRule
+from app.services.suppressions import Held, Kind
 
-# The evaluating task enqueues the notification at once; the sweep looks after this long whether it still waits.
-FIRST_WAKE = timedelta(seconds=5)
+OPENED = "opened"
 
 
 @dataclass(frozen=True)
 class FoundMatch:
-    """A rule version that is true for an event."""
+    """A rule version that is true for an event, under a key; `held` is why the rule itself tells nobody."""
 
     event: Event
     rule: JudgingRule
+    key: str = ""
+    held: Held | None = None
+
+    @property
+    def place(self) -> "Place":
+        """Whose alert it is counted into."""
+        return self.rule.rule_id, self.key
 
 
 @dataclass(frozen=True)
@@ -40,31 +48,82 @@ class FailedRule:
     reason: str
 
 
+Place = tuple[UUID, str]
+
+
 @dataclass(frozen=True)
-class Queued:
-    """The notifications to send now, and the kinds of those that nobody will hear of."""
+class Standing:
+    """What an alert that matches were counted into says of their notifications."""
 
-    pending: list[Due]
-    cancelled: list[str]
+    id: UUID
+    state: str
+    acknowledged_by: str | None
+    acknowledged_until: datetime | None
+    snoozed_by: str | None
+    snoozed_until: datetime | None
+    notified_at: datetime | None
+
+    def quiet(self, now: datetime) -> Held | None:
+        """Why it notifies nobody now, if somebody has said so."""
+        if self.snoozed_until is not None and self.snoozed_until > now:
+            reason = f"snoozed by {self.snoozed_by} until {self.snoozed_until:%Y-%m-%d %H:%M} UTC"
+            return Held(Kind.SNOOZED, reason, self.snoozed_until)
+        until = self.acknowledged_until
+        if self.state == AlertState.ACKNOWLEDGED and until is not None and until > now:
+            return Held(Kind.ACKNOWLEDGED, f"acknowledged by {self.acknowledged_by}", until)
+        return None
 
 
-def record(session: Session, found: Sequence[FoundMatch], now: datetime) -> Queued:
+def record(
+    session: Session, found: Sequence[FoundMatch], storm_limit: int | None, now: datetime
+) -> Queued:
     """Write the matches, count them into alerts, and queue their notifications; the caller commits.
 
-    A rule that was switched off or deleted since the event was
-    accepted still leaves its match on record, and its notifications as cancelled.
+    A rule that was switched off or deleted since the event was accepted still leaves its match on record, and its
+    notifications as cancelled. A match that notifies nobody is on record with the reason.
     """
     if not found:
         return Queued([], [])
-    live = _live_rules(session, {match.rule.rule_id for match in found})
+    live = live_rules(session, {match.rule.rule_id for match in found})
     alerts = _count_into_alerts(session, found, now)
     _write_matches(session, found, alerts, now)
-    rows = [
-        _notification(match, alerts[match.rule.rule_id], target, match.rule.rule_id in live, now)
-        for match in found
-        for target in match.rule.targets
-    ]
-    return _write_notifications(session, rows)
+    silences.live.reach(session, now)
+    made = [_round(match, alerts[match.place], now) for match in found]
+    _note_told(session, made, live, alerts.values(), now)
+    return rounds.notify(session, made, live, storm_limit, now)
+
+
+def _round(match: FoundMatch, alert: Standing, now: datetime) -> Round:
+    rule, event = match.rule, match.event
+    held = (
+        match.held
+        or silences.live.holding(rule.rule_id, rule.severity, event, now)
+        or alert.quiet(now)
+    )
+    return Round(
+        cause=Cause.EVENT,
+        cause_id=event.id,
+        rule_id=rule.rule_id,
+        rule_version_id=rule.version_id,
+        alert_id=alert.id,
+        targets=rule.targets,
+        message=partial(message_of, match),
+        held=held,
+    )
+
+
+def _note_told(
+    session: Session,
+    made: Sequence[Round],
+    live: Collection[UUID],
+    alerts: Collection[Standing],
+    now: datetime,
+) -> None:
+    """Remember the alerts that somebody hears of for the first time."""
+    untold = {alert.id for alert in alerts if alert.notified_at is None}
+    told = {one.alert_id for one in made if not one.held and one.rule_id in live} & untold
+    if told:
+        session.execute(update(Alert).where(Alert.id.in_(told)).values(notified_at=now))
 
 
 def record_errors(session: Session, failed: Sequence[FailedRule], now: datetime) -> None:
@@ -83,7 +142,7 @@ def record_errors(session: Session, failed: Sequence[FailedRule], now: datetime)
         session.execute(upsert(RuleFailure).on_conflict_do_nothing(), rows)
 
 
-def _live_rules(session: Session, rule_ids: set[UUID]) -> set[UUID]:
+def live_rules(session: Session, rule_ids: set[UUID]) -> set[UUID]:
     """Those still enabled, locked against being switched off until the notifications are written."""
     return set(
         session.scalars(
@@ -97,19 +156,21 @@ def _live_rules(session: Session, rule_ids: set[UUID]) -> set[UUID]:
 
 def _count_into_alerts(
     session: Session, found: Sequence[FoundMatch], now: datetime
-) -> dict[UUID, UUID]:
-    """The alert of each rule, with the matches counted in.
+) -> dict[Place, Standing]:
+    """The alert of each rule and key, with the matches counted in.
 
-    The rules come in one order everywhere, so that two workers cannot deadlock on alerts.
+    They come in one order everywhere, so that two workers cannot deadlock on alerts.
     """
-    rows: dict[UUID, dict[str, Any]] = {}
-    for match in sorted(found, key=lambda match: match.rule.rule_id):
-        row = rows.setdefault(match.rule.rule_id, _alert(match.rule, now))
+    rows: dict[Place, dict[str, Any]] = {}
+    for match in sorted(found, key=lambda match: match.place):
+        row = rows.setdefault(match.place, _alert(match, now))
         row["count"] += 1
         row["severity"] = match.rule.severity
+        row["rule_version_id"] = match.rule.version_id
         row["last_event_id"] = match.event.id
     statement = upsert(Alert)
     new = statement.excluded
+    fields = [getattr(Alert, name) for name in Standing.__dataclass_fields__]
     counted = session.execute(
         statement.on_conflict_do_update(
             index_elements=["rule_id", "key"],
@@ -118,35 +179,60 @@ def _count_into_alerts(
                 "count": Alert.count + new.count,
                 "last_at": new.last_at,
                 "last_event_id": new.last_event_id,
+                "rule_version_id": new.rule_version_id,
                 "severity": new.severity,
             },
-        ).returning(Alert.rule_id, Alert.id),
+        ).returning(Alert.rule_id, Alert.key, *fields),
         list(rows.values()),
     )
-    return {row.rule_id: row.id for row in counted}
+    alerts = {(rule_id, key): Standing(*standing) for rule_id, key, *standing in counted}
+    opened = [place for place, alert in alerts.items() if alert.id == rows[place]["id"]]
+    if opened:
+        session.execute(
+            insert(AlertChange), [change(alerts[one].id, one, OPENED, now) for one in opened]
+        )
+    return alerts
 
 
-def _alert(rule: JudgingRule, now: datetime) -> dict[str, Any]:
+def _alert(match: FoundMatch, now: datetime) -> dict[str, Any]:
     return {
         "id": uuid7(now),
-        "rule_id": rule.rule_id,
-        "key": "",
-        "state": "open",
+        "rule_id": match.rule.rule_id,
+        "key": match.key,
+        "state": AlertState.OPEN,
         "count": 0,
         "opened_at": now,
         "last_at": now,
     }
 
 
+def change(alert_id: UUID, place: Place, what: str, now: datetime, **more: Any) -> dict[str, Any]:
+    """A turn in an alert's life, to be written down."""
+    rule_id, key = place
+    nobody = {"actor": None, "until": None, "comment": None}
+    return (
+        nobody
+        | more
+        | {
+            "id": uuid7(now),
+            "alert_id": alert_id,
+            "rule_id": rule_id,
+            "key": key,
+            "at": now,
+            "change": what,
+        }
+    )
+
+
 def _write_matches(
-    session: Session, found: Sequence[FoundMatch], alerts: dict[UUID, UUID], now: datetime
+    session: Session, found: Sequence[FoundMatch], alerts: Mapping[Place, Standing], now: datetime
 ) -> None:
     rows = [
         {
             "event_id": match.event.id,
             "rule_version_id": match.rule.version_id,
             "rule_id": match.rule.rule_id,
-            "alert_id": alerts[match.rule.rule_id],
+            "alert_id": alerts[match.place].id,
             "matched_at": now,
             "event_type": match.event.type,
         }
@@ -155,54 +241,7 @@ def _write_matches(
     session.execute(upsert(Match).on_conflict_do_nothing(), rows)
 
 
-def _notification(
-    match: FoundMatch, alert_id: UUID, target: str, live: bool, now: datetime
-) -> dict[str, Any]:
-    return {
-        "id": uuid7(now),
-        "cause": "event",
-        "cause_id": match.event.id,
-        "rule_id": match.rule.rule_id,
-        "rule_version_id": match.rule.version_id,
-        "alert_id": alert_id,
-        "target": target,
-        "receiver": receivers.key_of(target),
-        "message": message_of(match),
-        "status": Status.PENDING if live else Status.CANCELLED,
-        "reason": None if live else "rule_off",
-        "attempts": 0,
-        "attempts_forgiven": 0,
-        "created_at": now,
-        "next_attempt_at": now,
-        "finished_at": None if live else now,
-        "wake_at": now + FIRST_WAKE,
-        "epoch": 0,
-    }
-
-
 def message_of(match: FoundMatch) -> str:
     """What the rule says of the event; that it matched, where it says nothing."""
     written = match.rule.compiled.render_message(match.event.body, match.event.accepted_at)
     return written or f"{match.rule.name} matched an event of type {match.event.type}"
-
-
-def _write_notifications(session: Session, rows: list[dict[str, Any]]) -> Queued:
-    if not rows:
-        return Queued([], [])
-    written = session.execute(
-        upsert(Notification)
-        .on_conflict_do_nothing(index_elements=["cause_id", "rule_version_id", "target"])
-        .returning(
-            Notification.id, Notification.receiver, Notification.target, Notification.status
-        ),
-        rows,
-    ).all()
-    return Queued(
-        pending=[Due(row.id, row.receiver) for row in written if row.status == Status.PENDING],
-        cancelled=[kind_of(row.target) for row in written if row.status != Status.PENDING],
-    )
-
-
-def kind_of(target: str) -> str:
-    """The kind of channel that a target names; what metrics may be labelled with."""
-    return target.partition(":")[0]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, any_, bindparam, insert, select
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, case, insert, select
 from sqlalchemy.orm import Session
 
 from app.channels import registry
@@ -20,12 +20,12 @@ from app.config import RetryPolicy, Settings
 from app.models.alerts import Alert
 from app.models.channels import Receiver
 from app.models.events import Event
-from app.models.notifications import Attempt, AttemptOutcome, Notification, Status
+from app.models.notifications import Attempt, AttemptOutcome, Cause, Notification, Status
 from app.models.rules import Rule
 from app.services import channels, notices, receivers
-from app.services.alerting import kind_of
 from app.services.channels import Destination
 from app.services.receivers import Admission
+from app.services.rounds import kind_of
 
 LEASE = timedelta(seconds=22)
 # A countdown may ring a little early by another host's clock.
@@ -52,7 +52,8 @@ class Sending:
     epoch: int
     tried: int
     channel: str
-    accepted_at: datetime
+    # When what it is about came to be: an event was accepted, an alert resolved.
+    caused_at: datetime
     destination: Destination
     notice: Notice
     receiver: str
@@ -71,11 +72,11 @@ class Result:
 
 @dataclass(frozen=True)
 class _Due:
-    """A locked notification, and what is needed to send it; no event where its day is over."""
+    """A locked notification, and what is needed to send it; no event where its day is over, or for a digest."""
 
     notification: Notification
     rule_off: bool
-    alert: Alert
+    alert: Alert | None
     event: Event | None
     held_until: datetime | None
 
@@ -83,7 +84,6 @@ class _Due:
 @dataclass(frozen=True)
 class _Admitted:
     due: _Due
-    event: Event
     destination: Destination
     probe: bool
 
@@ -139,11 +139,13 @@ def end(notification: Notification, status: Status, reason: str | None, now: dat
 
 def _lock_due(session: Session, ids: Sequence[UUID], now: datetime) -> dict[UUID, _Due]:
     keys = bindparam(None, list(ids), type_=ARRAY(Uuid()), unique=True)
+    resolved = Notification.cause == Cause.ALERT
+    about = case((resolved, Alert.last_event_id), else_=Notification.cause_id)
     rows = session.execute(
         select(Notification, Rule.enabled, Rule.deleted_at, Alert, Event, Receiver.held_until)
-        .join(Rule, Rule.id == Notification.rule_id)
-        .join(Alert, Alert.id == Notification.alert_id)
-        .outerjoin(Event, Event.id == Notification.cause_id)
+        .outerjoin(Rule, Rule.id == Notification.rule_id)
+        .outerjoin(Alert, Alert.id == Notification.alert_id)
+        .outerjoin(Event, Event.id == about)
         .outerjoin(Receiver, Receiver.key == Notification.receiver)
         .where(
             Notification.id == any_(keys),
@@ -157,7 +159,7 @@ def _lock_due(session: Session, ids: Sequence[UUID], now: datetime) -> dict[UUID
         if notification.lease_until is not None and notification.lease_until > now:
             continue
         notification.receiver = notification.receiver or receivers.key_of(notification.target)
-        rule_off = not enabled or deleted_at is not None
+        rule_off = enabled is False or deleted_at is not None
         due[notification.id] = _Due(notification, rule_off, alert, event, held_until)
     return due
 
@@ -171,21 +173,23 @@ def _admit(
 ) -> _Admitted | Result | None:
     notification = due.notification
     ending = _ending(due, policy)
-    if ending is not None or due.event is None:
-        status, reason = ending or (Status.DEAD, "event_gone")
+    if ending is not None:
+        status, reason = ending
         end(notification, status, reason, now)
         return Result(status, kind_of(notification.target))
     destination = destinations[notification.target]
     admission = _ask(session, due, destination, now)
     if not admission.allowed:
         return _slowed(notification, destination.label, admission, now)
-    return _Admitted(due, due.event, destination, admission.probe)
+    return _Admitted(due, destination, admission.probe)
 
 
 def _ending(due: _Due, policy: RetryPolicy) -> tuple[Status, str] | None:
     """How a notification ends without another attempt, and why; None when it is to be attempted."""
     if due.rule_off:
         return Status.CANCELLED, "rule_off"
+    if due.event is None and due.notification.cause == Cause.EVENT:
+        return Status.DEAD, "event_gone"
     # The worker died during the last attempt, so nobody has said yet that it was the last.
     if due.notification.attempts - due.notification.attempts_forgiven >= policy.attempts:
         return Status.DEAD, "attempts_exhausted"
@@ -217,7 +221,8 @@ def _open_attempts(session: Session, admitted: Sequence[_Admitted], now: datetim
     rows = [_attempt(one.due.notification, now) for one in admitted]
     written = insert(Attempt).returning(Attempt.id, sort_by_parameter_order=True)
     ids = session.scalars(written, rows)
-    versions = notices.versions(session, {one.due.notification.rule_version_id for one in admitted})
+    version_ids = (one.due.notification.rule_version_id for one in admitted)
+    versions = notices.versions(session, {key for key in version_ids if key is not None})
     return [
         Sending(
             notification_id=notification.id,
@@ -225,10 +230,13 @@ def _open_attempts(session: Session, admitted: Sequence[_Admitted], now: datetim
             epoch=notification.epoch,
             tried=notification.attempts - notification.attempts_forgiven,
             channel=one.destination.label,
-            accepted_at=one.event.accepted_at,
+            caused_at=_caused_at(one.due),
             destination=one.destination,
             notice=notices.build(
-                notification, versions[notification.rule_version_id], one.due.alert, one.event
+                notification,
+                versions[key] if (key := notification.rule_version_id) else None,
+                one.due.alert,
+                one.due.event,
             ),
             receiver=notification.receiver,
             probe=one.probe,
@@ -236,6 +244,12 @@ def _open_attempts(session: Session, admitted: Sequence[_Admitted], now: datetim
         for one, attempt_id in zip(admitted, ids, strict=True)
         for notification in [one.due.notification]
     ]
+
+
+def _caused_at(due: _Due) -> datetime:
+    if due.event is not None and due.notification.cause == Cause.EVENT:
+        return due.event.accepted_at
+    return due.notification.created_at
 
 
 def _attempt(notification: Notification, now: datetime) -> dict[str, object]:

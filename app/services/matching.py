@@ -11,7 +11,7 @@ from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
 from sqlalchemy.orm import Session
 
 from app.models.events import Event
-from app.services import alerting, claims
+from app.services import alerting, claims, heartbeat
 from app.services.alerting import FailedRule, FoundMatch
 from app.services.claims import Claim
 from app.services.receivers import Due
@@ -33,6 +33,7 @@ class Evaluation:
     triggered: list[str] = field(default_factory=list)
     failed_rules: list[str] = field(default_factory=list)
     failed_events: int = 0
+    heartbeats: list[UUID] = field(default_factory=list)
     waited: list[float] = field(default_factory=list)
 
     @property
@@ -88,12 +89,18 @@ def _judge_one(event: Event, judgement: Judgement) -> None:
         log.exception("event_failed", event=str(event.id))
         judgement.failed[event.id] = f"error: {type(error).__name__}"
         return
-    judgement.found += [FoundMatch(event, rule) for rule in rules]
+    # A heartbeat goes the way of all events, and is nobody's business.
+    if not heartbeat.is_own(event):
+        judgement.found += [FoundMatch(event, rule) for rule in rules]
     judgement.failed_rules += [FailedRule(event, rule, reason) for rule, reason in failed]
 
 
 def record(
-    session: Session, held: Sequence[Claim], judgement: Judgement, now: datetime
+    session: Session,
+    held: Sequence[Claim],
+    judgement: Judgement,
+    storm_limit: int | None,
+    now: datetime,
 ) -> Evaluation:
     """Write matches, alerts and notifications, and strike the judged events off; the caller commits.
 
@@ -109,7 +116,8 @@ def record(
     found = [match for match in judgement.found if match.event.id in settled]
     failed_rules = [one for one in judgement.failed_rules if one.event.id in settled]
     alerting.record_errors(session, failed_rules, now)
-    queued = alerting.record(session, found, now)
+    queued = alerting.record(session, found, storm_limit, now)
+    beats = [one.id for one in judgement.judged if one.id in settled and heartbeat.is_own(one)]
     return Evaluation(
         due=queued.pending,
         left=sorted(left),
@@ -117,6 +125,7 @@ def record(
         triggered=[match.rule.name for match in found],
         failed_rules=[one.rule.name for one in failed_rules],
         failed_events=len(failed),
+        heartbeats=heartbeat.evaluated(session, beats, now),
         waited=[
             (now - event.accepted_at).total_seconds()
             for event in judgement.judged

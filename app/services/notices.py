@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.channels.base import Notice
 from app.models.alerts import Alert
 from app.models.events import Event
-from app.models.notifications import Notification
+from app.models.notifications import Cause, Notification
 from app.models.rules import RuleVersion
 from app.services.rulesets import restore
 from rules_dsl import Rule as CompiledRule
@@ -21,6 +21,7 @@ from rules_dsl import RuleError
 
 # Rule versions that are kept compiled; those that match often are few.
 KEPT: Final = 1000
+DIGEST: Final = "Digest"
 
 
 @dataclass(frozen=True)
@@ -59,35 +60,65 @@ class _Versions:
 versions: Final = _Versions().get
 
 
-def build(notification: Notification, version: Version, alert: Alert, event: Event) -> Notice:
-    """The notice of an opened alert; the explanation is recomputed from the version that decided."""
+def build(
+    notification: Notification, version: Version | None, alert: Alert | None, event: Event | None
+) -> Notice:
+    """The notice of an opened or resolved alert, or of a digest, which is about none alone.
+
+    The explanation of an opening is recomputed from the version that decided.
+    """
+    opened = notification.cause == Cause.EVENT
     return Notice(
         id=str(notification.id),
-        kind="alert.opened",
+        kind=_kind(notification),
         timestamp=notification.created_at,
         address=notification.target.partition(":")[2],
-        alert={
-            "id": str(alert.id),
-            "state": alert.state,
-            "count": alert.count,
-            "opened_at": alert.opened_at.isoformat(),
-        },
-        rule={
-            "id": str(version.rule_id),
-            "name": version.name,
-            "version": version.number,
-            "severity": alert.severity,
-        },
-        event={
-            "id": str(event.id),
-            "type": event.type,
-            "accepted_at": event.accepted_at.isoformat(),
-            "body": event.body,
-        },
+        alert={} if alert is None else _alert(alert),
+        rule={"name": DIGEST, "severity": "info"}
+        if version is None or alert is None
+        else _rule(version, alert),
+        event={} if event is None else _event(event),
         message=notification.message,
-        explanation=_explanation(version, event),
+        explanation=_explanation(version, event) if opened and version and event else None,
+        digest=notification.digest,
         url=None,
     )
+
+
+def _kind(notification: Notification) -> str:
+    if notification.digest is not None:
+        return "alert.digest"
+    return "alert.resolved" if notification.cause == Cause.ALERT else "alert.opened"
+
+
+def _alert(alert: Alert) -> dict[str, Any]:
+    shown = {
+        "id": str(alert.id),
+        "state": alert.state,
+        "count": alert.count,
+        "opened_at": alert.opened_at.isoformat(),
+    }
+    if alert.resolved_at is not None:
+        shown |= {"resolved_at": alert.resolved_at.isoformat(), "resolved_by": alert.resolved_by}
+    return shown
+
+
+def _rule(version: Version, alert: Alert) -> dict[str, Any]:
+    return {
+        "id": str(version.rule_id),
+        "name": version.name,
+        "version": version.number,
+        "severity": alert.severity,
+    }
+
+
+def _event(event: Event) -> dict[str, Any]:
+    return {
+        "id": str(event.id),
+        "type": event.type,
+        "accepted_at": event.accepted_at.isoformat(),
+        "body": event.body,
+    }
 
 
 def _version(row: RuleVersion) -> Version:

@@ -9,15 +9,16 @@ from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, delete, select, text, tuple_
+from sqlalchemy import ColumnElement, Table, delete, exists, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from app.config import Retention
 from app.extensions import Base
 from app.ids import moment_of, uuid7_floor
-from app.models.alerts import Alert, Match, RuleFailure
+from app.models.alerts import Alert, AlertChange, AlertState, Match, RuleFailure, Suppression
 from app.models.events import Event, FailedEvent, PendingEvent
 from app.models.notifications import Attempt, Notification, Status
+from app.models.silences import Silence
 from app.services.upkeep import DEFAULT_PARTITION, partition_of
 
 BATCH = 2_000
@@ -34,8 +35,12 @@ def steps(session: Session, retention: Retention, now: datetime) -> Iterator[Ste
     for model, key in ((Match, Match.event_id), (RuleFailure, RuleFailure.event_id)):
         yield partial(_forget, model=model, old=key < oldest)
     yield partial(_forget, model=FailedEvent, old=FailedEvent.event_id < oldest)
-    resolved = (Alert.state == "resolved") & (Alert.last_at < before)
-    yield partial(_forget, model=Alert, old=resolved)
+    yield partial(_forget, model=Suppression, old=Suppression.id < oldest)
+    resolved = (Alert.state == AlertState.RESOLVED) & (Alert.last_at < before)
+    yield partial(_forget, model=Alert, old=resolved & (Alert.id < oldest))
+    gone = ~exists().where(Alert.id == AlertChange.alert_id)
+    yield partial(_forget, model=AlertChange, old=gone & (AlertChange.id < oldest))
+    yield partial(_forget, model=Silence, old=Silence.ends_at < before)
     yield partial(_forget_notifications, before=now - retention.attempts)
 
 

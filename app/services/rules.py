@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session, contains_eager
 from app.ids import uuid7
 from app.models.notifications import Notification, Status
 from app.models.rules import Rule, Ruleset, RuleVersion
-from app.services.alerting import kind_of
 from app.services.errors import Conflict, NotFound, Refusal, StaleVersion
+from app.services.rounds import kind_of
 from rules_dsl import SCHEMA_VERSION, RuleError, compile_rule
 from rules_dsl import Rule as CompiledRule
 

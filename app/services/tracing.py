@@ -10,9 +10,10 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from app.ids import uuid7_floor
-from app.models.alerts import Alert, Match, RuleFailure
+from app.models.alerts import Alert, Match, RuleFailure, Suppression
 from app.models.events import Event, FailedEvent, PendingEvent
 from app.models.notifications import Attempt, Notification
+from app.services import heartbeat, suppressions
 from app.services.errors import NotFound
 
 
@@ -40,6 +41,7 @@ class Trace:
     alerts: Sequence[Alert]
     notifications: Sequence[Notification]
     attempts: dict[UUID, list[Attempt]]
+    suppressions: Sequence[Suppression]
 
 
 def event(session: Session, event_id: UUID) -> State:
@@ -71,7 +73,8 @@ def trace(session: Session, event_id: UUID) -> Trace:
         .order_by(Attempt.notification_id, Attempt.number)
     ):
         attempts[attempt.notification_id].append(attempt)
-    return Trace(state, matches, errors, alerts, caused, attempts)
+    held = suppressions.caused_by(session, event_id)
+    return Trace(state, matches, errors, alerts, caused, attempts, held)
 
 
 def events(
@@ -93,7 +96,10 @@ def events(
         query = query.join(Match, key == Event.id).ext(distinct_on(key))
     elif matched is False:
         query = query.where(~exists().where(Match.event_id == Event.id))
-    if type_ is not None:
+    if type_ is None:
+        # Sixty an hour, which nobody has sent; whoever wants to see them asks for their type.
+        query = query.where(or_(Event.type != heartbeat.TYPE, Event.source != heartbeat.SOURCE))
+    else:
         query = query.where((Match.event_type if matched else Event.type) == type_)
     if since is not None:
         query = query.where(key >= uuid7_floor(since))

@@ -12,6 +12,7 @@ from app.config import ReceiverPolicy, RetryPolicy, Settings
 from app.extensions import session
 from app.models.events import PendingEvent
 from app.models.notifications import Notification
+from app.runtime import runtime
 from app.services import claims, delivery, matching, outcomes
 from app.services.claims import Claim
 from app.services.delivery import Result, Sending, Wanted
@@ -56,7 +57,8 @@ def finish(held: Sequence[Claim], now: datetime) -> Evaluation:
     """What the task does with its claims."""
     events = matching.load(session(), held)
     session().commit()
-    evaluation = matching.record(session(), held, matching.judge(events), now)
+    limit = runtime().settings.storm_limit
+    evaluation = matching.record(session(), held, matching.judge(events), limit, now)
     session().commit()
     return evaluation
 

@@ -117,7 +117,7 @@ def without_unique_notification() -> None:
     """What is written again is a new notification; the harness also drops the constraint."""
     from sqlalchemy.dialects.postgresql import Insert
 
-    from app.services import alerting
+    from app.services import rounds
 
     class Careless(Insert):
         """An upsert that never meets a conflict."""
@@ -128,13 +128,13 @@ def without_unique_notification() -> None:
             return self
 
     def write(session: Session, rows: Any) -> Any:
-        kept = swap(alerting, "upsert", Careless)
+        kept = swap(rounds, "upsert", Careless)
         try:
             return original(session, rows)
         finally:
-            swap(alerting, "upsert", kept)
+            swap(rounds, "upsert", kept)
 
-    original = swap(alerting, "_write_notifications", write)
+    original = swap(rounds, "write", write)
 
 
 def without_publishing_after_commit() -> None:
@@ -206,12 +206,12 @@ def without_late_ack() -> None:
 def short_waits() -> None:
     """Leases, the sweep and the send deadline in a tenth of their time, in the same order."""
     from app.channels import transport
-    from app.services import alerting, claims, delivery, ingest, upkeep
+    from app.services import claims, delivery, ingest, rounds, upkeep
     from tasks import upkeep as sweep
 
     second = timedelta(seconds=1)
     swap(ingest, "_STORE", ingest._STORE.replace("'5 seconds'", "'0.5 seconds'"))
-    swap(alerting, "FIRST_WAKE", 0.5 * second)
+    swap(rounds, "FIRST_WAKE", 0.5 * second)
     swap(claims, "LEASE", 2 * second)
     swap(delivery, "LEASE", 2 * second)
     swap(delivery, "SWEEP_GRACE", 0.5 * second)

@@ -27,6 +27,9 @@ def settings(settings: Settings) -> Settings:
     return replace(settings, auth="keys", egress_allow=("127.0.0.1",))
 
 
+QUIET = {"severity": "info", "for": "1h"}
+
+
 class Operator:
     """A client with a key, and a way to make each change."""
 
@@ -61,6 +64,12 @@ class Operator:
         session().commit()
         return one.id
 
+    def alert(self) -> str:
+        self.rule()
+        post_event(self)  # type: ignore[arg-type]
+        evaluate(self._clock())
+        return str(self.call("get", "/alerts").json["data"][0]["id"])
+
     def failed_event(self) -> UUID:
         event_id = post_event(self)  # type: ignore[arg-type]
         [claim] = claims.together(session(), [event_id], self._clock(), uuid4())
@@ -88,9 +97,24 @@ CHANGES: dict[tuple[str, str], Callable[[Operator], tuple[str, Any]]] = {
         "/notifications/retry",
         {"ids": [str(who.dead_letter())]},
     ),
+    ("post", "/silences"): lambda who: ("/silences", QUIET),
+    ("patch", "/silences/{silence_id}"): lambda who: (silence(who), {"comment": "later"}),
+    ("delete", "/silences/{silence_id}"): lambda who: (silence(who), None),
+    ("post", "/silences/{silence_id}/expire"): lambda who: (f"{silence(who)}/expire", None),
+    ("post", "/alerts/{alert_id}/ack"): lambda who: (f"/alerts/{who.alert()}/ack", {}),
+    ("post", "/alerts/{alert_id}/snooze"): lambda who: (
+        f"/alerts/{who.alert()}/snooze",
+        {"for": "2h"},
+    ),
+    ("post", "/alerts/{alert_id}/reopen"): lambda who: (f"/alerts/{who.alert()}/reopen", {}),
+    ("post", "/alerts/{alert_id}/resolve"): lambda who: (f"/alerts/{who.alert()}/resolve", {}),
     ("post", "/events/{event_id}/retry"): lambda who: (f"/events/{who.failed_event()}/retry", None),
     ("post", "/channels/{name}/test"): lambda who: (f"{channel(who)}/test", None),
 }
+
+
+def silence(who: Operator) -> str:
+    return "/silences/" + str(who.call("post", "/silences", QUIET).json["id"])
 
 
 def channel(who: Operator) -> str:

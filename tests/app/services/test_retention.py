@@ -10,7 +10,7 @@ from app.channels.base import Outcome, Verdict
 from app.config import Retention, Settings
 from app.extensions import Base, session
 from app.ids import moment_of, uuid7
-from app.models.alerts import Alert, Match
+from app.models.alerts import Alert, AlertChange, Match, Suppression
 from app.models.events import Event
 from app.models.notifications import Attempt, Notification, Status
 from app.services import retention, upkeep
@@ -184,3 +184,27 @@ def test_the_sweep_forgets_by_the_settings(app: Flask, client: Client, clock: Te
     sweep.stop()
     session().expire_all()
     assert count(Event) == 0
+
+
+def test_what_was_held_back_goes_with_its_events_and_a_history_with_its_alert(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(client)
+    post_event(client)
+    evaluate(clock.tick(1))
+    alert = client.get("/alerts").json["data"][0]["id"]
+    for verb, body in (("snooze", {"for": "1h"}), ("ack", {})):
+        client.post(f"/alerts/{alert}/{verb}", json=body)
+    post_event(client)
+    evaluate(clock.tick(1))
+    assert (count(Suppression), count(AlertChange)) == (1, 3)
+    session().execute(update(Notification).values(status=Status.SENT, finished_at=clock()))
+    session().commit()
+    later = clock() + timedelta(days=32)
+    forget(later)
+    assert (count(Suppression), count(AlertChange), count(Alert)) == (0, 3, 1)
+    client.post(f"/alerts/{alert}/resolve", json={})
+    session().execute(update(Notification).values(status=Status.SENT, finished_at=clock()))
+    session().commit()
+    forget(later)
+    assert (count(AlertChange), count(Alert)) == (0, 0)

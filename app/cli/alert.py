@@ -1,0 +1,117 @@
+"""`./sentinel alert`: what is the matter, and who looks after it."""
+
+import json
+from typing import Any
+
+import click
+
+from app.cli.local.told import AS_JSON, told
+from app.client import Client
+
+MOST = 10_000
+COMMENT = click.option("--comment", help="What to say to it.")
+FOR = click.option("--for", "span", help="A time such as 30m, 2h or 1d12h.")
+UNTIL = click.option("--until", help="An RFC 3339 time.")
+
+
+@click.group()
+def alert() -> None:
+    """List alerts, acknowledge, snooze and resolve them."""
+
+
+@alert.command("list")
+@click.option("--state", type=click.Choice(("open", "acknowledged", "resolved")))
+@click.option("--severity", type=click.Choice(("info", "warning", "high", "critical")))
+@click.option("--rule", type=click.UUID, help="A rule's id.")
+@click.option("--key", help="The key that it is about.")
+@click.option("--limit", type=click.IntRange(1, MOST), default=50, show_default=True)
+@AS_JSON
+def listing(limit: int, as_json: bool, **which: object) -> None:
+    """List alerts, newest first."""
+    with told():
+        found = Client.from_env().alerts(limit, **which)
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    for one in found:
+        click.echo(_line(one))
+
+
+@alert.command()
+@click.argument("alert_id", type=click.UUID)
+@AS_JSON
+def show(alert_id: object, as_json: bool) -> None:
+    """Show an alert with its history, and what it held back."""
+    with told():
+        found = Client.from_env().alert(str(alert_id))
+    _tell(found, as_json)
+
+
+@alert.command()
+@click.argument("alert_id", type=click.UUID)
+@FOR
+@UNTIL
+@COMMENT
+@AS_JSON
+def ack(alert_id: object, as_json: bool, **said: str | None) -> None:
+    """Say that somebody is on it: no more notifications, for 24 hours unless said."""
+    _do(alert_id, "ack", said, as_json)
+
+
+@alert.command()
+@click.argument("alert_id", type=click.UUID)
+@COMMENT
+@AS_JSON
+def resolve(alert_id: object, as_json: bool, **said: str | None) -> None:
+    """End an alert."""
+    _do(alert_id, "resolve", said, as_json)
+
+
+@alert.command()
+@click.argument("alert_id", type=click.UUID)
+@FOR
+@UNTIL
+@COMMENT
+@AS_JSON
+def snooze(alert_id: object, as_json: bool, **said: str | None) -> None:
+    """Let an alert notify nobody for a while."""
+    if not (said["span"] or said["until"]):
+        raise click.UsageError("say how long: --for or --until")
+    _do(alert_id, "snooze", said, as_json)
+
+
+@alert.command()
+@click.argument("alert_id", type=click.UUID)
+@COMMENT
+@AS_JSON
+def reopen(alert_id: object, as_json: bool, **said: str | None) -> None:
+    """End an acknowledgement and a snooze."""
+    _do(alert_id, "reopen", said, as_json)
+
+
+def _do(alert_id: object, verb: str, said: dict[str, str | None], as_json: bool) -> None:
+    body = {{"span": "for"}.get(name, name): text for name, text in said.items() if text}
+    with told():
+        found = Client.from_env().change_alert(str(alert_id), verb, body)
+    _tell(found, as_json)
+
+
+def _tell(found: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    click.echo(_line(found))
+    for turn in found["history"]:
+        who = f" by {turn['actor']}" if turn["actor"] else ""
+        until = f" until {turn['until']}" if turn["until"] else ""
+        said = f": {turn['comment']}" if turn["comment"] else ""
+        click.echo(f"  {turn['at']}  {turn['change']}{who}{until}{said}")
+    for held in found["suppressions"]:
+        click.echo(f"  {held['at']}  {held['kind']}: {held['reason']}")
+
+
+def _line(one: dict[str, Any]) -> str:
+    state = "snoozed" if one["snoozed_until"] else one["state"]
+    flapping = "  flapping" if one["flapping"]["flapping"] else ""
+    key = f"  {one['key']}" if one["key"] else ""
+    return f"{one['id']}  {state:14}{one['severity']:10}{one['count']:6} × {one['rule']}{key}{flapping}"

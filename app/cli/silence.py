@@ -1,0 +1,73 @@
+"""`./sentinel silence`: planned quiet."""
+
+import json
+from typing import Any
+
+import click
+
+from app.cli.local.told import AS_JSON, told
+from app.client import Client
+
+MOST = 10_000
+
+
+@click.group()
+def silence() -> None:
+    """List silences, create and expire them."""
+
+
+@silence.command("list")
+@click.option("--state", type=click.Choice(("pending", "active", "ended")))
+@click.option("--limit", type=click.IntRange(1, MOST), default=50, show_default=True)
+@AS_JSON
+def listing(state: str | None, limit: int, as_json: bool) -> None:
+    """List silences, newest first."""
+    with told():
+        found = Client.from_env().silences(limit, state=state)
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    for one in found:
+        click.echo(_line(one))
+
+
+@silence.command()
+@click.argument("condition", required=False)
+@click.option("--rule", "rule_id", type=click.UUID, help="A rule's id.")
+@click.option("--severity", type=click.Choice(("info", "warning", "high", "critical")))
+@click.option("--for", "span", help="A time such as 30m, 2h or 1d12h.")
+@click.option("--until", "ends_at", help="Its end, an RFC 3339 time.")
+@click.option("--from", "begins_at", help="Its begin, an RFC 3339 time; now where not said.")
+@click.option("--comment", help="Why.")
+@click.option("--digest", multiple=True, help="A target that hears at its end what was held back.")
+@AS_JSON
+def create(as_json: bool, span: str | None, **said: Any) -> None:
+    """Silence events of a CONDITION, a rule or a severity for a time."""
+    if bool(span) == bool(said["ends_at"]):
+        raise click.UsageError("say one of --for and --until")
+    if not (said["condition"] or said["rule_id"] or said["severity"]):
+        raise click.UsageError("say what: a condition, --rule or --severity")
+    wish = {name: value for name, value in said.items() if value}
+    wish |= {"rule_id": str(said["rule_id"])} if said["rule_id"] else {}
+    wish |= {"for": span} if span else {}
+    with told():
+        made = Client.from_env().create_silence(wish)
+    click.echo(json.dumps(made) if as_json else _line(made))
+
+
+@silence.command()
+@click.argument("silence_id", type=click.UUID)
+@AS_JSON
+def expire(silence_id: object, as_json: bool) -> None:
+    """End a silence now."""
+    with told():
+        ended = Client.from_env().expire_silence(str(silence_id))
+    click.echo(json.dumps(ended) if as_json else _line(ended))
+
+
+def _line(one: dict[str, Any]) -> str:
+    what = [one["condition"]] if one["condition"] else []
+    what += [f"{name} {one[name]}" for name in ("rule_id", "severity") if one[name]]
+    said = f"  {one['comment']}" if one["comment"] else ""
+    times = f"{one['begins_at']} to {one['ends_at']}"
+    return f"{one['id']}  {one['state']:8}{times}  {' and '.join(what)}{said}"

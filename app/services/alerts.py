@@ -1,0 +1,216 @@
+"""The life of alerts: acknowledged, snoozed, resolved, by people or by rules.
+
+An acknowledged alert tells nobody of further matches, as on call one expects: somebody is on it. Neither that nor a
+snooze lasts for ever, so that no rule falls silent because somebody once pressed a button.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, or_, select, tuple_
+from sqlalchemy.orm import Session
+
+from app.models.alerts import Alert, AlertChange, AlertState
+from app.models.events import Event
+from app.models.notifications import Cause
+from app.models.rules import Rule, RuleVersion
+from app.services import alerting, notices, rounds, silences
+from app.services.alerting import OPENED
+from app.services.errors import Conflict, NotFound
+from app.services.rounds import Queued, Round
+
+ACKNOWLEDGED_FOR = timedelta(hours=24)
+FLAPPING_WINDOW = timedelta(hours=1)
+# Three times open and resolved again.
+FLAPPING_FROM = 6
+RESOLVED = "resolved"
+TOGETHER = 500
+
+
+@dataclass(frozen=True)
+class Hand:
+    """Who does something to an alert, by a key's name or a rule's, and what they say to it."""
+
+    name: str
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An alert, its rule's name, and how often it was opened or resolved lately."""
+
+    alert: Alert
+    rule: str
+    changes: int
+
+
+def listing(
+    session: Session, which: dict[str, Any], after: UUID | None, limit: int, now: datetime
+) -> list[Shown]:
+    """Alerts that fit all that is said, newest first, from past the one called `after`."""
+    query = select(Alert, Rule.name).join(Rule, Rule.id == Alert.rule_id)
+    for name in ("state", "severity", "key", "rule_id"):
+        if which.get(name) is not None:
+            query = query.where(getattr(Alert, name) == which[name])
+    if which.get("snoozed") is not None:
+        snoozed = func.coalesce(Alert.snoozed_until > now, False)
+        query = query.where(snoozed == which["snoozed"])
+    if after is not None:
+        query = query.where(Alert.id < after)
+    rows = session.execute(query.order_by(Alert.id.desc()).limit(limit)).all()
+    return _shown(session, [(alert, name) for alert, name in rows], now)
+
+
+def get(session: Session, alert_id: UUID, now: datetime) -> Shown:
+    """An alert; raises `NotFound`."""
+    query = select(Alert, Rule.name).join(Rule, Rule.id == Alert.rule_id)
+    row = session.execute(query.where(Alert.id == alert_id)).one_or_none()
+    if row is None:
+        raise NotFound("there is no such alert")
+    return _shown(session, [(row[0], row[1])], now)[0]
+
+
+def history(session: Session, alert_id: UUID) -> Sequence[AlertChange]:
+    """The turns of an alert's life, in order."""
+    query = select(AlertChange).where(AlertChange.alert_id == alert_id)
+    return session.scalars(query.order_by(AlertChange.id)).all()
+
+
+def acknowledge(
+    session: Session, alert_id: UUID, by: Hand, until: datetime | None, now: datetime
+) -> None:
+    """Say that somebody is on it; the caller commits."""
+    alert = _lock(session, alert_id)
+    alert.state = AlertState.ACKNOWLEDGED
+    alert.acknowledged_at, alert.acknowledged_by = now, by.name
+    alert.acknowledged_until = until or now + ACKNOWLEDGED_FOR
+    _note(session, alert, "acknowledged", by, now, alert.acknowledged_until)
+
+
+def snooze(session: Session, alert_id: UUID, by: Hand, until: datetime, now: datetime) -> None:
+    """Let it tell nobody until then; the caller commits."""
+    alert = _lock(session, alert_id)
+    alert.snoozed_until, alert.snoozed_by = until, by.name
+    _note(session, alert, "snoozed", by, now, until)
+
+
+def reopen(session: Session, alert_id: UUID, by: Hand, now: datetime) -> None:
+    """End an acknowledgement and a snooze; the caller commits."""
+    alert = _lock(session, alert_id)
+    _unquiet(alert)
+    _note(session, alert, "reopened", by, now)
+
+
+def resolve(
+    session: Session, alert_id: UUID, by: Hand, storm_limit: int | None, now: datetime
+) -> Queued:
+    """End an alert, and tell those who want to hear of the end; the caller commits, then publishes.
+
+    Nobody is told the end of what nobody was told of. The next match opens another alert.
+    """
+    alert = _find(session, alert_id)
+    # In the order of the workers: rules before alerts.
+    live = alerting.live_rules(session, {alert.rule_id})
+    alert = _lock(session, alert_id)
+    _unquiet(alert)
+    alert.state = AlertState.RESOLVED
+    alert.resolved_at, alert.resolved_by = now, by.name
+    _note(session, alert, RESOLVED, by, now)
+    session.flush()
+    told = alert.notified_at is not None and _end(session, alert, by, now)
+    return rounds.notify(session, [told] if told else [], live, storm_limit, now)
+
+
+def wake(session: Session, now: datetime) -> int:
+    """End the acknowledgements and snoozes whose time is over; how many. The caller commits."""
+    over = or_(Alert.acknowledged_until <= now, Alert.snoozed_until <= now)
+    quiet = or_(Alert.acknowledged_until.is_not(None), Alert.snoozed_until.is_not(None))
+    query = select(Alert).where(quiet, over).order_by(Alert.id).limit(TOGETHER)
+    due = session.scalars(query.with_for_update(skip_locked=True)).all()
+    for alert in due:
+        if alert.acknowledged_until is not None and alert.acknowledged_until <= now:
+            alert.state = AlertState.OPEN
+            alert.acknowledged_until = None
+            _note(session, alert, "reopened", None, now)
+        if alert.snoozed_until is not None and alert.snoozed_until <= now:
+            alert.snoozed_until = None
+            _note(session, alert, "woken", None, now)
+    return len(due)
+
+
+def _end(session: Session, alert: Alert, by: Hand, now: datetime) -> Round | None:
+    """The round that tells of an alert's end; None where its rule tells nobody."""
+    version_id = alert.rule_version_id or session.scalar(
+        select(RuleVersion.id).where(
+            RuleVersion.rule_id == alert.rule_id, RuleVersion.until_revision.is_(None)
+        )
+    )
+    if version_id is None:
+        return None
+    version = notices.versions(session, {version_id})[version_id]
+    targets = version.compiled.targets if version.compiled else ()
+    silences.live.reach(session, now)
+    event = session.get(Event, alert.last_event_id)
+    since = f"{alert.opened_at:%Y-%m-%d %H:%M} UTC"
+    matches = "1 match" if alert.count == 1 else f"{alert.count} matches"
+    said = f": {by.comment}" if by.comment else ""
+    return Round(
+        cause=Cause.ALERT,
+        cause_id=alert.id,
+        rule_id=alert.rule_id,
+        rule_version_id=version_id,
+        alert_id=alert.id,
+        targets=[str(target) for target in targets if target.resolved],
+        message=lambda: f"Resolved by {by.name} after {matches} since {since}{said}",
+        held=silences.live.holding(alert.rule_id, alert.severity, event, now),
+    )
+
+
+def _shown(session: Session, rows: Sequence[tuple[Alert, str]], now: datetime) -> list[Shown]:
+    places = {(alert.rule_id, alert.key) for alert, _ in rows}
+    counted = session.execute(
+        select(AlertChange.rule_id, AlertChange.key, func.count())
+        .where(
+            tuple_(AlertChange.rule_id, AlertChange.key).in_(places),
+            AlertChange.change.in_([OPENED, RESOLVED]),
+            AlertChange.at > now - FLAPPING_WINDOW,
+        )
+        .group_by(AlertChange.rule_id, AlertChange.key)
+    )
+    changes = {(rule_id, key): number for rule_id, key, number in counted}
+    return [Shown(alert, name, changes.get((alert.rule_id, alert.key), 0)) for alert, name in rows]
+
+
+def _find(session: Session, alert_id: UUID, *, lock: bool = False) -> Alert:
+    found = session.get(Alert, alert_id, with_for_update=lock or None, populate_existing=True)
+    if found is None:
+        raise NotFound("there is no such alert")
+    return found
+
+
+def _lock(session: Session, alert_id: UUID) -> Alert:
+    alert = _find(session, alert_id, lock=True)
+    if alert.state == AlertState.RESOLVED:
+        raise Conflict("the alert is resolved", code="resolved")
+    return alert
+
+
+def _unquiet(alert: Alert) -> None:
+    alert.state = AlertState.OPEN
+    alert.acknowledged_until = alert.snoozed_until = None
+
+
+def _note(
+    session: Session,
+    alert: Alert,
+    what: str,
+    by: Hand | None,
+    now: datetime,
+    until: datetime | None = None,
+) -> None:
+    place = (alert.rule_id, alert.key)
+    said = {"actor": by.name, "comment": by.comment} if by else {}
+    session.add(AlertChange(**alerting.change(alert.id, place, what, now, until=until, **said)))

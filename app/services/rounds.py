@@ -1,0 +1,123 @@
+"""Rounds of notifications: one cause, told to each target of a rule version, or the record of why not."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from app.ids import uuid7
+from app.models.notifications import Cause, Notification, Status
+from app.services import receivers, storms, suppressions
+from app.services.receivers import Due
+from app.services.suppressions import Held
+
+# The evaluating task enqueues the notification at once; the sweep looks after this long whether it still waits.
+FIRST_WAKE = timedelta(seconds=5)
+
+
+@dataclass(frozen=True)
+class Round:
+    """Whom a cause concerns; `held` is why nobody is told. The message is only made where somebody is."""
+
+    cause: Cause
+    cause_id: UUID
+    rule_id: UUID
+    rule_version_id: UUID
+    alert_id: UUID
+    targets: Sequence[str]
+    message: Callable[[], str]
+    held: Held | None = None
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What it is about, as columns."""
+        return {
+            "cause": self.cause,
+            "cause_id": self.cause_id,
+            "rule_id": self.rule_id,
+            "rule_version_id": self.rule_version_id,
+            "alert_id": self.alert_id,
+        }
+
+
+@dataclass(frozen=True)
+class Queued:
+    """The notifications to send now, and the kinds of those that nobody will hear of."""
+
+    pending: list[Due]
+    cancelled: list[str]
+
+
+def notify(
+    session: Session,
+    rounds: Sequence[Round],
+    live: Collection[UUID],
+    storm_limit: int | None,
+    now: datetime,
+) -> Queued:
+    """Write the notifications of rounds, and what is held back; the caller commits.
+
+    Of rules that are not `live` they are written as cancelled.
+    """
+    held = [suppressions.row(one.held, one.names, now) for one in rounds if one.held]
+    each = [(one, target) for one in rounds if not one.held for target in one.targets]
+    rows = [_row(one, target, now, "rule_off") for one, target in each if one.rule_id not in live]
+    due = [(one, target) for one, target in each if one.rule_id in live]
+    calmed = storms.calm(session, [target for _, target in due], storm_limit, now)
+    for (one, target), storm in zip(due, calmed, strict=True):
+        if storm is None:
+            rows.append(_row(one, target, now))
+        else:
+            held.append(suppressions.row(storm, one.names, now, target))
+    suppressions.write(session, held)
+    return write(session, rows)
+
+
+def _row(one: Round, target: str, now: datetime, off: str | None = None) -> dict[str, Any]:
+    return one.names | row(target, one.message(), now, off)
+
+
+def row(target: str, message: str, now: datetime, off: str | None = None) -> dict[str, Any]:
+    """A notification but for what it is about; cancelled where `off` says why."""
+    return {
+        "id": uuid7(now),
+        "target": target,
+        "receiver": receivers.key_of(target),
+        "message": message,
+        "status": Status.CANCELLED if off else Status.PENDING,
+        "reason": off,
+        "attempts": 0,
+        "attempts_forgiven": 0,
+        "created_at": now,
+        "next_attempt_at": now,
+        "finished_at": now if off else None,
+        "wake_at": now + FIRST_WAKE,
+        "epoch": 0,
+    }
+
+
+def write(session: Session, rows: Sequence[dict[str, Any]]) -> Queued:
+    """Write notifications, each once for its cause, rule version and target; the caller commits."""
+    if not rows:
+        return Queued([], [])
+    written = session.execute(
+        upsert(Notification)
+        .on_conflict_do_nothing(index_elements=["cause_id", "rule_version_id", "target"])
+        .returning(
+            Notification.id, Notification.receiver, Notification.target, Notification.status
+        ),
+        rows,
+    ).all()
+    return Queued(
+        pending=[Due(row.id, row.receiver) for row in written if row.status == Status.PENDING],
+        cancelled=[kind_of(row.target) for row in written if row.status != Status.PENDING],
+    )
+
+
+def kind_of(target: str) -> str:
+    """The kind of channel that a target names; what metrics may be labelled with."""
+    return target.partition(":")[0]
