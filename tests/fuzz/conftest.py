@@ -6,6 +6,8 @@ of CI repeats the same requests each time; a longer one takes new ones.
 
 import json
 import os
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,7 @@ bounded = settings(
     derandomize=SECONDS <= SHORT,
     suppress_health_check=list(HealthCheck),
 )
+ANSWERS = re.compile(r'^flask_http_request_total\{.*status="(\d)\d\d"\} (\S+)$', re.MULTILINE)
 ENV = {
     "SENTINEL_AUTH": "keys",
     "SENTINEL_RATE_LIMIT": "off",
@@ -56,6 +59,15 @@ class Target:
             assert set(problem) >= {"title", "detail", "errors", "request_id"}
 
 
+def answers(stack: Stack, key: str) -> Counter[str]:
+    """How many there were, by the first digit of their status."""
+    text = stack.get("/metrics", headers={"Authorization": f"Bearer {key}"}).text
+    counted: Counter[str] = Counter()
+    for status, number in ANSWERS.findall(text):
+        counted[f"{status}xx"] += int(float(number))
+    return counted
+
+
 @pytest.fixture(scope="session")
 def target() -> Iterator[Target]:
     with Stack(env=ENV, start=("api",)) as stack:
@@ -64,4 +76,6 @@ def target() -> Iterator[Target]:
             session.commit()
         log = stack.processes["api"].child.spec.log
         yield Target(stack.ports.api, stack.api_url, key, log)
+        counted = answers(stack, key)
+        print(f"\nfuzzed: {counted.total():,} answers: {dict(counted)}")
         assert "request_failed" not in log.read_text(encoding="utf-8", errors="replace")
