@@ -1,5 +1,7 @@
 """What a verb refuses, in words for the caller; `app.api.problems` turns each into a problem document."""
 
+from rules_dsl import RuleError
+
 
 def escape_pointer(step: str) -> str:
     """One step of a JSON pointer (RFC 6901)."""
@@ -20,6 +22,19 @@ class Refusal(Exception):
         self.pointer = pointer
         self.code = code or type(self).code
         self.extra = extra
+
+
+def refusal_of(error: RuleError, pointer: str) -> Refusal:
+    """What is wrong with a text in the rule language, with its place."""
+    return Refusal(
+        str(error),
+        pointer=pointer,
+        code=error.code,
+        line=error.line,
+        column=error.column,
+        end_column=error.end_column,
+        hint=error.hint,
+    )
 
 
 class NotFound(Refusal):

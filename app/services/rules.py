@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, contains_eager
 from app.ids import uuid7
 from app.models.notifications import Notification, Status
 from app.models.rules import Rule, Ruleset, RuleVersion
-from app.services.errors import Conflict, NotFound, Refusal, StaleVersion
+from app.services.errors import Conflict, NotFound, Refusal, StaleVersion, refusal_of
 from app.services.rounds import kind_of
 from rules_dsl import SCHEMA_VERSION, RuleError, compile_rule
 from rules_dsl import Rule as CompiledRule
@@ -173,15 +173,7 @@ def _compile(dsl: str, check_target: CheckTarget) -> CompiledRule:
     try:
         rule = compile_rule(dsl, check_target)
     except RuleError as error:
-        raise Refusal(
-            str(error),
-            pointer="/dsl",
-            code=error.code,
-            line=error.line,
-            column=error.column,
-            end_column=error.end_column,
-            hint=error.hint,
-        ) from error
+        raise refusal_of(error, "/dsl") from error
     if rule.has_memory:  # a rule that would silently never fire is worse than none
         raise Refusal(
             "rules with windows, absent, seq, for, throttle, group, during, unless or resolve cannot run yet",

@@ -15,7 +15,7 @@ from app.ids import uuid7
 from app.models.events import Event
 from app.models.rules import Rule, Ruleset
 from app.models.silences import Silence
-from app.services.errors import Conflict, NotFound, Refusal
+from app.services.errors import Conflict, NotFound, Refusal, refusal_of
 from app.services.suppressions import Held, Kind
 from rules_dsl import Condition, RuleError, TargetError, parse_condition
 
@@ -232,12 +232,4 @@ def _check_condition(text: str) -> None:
     try:
         parse_condition(text)
     except RuleError as error:
-        raise Refusal(
-            str(error),
-            pointer="/condition",
-            code=error.code,
-            line=error.line,
-            column=error.column,
-            end_column=error.end_column,
-            hint=error.hint,
-        ) from error
+        raise refusal_of(error, "/condition") from error
