@@ -21,7 +21,7 @@ from app.services.outcomes import Ended
 from app.services.receivers import Room
 from tasks.gate import gate
 from tasks.publisher import wake_notifications
-from tasks.together import Together
+from tasks.together import AWAY, Together
 from tasks.wiring import publish
 
 
@@ -90,8 +90,8 @@ def _begin_all(wanted: Sequence[Wanted]) -> list[Answer]:
     try:
         return [Answer(begun=one) for one in _begin(wanted)]
     except Exception as error:  # noqa: BLE001 - raised to whoever wanted it
-        if len(wanted) == 1:
-            return [Answer(error=error)]
+        if len(wanted) == 1 or isinstance(error, AWAY):
+            return [Answer(error=error)] * len(wanted)
         return [answer for one in wanted for answer in _begin_all([one])]
 
 

@@ -5,23 +5,19 @@ who came; the first of them is woken to commit for all, and wakes the others whe
 thread is added.
 """
 
-import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Final, cast
 
 from flask import current_app
 from sqlalchemy import Connection
-from sqlalchemy.exc import DataError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.extensions import db
 from app.services import ingest
 from app.services.ingest import Arrival
 from tasks.publisher import wake_events
+from tasks.together import Together
 from tasks.wiring import publish
 
 MOST_TOGETHER: Final = 500
@@ -30,90 +26,27 @@ PATIENCE: Final = 2.0
 FRESH: Final = 1.0
 
 
-@dataclass(eq=False, slots=True)
-class _Waiting:
-    arrival: Arrival
-    # Held until it is done, or is to lead.
-    asleep: threading.Lock
-    done: bool = False
-    leads: bool = False
-    error: Exception | None = None
-
-
-@dataclass
 class GroupCommit:
-    """One process's requests that wait for a commit."""
+    """One process's requests that wait for a commit, and the connection that it is made on."""
 
-    _waiting: deque[_Waiting] = field(default_factory=deque)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _led: bool = False
-    _connection: Connection | None = None
-    _used_at: float = 0.0
+    def __init__(self) -> None:
+        self._together = Together(self._store, most=MOST_TOGETHER, patience=PATIENCE)
+        self._connection: Connection | None = None
+        self._used_at = 0.0
 
     def accept(self, arrival: Arrival) -> None:
         """Store an event and hand it to the publisher; returns after the commit, or raises what kept it from it."""
-        mine = _Waiting(arrival, threading.Lock())
-        mine.asleep.acquire()
-        with self._lock:
-            self._waiting.append(mine)
-            mine.leads, self._led = not self._led, True
-        if not mine.leads and not mine.asleep.acquire(timeout=PATIENCE):
-            self._leave(mine)
-        if mine.leads:
-            self._lead()
-        if mine.error is not None:
-            raise mine.error
-        if not mine.done:
-            # Whoever had it in hand did not come to its end, and said nothing.
-            raise PoolTimeout("the transaction was given up")
+        self._together(arrival)
 
-    def _leave(self, mine: _Waiting) -> None:
-        """Stop waiting, unless it is done or led just now.
-
-        Nobody knows what becomes of it if it is in another's hands: no answer may be 202.
-        """
-        with self._lock:
-            if mine.done or mine.leads:
-                return
-            if mine in self._waiting:
-                self._waiting.remove(mine)
-        raise PoolTimeout("another transaction hangs")
-
-    def _lead(self) -> None:
-        with self._lock:
-            together = [
-                self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_TOGETHER))
-            ]
-        try:
-            self._commit(together)
-        finally:
-            with self._lock:
-                self._led = bool(self._waiting)
-                if self._led:
-                    self._waiting[0].leads = True
-                    together.append(self._waiting[0])
-            for one in together:
-                one.asleep.release()
-
-    def _commit(self, together: Sequence[_Waiting]) -> None:
-        error = self._store([one.arrival for one in together])
-        if isinstance(error, DataError) and len(together) > 1:
-            # One of them cannot be stored, and nobody says which.
-            for one in together:
-                self._commit([one])
-            return
-        for one in together:
-            one.done, one.error = True, error
-
-    def _store(self, arrivals: Sequence[Arrival]) -> Exception | None:
+    def _store(self, arrivals: Sequence[Arrival]) -> list[None]:
         try:
             ingest.store(self._connected(), arrivals, source="http")
-        except Exception as error:  # noqa: BLE001 - it is raised to each of those who wait
+        except Exception:
             self._hang_up()
-            return error
+            raise
         self._used_at = time.monotonic()
         publish([wake_events([one.id for one in arrivals])])
-        return None
+        return [None] * len(arrivals)
 
     def _connected(self) -> Connection:
         """A connection that stays with this process: taking one from the pool costs as much as the statement."""
@@ -134,4 +67,8 @@ class GroupCommit:
 
 def group() -> GroupCommit:
     """The one of the current application."""
-    return cast(GroupCommit, current_app.extensions.setdefault("group_commit", GroupCommit()))
+    known = current_app.extensions
+    if "group_commit" not in known:
+        # Of two that are made at once, one stays.
+        known.setdefault("group_commit", GroupCommit())
+    return cast(GroupCommit, known["group_commit"])

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tasks.together import MOST, Together
 
@@ -69,3 +71,70 @@ def test_after_a_failure_the_next_is_served() -> None:
     with pytest.raises(ZeroDivisionError):
         together(0)
     assert together(2) == 0.5
+
+
+def test_with_the_database_away_nobody_is_tried_alone() -> None:
+    calls: list[int] = []
+    working, go_on = threading.Event(), threading.Event()
+
+    def work(items: Sequence[int]) -> list[int]:
+        calls.append(len(items))
+        working.set()
+        assert go_on.wait(10)
+        raise OperationalError("SELECT 1", None, OSError("away"))
+
+    together = Together(work)
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(together, 0)
+        assert working.wait(10)
+        rest = [pool.submit(together, number) for number in range(1, 8)]
+        while len(together) < 7:
+            pass
+        go_on.set()
+        assert all(isinstance(one.exception(10), OperationalError) for one in [first, *rest])
+    assert calls == [1, 7]
+
+
+def test_whoever_loses_patience_is_told_and_is_not_taken_up_later() -> None:
+    done: list[int] = []
+    working, go_on = threading.Event(), threading.Event()
+
+    def work(items: Sequence[int]) -> list[int]:
+        working.set()
+        assert go_on.wait(10)
+        done.extend(items)
+        return list(items)
+
+    together = Together(work, patience=0.05)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(together, 1)
+        assert working.wait(10)
+        with pytest.raises(PoolTimeout):
+            together(2)
+        go_on.set()
+        assert first.result(10) == 1
+    assert together(3) == 3
+    assert done == [1, 3]
+
+
+def test_nobody_counts_as_done_whose_leader_was_ended() -> None:
+    working, go_on = threading.Event(), threading.Event()
+
+    def work(items: Sequence[int]) -> list[int]:
+        working.set()
+        assert go_on.wait(10)
+        if 1 in items:
+            raise SystemExit
+        return list(items)
+
+    together = Together(work)
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(together, 0)
+        assert working.wait(10)
+        rest = [pool.submit(together, number) for number in (1, 2)]
+        while len(together) < 2:
+            pass
+        go_on.set()
+        assert first.result(10) == 0
+        errors = {type(one.exception(10)) for one in rest}
+    assert errors == {SystemExit, PoolTimeout}
