@@ -21,6 +21,7 @@ from app.broker import Broker, broker_of
 
 KIB = 1024
 LONGEST_RETENTION_DAYS = 3650
+DAY_SECONDS = 86_400
 # Far above what honest callers do, and what a process can answer: they stop loops, not load.
 CALLS, INGEST, FAILURES = parse("500/second"), parse("10000/second"), parse("30/minute")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
@@ -59,6 +60,14 @@ class Retention:
 
     events: timedelta = timedelta(days=30)
     attempts: timedelta = timedelta(days=90)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """How late an event may come to a rule with memory, and how many keys one rule may keep."""
+
+    lateness: timedelta = timedelta(minutes=1)
+    keys: int = 100_000
 
 
 @dataclass(frozen=True)
@@ -106,6 +115,7 @@ class Settings:
     egress_allow: tuple[str, ...] = ()
     retry: RetryPolicy = RetryPolicy()
     retention: Retention = Retention()
+    memory: Memory = Memory()
     receivers: ReceiverPolicy = ReceiverPolicy()
     slack: SlackDefaults = SlackDefaults()
     max_body: int = 256 * KIB
@@ -136,6 +146,10 @@ class Settings:
             retention=Retention(
                 events=read.days("SENTINEL_RETENTION_EVENTS", Retention.events),
                 attempts=read.days("SENTINEL_RETENTION_ATTEMPTS", Retention.attempts),
+            ),
+            memory=Memory(
+                lateness=read.span("SENTINEL_LATENESS", Memory.lateness),
+                keys=int(read.number("SENTINEL_MAX_KEYS", Memory.keys, 1, 100_000_000)),
             ),
             receivers=read.receivers(),
             slack=read.slack(),
@@ -210,6 +224,19 @@ class _Reader:
                 f" from 1d to {LONGEST_RETENTION_DAYS}d",
             )
         return timedelta(hours=hours)
+
+    def span(self, name: str, default: timedelta) -> timedelta:
+        """A time such as `90s`, `5m` or `1h`, of a day at most."""
+        text = self.text(name)
+        if text is None:
+            return default
+        match = re.fullmatch(r"(\d{1,5}) ?([smh])", text)
+        seconds = int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else -1
+        if not 0 <= seconds <= DAY_SECONDS:
+            raise ConfigError(
+                name, f"is {text!r}; it must be a time such as 90s or 5m, from 0s to 24h"
+            )
+        return timedelta(seconds=seconds)
 
     def broker(self) -> Broker:
         """`CELERY_BROKER_URL`, else `REDIS_URL`."""

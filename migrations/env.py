@@ -11,6 +11,7 @@ import app.models.channels
 import app.models.events
 import app.models.inbox
 import app.models.keys
+import app.models.memory
 import app.models.notifications
 import app.models.rules
 import app.models.silences

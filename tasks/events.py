@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -57,9 +58,13 @@ def _evaluate(held: Sequence[Claim], holder: UUID) -> None:
     try:
         events = matching.load(db, held)
         db.commit()
-        with patience(alone=len(held) == 1) as begin:
+        guard = partial(patience, alone=len(held) == 1)
+        with guard() as begin:
             judgement = matching.judge(events, begin)
-        evaluation = matching.record(db, held, judgement, runtime().settings.storm_limit, now())
+        settings = runtime().settings
+        evaluation = matching.record(
+            db, held, judgement, settings.storm_limit, now(), settings.memory, guard
+        )
         db.commit()
     except Exception:
         db.rollback()

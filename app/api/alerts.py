@@ -104,8 +104,10 @@ def resolve(body: dict[str, Any], alert_id: UUID) -> dict[str, Any]:
 
     Targets with `resolved: true` are told, if somebody was told of the alert. The next match opens another one.
     """
-    limit = runtime().settings.storm_limit
-    queued = alerts.resolve(session(), alert_id, _hand(body), limit, now())
+    settings = runtime().settings
+    queued = alerts.resolve(
+        session(), alert_id, _hand(body), settings.storm_limit, now(), settings.memory
+    )
     session().commit()
     publish(wake_notifications(queued.pending))
     for kind in queued.cancelled:

@@ -10,11 +10,12 @@ from flask_smorest import Blueprint
 from app.api.auth import requires
 from app.api.guards import check_target
 from app.api.request import StrictParser
+from app.config import Memory
 from app.extensions import session
 from app.metrics import NOTIFICATIONS_SENT, totals
 from app.models.notifications import Status
 from app.models.rules import RuleVersion
-from app.runtime import now
+from app.runtime import now, runtime
 from app.schemas.common import PageQuery, page_of, read_cursor
 from app.schemas.rules import (
     IfMatch,
@@ -58,7 +59,7 @@ def create(body: dict[str, Any]) -> Answer:
 
     A sentence that cannot be accepted is refused with its line, its column and a hint.
     """
-    version = rules.create(session(), _draft(body), check_target, now())
+    version = rules.create(session(), _draft(body), check_target, now(), _memory())
     session().commit()
     location = url_for("rules.get", rule_id=version.rule_id)
     return version, 201, _headers(version) | {"Location": location}
@@ -136,7 +137,9 @@ def test(body: dict[str, Any]) -> dict[str, Any]:
 
 def _change(rule_id: UUID, body: dict[str, Any], headers: dict[str, Any]) -> Answer:
     changes = body | ({"tags": tuple(body["tags"])} if "tags" in body else {})
-    change = rules.change(session(), rule_id, changes, check_target, now(), _if_match(headers))
+    change = rules.change(
+        session(), rule_id, changes, check_target, now(), _if_match(headers), _memory()
+    )
     session().commit()
     return change.version, 200, _headers(change.version) | _cancelled(change)
 
@@ -146,6 +149,10 @@ def _cancelled(change: Change) -> dict[str, str]:
     for kind in change.cancelled:
         totals.count(NOTIFICATIONS_SENT, kind, Status.CANCELLED)
     return {"X-Cancelled-Notifications": str(len(change.cancelled))}
+
+
+def _memory() -> Memory:
+    return runtime().settings.memory
 
 
 def _draft(body: dict[str, Any]) -> Draft:

@@ -29,6 +29,10 @@ class Cause(StrEnum):
     EVENT = "event"
     # The alert that was resolved.
     ALERT = "alert"
+    # A decision about a time that came: something lasted, or was absent; or what was held back is let go.
+    TIMER = "timer"
+    # Likewise, about the matches of a group.
+    GROUP = "group"
     SILENCE = "silence"
     STORM = "storm"
 

@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, text, true, update
+from sqlalchemy import insert, select, text, true, tuple_, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -25,18 +26,57 @@ OPENED = "opened"
 
 
 @dataclass(frozen=True)
-class FoundMatch:
-    """A rule version that is true for an event, under a key; `held` is why the rule itself tells nobody."""
+class Timed:
+    """A time that made a rule true, or let go what was held back: the cause of its own notifications."""
 
-    event: Event
+    id: UUID
+    cause: Cause
+    # What messages see: the event, or what stands in for one.
+    subject: dict[str, Any]
+    reason: str | None
+    at: datetime
+    # How many matches it stands for: those of a group.
+    matches: int = 1
+
+
+@dataclass(frozen=True)
+class FoundMatch:
+    """A rule version that is true for an event or at a time, under a key; `held` is why the rule itself tells nobody.
+
+    What a time makes true may be about no event, or about one that is forgotten.
+    """
+
+    event: Event | None
     rule: JudgingRule
     key: str = ""
     held: Held | None = None
+    timed: Timed | None = None
 
     @property
     def place(self) -> "Place":
         """Whose alert it is counted into."""
         return self.rule.rule_id, self.key
+
+    @property
+    def about(self) -> UUID:
+        """The event, or what stands in for one."""
+        if self.event is not None:
+            return self.event.id
+        assert self.timed is not None
+        return self.timed.id
+
+    @property
+    def cause(self) -> tuple[Cause, UUID]:
+        """What its notifications are about."""
+        return (self.timed.cause, self.timed.id) if self.timed else (Cause.EVENT, self.about)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What messages see."""
+        if self.timed is not None:
+            return self.timed.subject
+        assert self.event is not None
+        return self.event.body
 
 
 @dataclass(frozen=True)
@@ -85,24 +125,55 @@ def record(
     if not found:
         return Queued([], [])
     live = live_rules(session, {match.rule.rule_id for match in found})
+    return rounds.notify(session, collect(session, found, live, now), live, storm_limit, now)
+
+
+def collect(
+    session: Session, found: Sequence[FoundMatch], live: Collection[UUID], now: datetime
+) -> list[Round]:
+    """Write the matches and count them into alerts; gives their rounds, to be notified. The caller commits."""
+    if not found:
+        return []
     alerts = _count_into_alerts(session, found, now)
     _write_matches(session, found, alerts, now)
+    return _rounds(session, found, alerts, live, now)
+
+
+def let_go(
+    session: Session, found: Sequence[FoundMatch], live: Collection[UUID], now: datetime
+) -> list[Round]:
+    """The rounds of what was matched and counted before, and held back until now. The caller commits."""
+    alerts = _standing(session, {match.place for match in found})
+    still = [match for match in found if match.place in alerts]
+    return _rounds(session, still, alerts, live, now)
+
+
+def _rounds(
+    session: Session,
+    found: Sequence[FoundMatch],
+    alerts: Mapping[Place, Standing],
+    live: Collection[UUID],
+    now: datetime,
+) -> list[Round]:
+    if not found:
+        return []
     silences.live.reach(session, now)
     made = [_round(match, alerts[match.place], now) for match in found]
     _note_told(session, made, live, alerts.values(), now)
-    return rounds.notify(session, made, live, storm_limit, now)
+    return made
 
 
 def _round(match: FoundMatch, alert: Standing, now: datetime) -> Round:
-    rule, event = match.rule, match.event
+    rule = match.rule
     held = (
         match.held
-        or silences.live.holding(rule.rule_id, rule.severity, event, now)
+        or silences.live.holding(rule.rule_id, rule.severity, match.event, now)
         or alert.quiet(now)
     )
+    cause, cause_id = match.cause
     return Round(
-        cause=Cause.EVENT,
-        cause_id=event.id,
+        cause=cause,
+        cause_id=cause_id,
         rule_id=rule.rule_id,
         rule_version_id=rule.version_id,
         alert_id=alert.id,
@@ -167,7 +238,7 @@ def _count_into_alerts(
         row["count"] += 1
         row["severity"] = match.rule.severity
         row["rule_version_id"] = match.rule.version_id
-        row["last_event_id"] = match.event.id
+        row["last_event_id"] = match.about
     statement = upsert(Alert)
     new = statement.excluded
     fields = [getattr(Alert, name) for name in Standing.__dataclass_fields__]
@@ -192,6 +263,26 @@ def _count_into_alerts(
             insert(AlertChange), [change(alerts[one].id, one, OPENED, now) for one in opened]
         )
     return alerts
+
+
+def _standing(session: Session, places: Collection[Place]) -> dict[Place, Standing]:
+    """The last alert of each rule and key, whether it is still open or not."""
+    if not places:
+        return {}
+    last = (
+        select(AlertChange.rule_id, AlertChange.key, AlertChange.alert_id)
+        .where(
+            tuple_(AlertChange.rule_id, AlertChange.key).in_(places), AlertChange.change == OPENED
+        )
+        .order_by(AlertChange.rule_id, AlertChange.key, AlertChange.at.desc())
+        .ext(distinct_on(AlertChange.rule_id, AlertChange.key))
+        .subquery()
+    )
+    fields = [getattr(Alert, name) for name in Standing.__dataclass_fields__]
+    rows = session.execute(
+        select(Alert.rule_id, Alert.key, *fields).join(last, last.c.alert_id == Alert.id)
+    )
+    return {(rule_id, key): Standing(*standing) for rule_id, key, *standing in rows}
 
 
 def _alert(match: FoundMatch, now: datetime) -> dict[str, Any]:
@@ -229,12 +320,12 @@ def _write_matches(
 ) -> None:
     rows = [
         {
-            "event_id": match.event.id,
+            "event_id": match.about,
             "rule_version_id": match.rule.version_id,
             "rule_id": match.rule.rule_id,
             "alert_id": alerts[match.place].id,
             "matched_at": now,
-            "event_type": match.event.type,
+            "event_type": match.event.type if match.event else match.body.get("type"),
         }
         for match in found
     ]
@@ -242,6 +333,13 @@ def _write_matches(
 
 
 def message_of(match: FoundMatch) -> str:
-    """What the rule says of the event; that it matched, where it says nothing."""
-    written = match.rule.compiled.render_message(match.event.body, match.event.accepted_at)
-    return written or f"{match.rule.name} matched an event of type {match.event.type}"
+    """What the rule says of what made it true; that it matched, where it says nothing."""
+    timed, event = match.timed, match.event
+    at = event.accepted_at if event is not None else timed.at if timed else None
+    written = match.rule.compiled.render_message(match.body, at)
+    if not written and timed is not None and timed.reason:
+        written = f"{match.rule.name}: {timed.reason}"
+    written = written or f"{match.rule.name} matched an event of type {match.body.get('type')}"
+    if timed is not None and timed.matches > 1:
+        return f"{timed.matches} matches, the last: {written}"
+    return written

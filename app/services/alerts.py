@@ -13,11 +13,12 @@ from uuid import UUID
 from sqlalchemy import func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
+from app.config import Memory
 from app.models.alerts import Alert, AlertChange, AlertState
 from app.models.events import Event
 from app.models.notifications import Cause
 from app.models.rules import Rule, RuleVersion
-from app.services import alerting, notices, rounds, silences
+from app.services import alerting, notices, remembered, rounds, silences
 from app.services.alerting import OPENED
 from app.services.errors import Conflict, NotFound
 from app.services.rounds import Queued, Round
@@ -105,23 +106,44 @@ def reopen(session: Session, alert_id: UUID, by: Hand, now: datetime) -> None:
 
 
 def resolve(
-    session: Session, alert_id: UUID, by: Hand, storm_limit: int | None, now: datetime
+    session: Session,
+    alert_id: UUID,
+    by: Hand,
+    storm_limit: int | None,
+    now: datetime,
+    memory: Memory = Memory(),  # noqa: B008 - a frozen value
 ) -> Queued:
     """End an alert, and tell those who want to hear of the end; the caller commits, then publishes.
 
-    Nobody is told the end of what nobody was told of. The next match opens another alert.
+    The next match opens another alert.
     """
     alert = _find(session, alert_id)
-    # In the order of the workers: rules before alerts.
+    # In the order of the workers: what rules remember, then rules, then alerts.
+    remembered.close(session, alert.rule_id, alert.key, memory, now)
     live = alerting.live_rules(session, {alert.rule_id})
-    alert = _lock(session, alert_id)
+    told = _resolve(session, _lock(session, alert_id), by, now)
+    return rounds.notify(session, told, live, storm_limit, now)
+
+
+def end(session: Session, rule_id: UUID, key: str, by: Hand, now: datetime) -> list[Round]:
+    """End the open alert of a rule and key, if there is one, whose memory is closed already; gives the rounds to be
+    notified. The caller commits.
+    """
+    place = (Alert.rule_id == rule_id, Alert.key == key, Alert.state != AlertState.RESOLVED)
+    query = select(Alert).where(*place).with_for_update()
+    alert = session.scalars(query, execution_options={"populate_existing": True}).one_or_none()
+    return [] if alert is None else _resolve(session, alert, by, now)
+
+
+def _resolve(session: Session, alert: Alert, by: Hand, now: datetime) -> list[Round]:
     _unquiet(alert)
     alert.state = AlertState.RESOLVED
     alert.resolved_at, alert.resolved_by = now, by.name
     _note(session, alert, RESOLVED, by, now)
     session.flush()
-    told = alert.notified_at is not None and _end(session, alert, by, now)
-    return rounds.notify(session, [told] if told else [], live, storm_limit, now)
+    # Nobody is told the end of what nobody was told of.
+    told = _end(session, alert, by, now) if alert.notified_at is not None else None
+    return [told] if told else []
 
 
 def wake(session: Session, now: datetime) -> int:

@@ -31,11 +31,19 @@ def copy_rows(connection: Connection, table: str, rows: Iterable[Row]) -> None:
 
 
 def execute_arrays(
-    connection: Connection, statement: str, *columns: Sequence[Field]
+    connection: Connection,
+    statement: str,
+    *columns: Sequence[Field | None],
+    first: Sequence[object] = (),
+    binary: bool = False,
 ) -> list[tuple[Any, ...]]:
-    """Run a statement whose parameters, spelled `%s::type[]`, are columns; raises SQLAlchemy's errors."""
+    """Run a statement whose parameters, spelled `%s::type[]`, are columns; raises SQLAlchemy's errors.
+
+    Before them may come others, `first`; what is read may come as PostgreSQL has it, `binary`.
+    """
     with _cursor(connection, statement) as cursor:
-        cursor.execute(statement.encode(), [_array(column) for column in columns])
+        arrays = [_array(column) for column in columns]
+        cursor.execute(statement.encode(), [*first, *arrays], binary=binary)
         return cursor.fetchall() if cursor.description else []
 
 
@@ -46,10 +54,17 @@ def escape(text: str) -> str:
     return text
 
 
-def _array(column: Sequence[Field]) -> str:
+def _array(column: Sequence[Field | None]) -> str:
     """An array in PostgreSQL's own spelling: psycopg's way there costs three times as much."""
-    fields = (str(field).replace("\\", "\\\\").replace('"', '\\"') for field in column)
-    return "{" + ",".join([f'"{field}"' for field in fields]) + "}"
+    return "{" + ",".join([_item(field) for field in column]) + "}"
+
+
+def _item(field: Field | None) -> str:
+    if field is None:
+        return "NULL"
+    if type(field) is int:
+        return str(field)
+    return '"' + str(field).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _pieces(rows: Iterable[Row]) -> Iterator[str]:

@@ -10,10 +10,12 @@ import structlog
 from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
 from sqlalchemy.orm import Session
 
+from app.config import Memory
 from app.models.events import Event
-from app.services import alerting, claims, heartbeat
+from app.services import alerting, claims, deciding, heartbeat, turns
 from app.services.alerting import FailedRule, FoundMatch
 from app.services.claims import Claim
+from app.services.deciding import Concern, Guard, unguarded
 from app.services.receivers import Due
 from app.services.rulesets import live
 
@@ -21,6 +23,8 @@ log = structlog.get_logger()
 
 # Then a task writes what it has: no event waits long for its company.
 JUDGE_SECONDS = 0.5
+# Likewise: rules with memory decide while others wait for their states.
+CONCERNS = 5_000
 
 
 @dataclass
@@ -31,6 +35,8 @@ class Evaluation:
     left: list[UUID] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     triggered: list[str] = field(default_factory=list)
+    # Entries that a cap has cost, by rule.
+    lost: dict[str, int] = field(default_factory=dict)
     failed_rules: list[str] = field(default_factory=list)
     failed_events: int = 0
     heartbeats: list[UUID] = field(default_factory=list)
@@ -49,6 +55,7 @@ class Judgement:
     judged: list[Event] = field(default_factory=list)
     left: list[Event] = field(default_factory=list)
     found: list[FoundMatch] = field(default_factory=list)
+    concerns: list[Concern] = field(default_factory=list)
     failed_rules: list[FailedRule] = field(default_factory=list)
     failed: dict[UUID, str] = field(default_factory=dict)
 
@@ -75,7 +82,7 @@ def judge(events: Sequence[Event], begin: Callable[[UUID], None] = lambda _: Non
     for place, event in enumerate(events):
         begin(event.id)
         _judge_one(event, judgement)
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or len(judgement.concerns) > CONCERNS:
             judgement.left = list(events[place + 1 :])
             break
     return judgement
@@ -84,15 +91,18 @@ def judge(events: Sequence[Event], begin: Callable[[UUID], None] = lambda _: Non
 def _judge_one(event: Event, judgement: Judgement) -> None:
     judgement.judged.append(event)
     try:
-        rules, failed = live.match(event.body, event.revision, event.accepted_at)
+        found = live.match(event.body, event.revision, event.accepted_at)
     except Exception as error:  # a mistake of ours, which would come back with each repetition
         log.exception("event_failed", event=str(event.id))
         judgement.failed[event.id] = f"error: {type(error).__name__}"
         return
+    judgement.failed_rules += [FailedRule(event, rule, reason) for rule, reason in found.failed]
     # A heartbeat goes the way of all events, and is nobody's business.
-    if not heartbeat.is_own(event):
-        judgement.found += [FoundMatch(event, rule) for rule in rules]
-    judgement.failed_rules += [FailedRule(event, rule, reason) for rule, reason in failed]
+    if heartbeat.is_own(event):
+        return
+    judgement.found += [FoundMatch(event, rule) for rule in found.true]
+    if event.replay_of is None:  # it happened once
+        judgement.concerns += [Concern(event, rule) for rule in found.concerned]
 
 
 def record(
@@ -101,11 +111,13 @@ def record(
     judgement: Judgement,
     storm_limit: int | None,
     now: datetime,
+    memory: Memory = Memory(),  # noqa: B008 - a frozen value
+    guard: Guard = unguarded,
 ) -> Evaluation:
-    """Write matches, alerts and notifications, and strike the judged events off; the caller commits.
+    """Let rules with memory decide, write matches, alerts and notifications, and strike the judged events off.
 
     A claim that was lost meanwhile is left out: whoever holds the event now writes its outcome. What was not judged is
-    given back. An event that is gone, its day being over, is struck off.
+    given back. An event that is gone, its day being over, is struck off. The caller commits.
     """
     left = {event.id for event in judgement.left}
     claims.give_back(session, [claim for claim in held if claim.event_id in left], now)
@@ -113,16 +125,20 @@ def record(
     failed = [claim for claim in held if claim.event_id in settled & judgement.failed.keys()]
     for claim in failed:
         claims.fail(session, claim, judgement.failed[claim.event_id], now)
-    found = [match for match in judgement.found if match.event.id in settled]
+    found = [match for match in judgement.found if match.about in settled]
+    concerns = [one for one in judgement.concerns if one.event.id in settled]
+    decided = deciding.decide(session, concerns, found, memory, now, guard)
     failed_rules = [one for one in judgement.failed_rules if one.event.id in settled]
+    failed_rules += decided.failed
     alerting.record_errors(session, failed_rules, now)
-    queued = alerting.record(session, found, storm_limit, now)
+    outcome = turns.record(session, found, decided, storm_limit, now)
     beats = [one.id for one in judgement.judged if one.id in settled and heartbeat.is_own(one)]
     return Evaluation(
-        due=queued.pending,
+        due=outcome.queued.pending,
         left=sorted(left),
-        cancelled=queued.cancelled,
-        triggered=[match.rule.name for match in found],
+        cancelled=outcome.queued.cancelled,
+        triggered=outcome.triggered,
+        lost=outcome.lost,
         failed_rules=[one.rule.name for one in failed_rules],
         failed_events=len(failed),
         heartbeats=heartbeat.evaluated(session, beats, now),

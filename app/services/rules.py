@@ -11,10 +11,12 @@ from sqlalchemy import Select, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, contains_eager
 
+from app.config import Memory
 from app.ids import uuid7
 from app.models.notifications import Notification, Status
 from app.models.rules import Rule, Ruleset, RuleVersion
-from app.services.errors import Conflict, NotFound, Refusal, StaleVersion, refusal_of
+from app.services import remembered
+from app.services.errors import Conflict, NotFound, StaleVersion, refusal_of
 from app.services.rounds import kind_of
 from rules_dsl import SCHEMA_VERSION, RuleError, compile_rule
 from rules_dsl import Rule as CompiledRule
@@ -41,7 +43,13 @@ class Change:
     cancelled: tuple[str, ...] = ()
 
 
-def create(session: Session, draft: Draft, check_target: CheckTarget, now: datetime) -> RuleVersion:
+def create(
+    session: Session,
+    draft: Draft,
+    check_target: CheckTarget,
+    now: datetime,
+    memory: Memory = Memory(),  # noqa: B008 - a frozen value
+) -> RuleVersion:
     """A new rule in its first version; the caller commits."""
     tree = _compile(draft.dsl, check_target).to_json()
     revision = _next_revision(session)
@@ -50,7 +58,9 @@ def create(session: Session, draft: Draft, check_target: CheckTarget, now: datet
     )
     session.add(rule)
     _flush_name(session, draft.name)
-    return _add_version(session, rule, draft, tree, 1, revision, now)
+    version = _add_version(session, rule, draft, tree, 1, revision, now)
+    remembered.begin(session, version, memory, now)
+    return version
 
 
 def change(
@@ -60,6 +70,7 @@ def change(
     check_target: CheckTarget,
     now: datetime,
     if_match: str | None = None,
+    memory: Memory = Memory(),  # noqa: B008 - a frozen value
 ) -> Change:
     """A new version with `changes` (fields of `Draft`); the current one where nothing changes. The caller commits."""
     # Before the lock that orders all changes: a target's name may take a while to resolve.
@@ -78,6 +89,7 @@ def change(
     _flush_name(session, draft.name)
     cancelled = () if draft.enabled else _cancel_unsent(session, rule_id, now)
     version = _add_version(session, rule, draft, tree, current.number + 1, revision, now)
+    remembered.begin(session, version, memory, now)
     return Change(version, cancelled)
 
 
@@ -171,16 +183,9 @@ def _current() -> Select[RuleVersion]:
 
 def _compile(dsl: str, check_target: CheckTarget) -> CompiledRule:
     try:
-        rule = compile_rule(dsl, check_target)
+        return compile_rule(dsl, check_target)
     except RuleError as error:
         raise refusal_of(error, "/dsl") from error
-    if rule.has_memory:  # a rule that would silently never fire is worse than none
-        raise Refusal(
-            "rules with windows, absent, seq, for, throttle, group, during, unless or resolve cannot run yet",
-            pointer="/dsl",
-            code="not_supported_yet",
-        )
-    return rule
 
 
 def _next_revision(session: Session) -> int:

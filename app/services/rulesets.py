@@ -54,8 +54,21 @@ class _Held:
     since: int
     until: int | None
 
+    @property
+    def stateless(self) -> bool:
+        return not self.rule.compiled.has_memory
+
     def current_at(self, revision: int) -> bool:
         return self.since <= revision and (self.until is None or revision < self.until)
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The rules that one event alone makes true, those with memory that it concerns, and those that failed on it."""
+
+    true: list[JudgingRule]
+    concerned: list[JudgingRule]
+    failed: list[tuple[JudgingRule, str]]
 
 
 class LiveRules:
@@ -72,19 +85,17 @@ class LiveRules:
             self._held: dict[UUID, _Held] = {}
             self._floor = self._ceiling = 0
 
-    def match(
-        self, event: dict[str, Any], revision: int, now: datetime
-    ) -> tuple[list[JudgingRule], list[tuple[JudgingRule, str]]]:
-        """The rules that are true of an event accepted at `now` under `revision`, which was reached.
-
-        Beside them those that could not be judged, with the reason.
-        """
+    def match(self, event: dict[str, Any], revision: int, now: datetime) -> Matching:
+        """What the rules say of an event accepted at `now` under `revision`, which was reached."""
         failures: list[tuple[UUID, str]] = []
-        held = [self._held[key] for key in self._set.match(event, now, failures)]
-        failed = [(self._held[key], reason) for key, reason in failures]
-        return (
-            [one.rule for one in held if one.current_at(revision)],
-            [(one.rule, reason) for one, reason in failed if one.current_at(revision)],
+        true = [self._held[key] for key in self._set.match(event, now, failures)]
+        remembering = [self._held[key] for key in self._set.relevant(event, now, failures)]
+        # A rule with memory may have been asked twice.
+        failed = [(self._held[key], reason) for key, reason in dict(failures).items()]
+        return Matching(
+            true=[one.rule for one in true if one.stateless and one.current_at(revision)],
+            concerned=[one.rule for one in remembering if one.current_at(revision)],
+            failed=[(one.rule, reason) for one, reason in failed if one.current_at(revision)],
         )
 
     def warm(self, session: Session) -> None:

@@ -57,8 +57,10 @@ def finish(held: Sequence[Claim], now: datetime) -> Evaluation:
     """What the task does with its claims."""
     events = matching.load(session(), held)
     session().commit()
-    limit = runtime().settings.storm_limit
-    evaluation = matching.record(session(), held, matching.judge(events), limit, now)
+    settings = runtime().settings
+    evaluation = matching.record(
+        session(), held, matching.judge(events), settings.storm_limit, now, settings.memory
+    )
     session().commit()
     return evaluation
 

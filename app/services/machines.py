@@ -1,0 +1,67 @@
+"""Machines of rule versions, and how what is stored becomes what they understand."""
+
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from app.config import Memory
+from app.models.events import Event
+from app.services import notices
+from app.services.rulesets import JudgingRule
+from rules_dsl.memory import Limits, Machine, Occurrence
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_NO_KEY: Final = "[]"
+
+
+@lru_cache(maxsize=10_000)
+def machine_of(rule: JudgingRule, memory: Memory) -> Machine:
+    """The machine of a rule version; one for all threads."""
+    return Machine(rule.compiled, memory.lateness // _MICROSECOND, Limits(keys=memory.keys))
+
+
+def rules_of(session: Session, versions: Collection[UUID]) -> dict[UUID, JudgingRule]:
+    """Rule versions of any age, compiled, but for those whose text this release refuses."""
+    return {
+        key: _judging(key, found)
+        for key, found in notices.versions(session, versions).items()
+        if found.compiled is not None
+    }
+
+
+@lru_cache(maxsize=10_000)
+def _judging(key: UUID, found: notices.Version) -> JudgingRule:
+    # One for each, since its machine is kept by it.
+    assert found.compiled is not None
+    return JudgingRule(key, found.rule_id, found.number, found.name, found.compiled)
+
+
+def occurrence_of(event: Event) -> Occurrence:
+    """An event as machines see it."""
+    occurred, accepted = microseconds(event.occurred_at), microseconds(event.accepted_at)
+    return Occurrence(event.id.bytes, event.body, occurred, accepted)
+
+
+def alert_key(key: str) -> str:
+    """The key of an alert: as of a rule without memory, where there is none."""
+    return "" if key == _NO_KEY else key
+
+
+def machine_key(key: str) -> str:
+    """The key under which a machine knows an alert."""
+    return key or _NO_KEY
+
+
+def microseconds(moment: datetime) -> int:
+    """A moment, since 1970."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment(microseconds: int) -> datetime:
+    """A moment from what is since 1970."""
+    return _EPOCH + timedelta(microseconds=microseconds)

@@ -1,0 +1,112 @@
+"""From decisions of rules with memory to matches, alerts and rounds of notifications, in the order they were made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from app.models.notifications import Cause
+from app.services import alerting, alerts, decisions, losses, rounds, states
+from app.services.alerting import FoundMatch, Timed
+from app.services.alerts import Hand
+from app.services.deciding import Decided, Turn
+from app.services.machines import moment
+from app.services.rounds import Queued, Round
+from app.services.suppressions import Held, Kind
+from rules_dsl.memory import Verdict
+
+_NOTIFY = "notify"
+_GROUP = "group"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was queued, the rules that matched, and the entries that a cap has cost them."""
+
+    queued: Queued
+    triggered: list[str] = field(default_factory=list)
+    lost: dict[str, int] = field(default_factory=dict)
+
+
+def record(
+    session: Session,
+    found: Sequence[FoundMatch],
+    decided: Decided,
+    storm_limit: int | None,
+    now: datetime,
+) -> Outcome:
+    """Write what was decided beside what was `found` without memory, and the states; the caller commits."""
+    rule_ids = {match.rule.rule_id for match in found}
+    rule_ids.update(turn.rule.rule_id for turn in decided.turns if tells(turn))
+    if not rule_ids and not decided.turns:
+        return Outcome(Queued([], []))
+    live = alerting.live_rules(session, rule_ids) if rule_ids else set()
+    made = _rounds(session, found, decided.turns, live, now)
+    queued = rounds.notify(session, made, live, storm_limit, now)
+    decisions.write(session, decided.turns, now)
+    states.write(session, decided.books, now)
+    matched = [turn.rule.name for turn in decided.turns if is_match(turn)]
+    return Outcome(
+        queued,
+        triggered=[match.rule.name for match in found] + matched,
+        lost=losses.of_entries(session, decided, now),
+    )
+
+
+def tells(turn: Turn) -> bool:
+    """Whether a decision is about an alert or a notification."""
+    return turn.decision.alert is not None or turn.decision.verdict is not None
+
+
+def is_match(turn: Turn) -> bool:
+    """Whether a decision is a match; those that let go what was held back are not, since their matches were."""
+    return turn.decision.alert in ("open", "count")
+
+
+def _rounds(
+    session: Session,
+    found: Sequence[FoundMatch],
+    turns: Sequence[Turn],
+    live: set[UUID],
+    now: datetime,
+) -> list[Round]:
+    made: list[Round] = []
+    matches, released = list(found), []
+    for turn in turns:
+        if is_match(turn):
+            matches.append(_match(turn, now))
+        elif turn.decision.alert is not None:
+            place = (turn.rule.rule_id, turn.key)
+            if any(match.place == place for match in matches):
+                made += alerting.collect(session, matches, live, now)
+                matches = []
+            made += alerts.end(session, *place, Hand(turn.rule.name), now)
+        elif turn.decision.verdict is not None:
+            released.append(_match(turn, now))
+    made += alerting.collect(session, matches, live, now)
+    return made + alerting.let_go(session, released, live, now)
+
+
+def _match(turn: Turn, now: datetime) -> FoundMatch:
+    decision = turn.decision
+    timed = None
+    if not turn.by_event:
+        timed = Timed(
+            id=turn.id,
+            cause=Cause.GROUP if decision.kind == _GROUP else Cause.TIMER,
+            subject=turn.machine.subject(decision, turn.event.body if turn.event else None),
+            reason=decision.reason,
+            at=now,
+            matches=decision.rounds,
+        )
+    assert decision.verdict is not None
+    return FoundMatch(turn.event, turn.rule, turn.key, _held(decision.verdict), timed)
+
+
+def _held(verdict: Verdict) -> Held | None:
+    if verdict.kind == _NOTIFY:
+        return None
+    until = None if verdict.until is None else moment(verdict.until)
+    return Held(Kind(verdict.kind), verdict.reason or verdict.kind, until)
