@@ -74,6 +74,11 @@ NOTIFICATIONS_SENT = Definition(
     "notifications_sent", "Notifications ended, by channel and outcome", ("channel", "outcome")
 )
 RULE_ERRORS = Definition("sentinel_rule_errors", "Rules that could not be evaluated", ("rule",))
+MEMORY_DROPPED = Definition(
+    "sentinel_memory_dropped",
+    "Keys of rules with memory, and entries under a key, that a cap has cost",
+    ("rule", "what"),
+)
 EVENTS_FAILED = Definition("sentinel_events_failed", "Events whose evaluation was given up")
 RETRIES = Definition("sentinel_notification_retries", "Attempts that will be repeated")
 DEAD_LETTERS = Definition("sentinel_dead_letters", "Notifications given up")
@@ -98,6 +103,7 @@ DEFINITIONS: Final = (
     EVENTS_INGESTED,
     RULES_TRIGGERED,
     RULE_ERRORS,
+    MEMORY_DROPPED,
     EVENTS_FAILED,
     NOTIFICATIONS_SENT,
     RETRIES,

@@ -1,5 +1,7 @@
 """What the tasks count, after their commits."""
 
+from collections.abc import Mapping
+
 from app.channels.base import Verdict
 from app.metrics import (
     DEAD_LETTERS,
@@ -7,6 +9,7 @@ from app.metrics import (
     EVALUATION_SECONDS,
     EVENTS_FAILED,
     EVENTS_INGESTED,
+    MEMORY_DROPPED,
     NOTIFICATION_SECONDS,
     NOTIFICATIONS_SENT,
     QUEUE_SECONDS,
@@ -19,6 +22,7 @@ from app.models.notifications import Status
 from app.runtime import now
 from app.services.delivery import Result, Sending
 from app.services.matching import Evaluation
+from app.services.turns import Outcome
 
 
 def evaluated(evaluation: Evaluation, seconds: float) -> None:
@@ -26,14 +30,27 @@ def evaluated(evaluation: Evaluation, seconds: float) -> None:
     totals.observe(EVALUATION_SECONDS, seconds)
     for seconds in evaluation.waited:
         totals.observe(QUEUE_SECONDS, seconds)
-    for kind in evaluation.cancelled:
-        totals.count(NOTIFICATIONS_SENT, kind, Status.CANCELLED)
-    for rule in evaluation.triggered:
-        totals.count(RULES_TRIGGERED, rule)
+    decided(evaluation.outcome)
     for rule in evaluation.failed_rules:
         totals.count(RULE_ERRORS, rule)
     if evaluation.failed_events:
         totals.count(EVENTS_FAILED, by=evaluation.failed_events)
+
+
+def decided(outcome: Outcome) -> None:
+    """Count matches, what they cancelled, and what a cap has cost."""
+    for kind in outcome.queued.cancelled:
+        totals.count(NOTIFICATIONS_SENT, kind, Status.CANCELLED)
+    for rule in outcome.triggered:
+        totals.count(RULES_TRIGGERED, rule)
+    for rule, entries in outcome.lost.items():
+        totals.count(MEMORY_DROPPED, rule, "entries", by=entries)
+
+
+def forgotten(lost: Mapping[str, int]) -> None:
+    """Count the keys that a cap has cost, by rule."""
+    for rule, keys in lost.items():
+        totals.count(MEMORY_DROPPED, rule, "keys", by=keys)
 
 
 def attempted(sending: Sending, verdict: Verdict, result: Result) -> None:

@@ -7,7 +7,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Final
 
 import structlog
@@ -20,6 +21,7 @@ from app.services import (
     alerts,
     claims,
     digests,
+    forgetting,
     heartbeat,
     idempotency,
     retention,
@@ -28,6 +30,7 @@ from app.services import (
     streams,
     upkeep,
 )
+from tasks import totals as counting
 from tasks.hearing import EXIT_CODE, Hearing
 from tasks.publisher import Publisher, room_beside, wake_events, wake_notifications
 
@@ -36,6 +39,7 @@ log = structlog.get_logger()
 SWEEP_SECONDS: Final = 5.0
 HOUSEKEEPING_EVERY: Final = timedelta(hours=1)
 HOUSEKEEPING_RETRY: Final = timedelta(minutes=1)
+CAP_EVERY: Final = timedelta(seconds=30)
 # Overdue rows must not wait long for old ones.
 FORGET_SECONDS: Final = 2.0
 
@@ -51,6 +55,7 @@ class Upkeep:
         self._name = ""
         self._queues: Sequence[str] = ()
         self._housekeeping_at: datetime | None = None
+        self._cap_at = datetime.min.replace(tzinfo=UTC)
         self._hearing = Hearing()
 
     def start(self, name: str, queues: Sequence[str]) -> None:
@@ -101,6 +106,9 @@ class Upkeep:
         self._publisher.publish([wake_events(events)])
         self._publisher.publish(wake_notifications(notifications))
         self._look_after_alerts(moment)
+        if moment >= self._cap_at:
+            self._cap_at = moment + CAP_EVERY
+            self._cap_memory(moment)
         if self._housekeeping_at is None or moment >= self._housekeeping_at:
             self._housekeeping_at = moment + HOUSEKEEPING_RETRY
             self._keep_house(moment)
@@ -137,7 +145,10 @@ class Upkeep:
     def _forget(self, moment: datetime) -> None:
         """Retention, each step in a transaction of its own; what is not done in time waits for the next round."""
         deadline = time.monotonic() + FORGET_SECONDS
-        for step in retention.steps(session(), runtime().settings.retention, moment):
+        kept = runtime().settings.retention
+        for step in chain(
+            forgetting.steps(session(), moment), retention.steps(session(), kept, moment)
+        ):
             more = True
             while more:
                 if time.monotonic() > deadline or not upkeep.try_lock(session()):
@@ -147,6 +158,16 @@ class Upkeep:
                 upkeep.wait_briefly(session())
                 more = step(session())
                 session().commit()
+
+    def _cap_memory(self, moment: datetime) -> None:
+        """Drop what rules with memory keep past the cap, a part in each transaction."""
+        deadline, more = time.monotonic() + FORGET_SECONDS, True
+        while more and time.monotonic() < deadline and upkeep.try_lock(session()):
+            lost = forgetting.over(session(), runtime().settings.memory, moment)
+            session().commit()
+            counting.forgotten(lost)
+            more = bool(lost)
+        session().rollback()
 
     def _leave(self) -> None:
         upkeep.leave(session(), self._name)

@@ -13,6 +13,7 @@ from app.metrics import totals
 from tasks import broker, losses
 from tasks.gate import gate
 from tasks.publisher import Publisher, WakeUp
+from tasks.timers import Timers
 from tasks.upkeep import Upkeep
 
 EXTENSION: Final = "publisher"
@@ -75,6 +76,7 @@ def _publisher(app: Flask) -> Publisher:
 def _connect(app: Flask, celery: Celery) -> None:
     """Tell the worker's processes what to do as they come and go."""
     upkeep = Upkeep(app, _publisher(app))
+    timers = Timers(app, _publisher(app))
 
     def on_setup(instance: Any, **_: object) -> None:
         gate.threads = instance.concurrency
@@ -83,8 +85,10 @@ def _connect(app: Flask, celery: Celery) -> None:
         # Celery collects garbage before each fork; who replaces the dead need not wait while it looks at all modules.
         gc.freeze()
         upkeep.start(sender.hostname, sorted(celery.amqp.queues.consume_from))
+        timers.start()
 
     def on_stop(**_: object) -> None:
+        timers.stop()
         upkeep.stop()
         _flush(app)
 

@@ -29,14 +29,14 @@ from app.schemas.rules import (
     ValidateIn,
     ValidateOut,
 )
-from app.services import rules
+from app.services import cautions, rules
 from app.services.rules import Change, Draft
 from rules_dsl import diagnostics
 
 bp = Blueprint("rules", __name__, url_prefix="/rules", description="When who hears what")
 bp.ARGUMENTS_PARSER = StrictParser()
 
-Answer = tuple[RuleVersion, int, dict[str, str]]
+Answer = tuple[dict[str, Any], int, dict[str, str]]
 
 
 @bp.route("", methods=["GET"])
@@ -47,7 +47,7 @@ def listing(query: dict[str, Any]) -> dict[str, Any]:
     """List rules, oldest first"""
     found = rules.listing(session(), read_cursor(query["after"]), query["limit"] + 1)
     page, following = page_of(found, query["limit"], lambda version: version.rule_id)
-    return {"data": page, "next": following}
+    return {"data": _shown(page), "next": following}
 
 
 @bp.route("", methods=["POST"])
@@ -62,7 +62,7 @@ def create(body: dict[str, Any]) -> Answer:
     version = rules.create(session(), _draft(body), check_target, now(), _memory())
     session().commit()
     location = url_for("rules.get", rule_id=version.rule_id)
-    return version, 201, _headers(version) | {"Location": location}
+    return _view(version), 201, _headers(version) | {"Location": location}
 
 
 @bp.route("/<uuid:rule_id>", methods=["GET"])
@@ -71,7 +71,7 @@ def create(body: dict[str, Any]) -> Answer:
 def get(rule_id: UUID) -> Answer:
     """Read a rule in its current version"""
     version = rules.get(session(), rule_id)
-    return version, 200, _headers(version)
+    return _view(version), 200, _headers(version)
 
 
 @bp.route("/<uuid:rule_id>", methods=["PUT"])
@@ -111,9 +111,9 @@ def delete(headers: dict[str, Any], rule_id: UUID) -> Response:
 @bp.route("/<uuid:rule_id>/versions", methods=["GET"])
 @requires(bp, "read")
 @bp.response(200, RuleVersions)
-def versions(rule_id: UUID) -> dict[str, Sequence[RuleVersion]]:
+def versions(rule_id: UUID) -> dict[str, list[dict[str, Any]]]:
     """List every version of a rule, newest first"""
-    return {"data": rules.versions(session(), rule_id)}
+    return {"data": _shown(rules.versions(session(), rule_id))}
 
 
 @bp.route("/validate", methods=["POST"])
@@ -141,7 +141,19 @@ def _change(rule_id: UUID, body: dict[str, Any], headers: dict[str, Any]) -> Ans
         session(), rule_id, changes, check_target, now(), _if_match(headers), _memory()
     )
     session().commit()
-    return change.version, 200, _headers(change.version) | _cancelled(change)
+    return _view(change.version), 200, _headers(change.version) | _cancelled(change)
+
+
+def _view(version: RuleVersion) -> dict[str, Any]:
+    return _shown([version])[0]
+
+
+def _shown(found: Sequence[RuleVersion]) -> list[dict[str, Any]]:
+    warnings = cautions.of(session(), found)
+    return [
+        vars(version) | {"rule": version.rule, "warnings": warnings.get(version.id, [])}
+        for version in found
+    ]
 
 
 def _cancelled(change: Change) -> dict[str, str]:

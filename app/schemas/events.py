@@ -114,6 +114,40 @@ class TracedAlert(Schema):
     last_at = fields.AwareDateTime(required=True)
 
 
+class DecisionOut(Schema):
+    """What a rule with memory made of the event, or of a time that was about it, as it was recorded."""
+
+    rule_id = fields.UUID(required=True)
+    rule = fields.String(required=True)
+    rule_version_id = fields.UUID(required=True)
+    decided_at = fields.AwareDateTime(required=True)
+    key = fields.String(required=True)
+    kind = fields.String(
+        required=True,
+        metadata={"description": "event, or which time: for, absent, seq, group, held, resolve"},
+    )
+    outcome = fields.Boolean(required=True, allow_none=True)
+    reason = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"example": "5 of 5 within 5m for user.id = 42"},
+    )
+    verdict = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "notify, throttled, grouped, held, dropped or inhibited"},
+    )
+    held = fields.String(
+        required=True, allow_none=True, metadata={"example": "throttled: 2 of 2 since 10:04"}
+    )
+    number = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "its place among those of its rule version and key"},
+    )
+    explanation = fields.Dict(required=True, allow_none=True)
+
+
 class TraceOut(Schema):
     """An event with all that it has caused."""
 
@@ -123,3 +157,4 @@ class TraceOut(Schema):
     alerts = fields.List(fields.Nested(TracedAlert), required=True)
     notifications = fields.List(fields.Nested(NotificationDetail), required=True)
     suppressions = fields.List(fields.Nested(SuppressionOut), required=True)
+    decisions = fields.List(fields.Nested(DecisionOut), required=True)

@@ -40,6 +40,11 @@ class RuleOut(Schema):
     version = fields.Integer(required=True, attribute="number")
     created_at = fields.AwareDateTime(required=True, attribute="rule.created_at")
     updated_at = fields.AwareDateTime(required=True, attribute="created_at")
+    warnings = fields.List(
+        fields.String(),
+        required=True,
+        metadata={"description": "what is the matter with it, though it runs"},
+    )
 
 
 class RulePage(Schema):

@@ -20,9 +20,10 @@ from app.config import RetryPolicy, Settings
 from app.models.alerts import Alert
 from app.models.channels import Receiver
 from app.models.events import Event
+from app.models.memory import TimerDecision
 from app.models.notifications import Attempt, AttemptOutcome, Cause, Notification, Status
 from app.models.rules import Rule
-from app.services import channels, notices, receivers
+from app.services import channels, explaining, notices, receivers
 from app.services.channels import Destination
 from app.services.receivers import Admission
 from app.services.rounds import kind_of
@@ -140,7 +141,13 @@ def end(notification: Notification, status: Status, reason: str | None, now: dat
 def _lock_due(session: Session, ids: Sequence[UUID], now: datetime) -> dict[UUID, _Due]:
     keys = bindparam(None, list(ids), type_=ARRAY(Uuid()), unique=True)
     resolved = Notification.cause == Cause.ALERT
-    about = case((resolved, Alert.last_event_id), else_=Notification.cause_id)
+    timed = Notification.cause.in_([Cause.TIMER, Cause.GROUP])
+    timers = select(TimerDecision.event_id).where(TimerDecision.id == Notification.cause_id)
+    about = case(
+        (resolved, Alert.last_event_id),
+        (timed, timers.scalar_subquery()),
+        else_=Notification.cause_id,
+    )
     rows = session.execute(
         select(Notification, Rule.enabled, Rule.deleted_at, Alert, Event, Receiver.held_until)
         .outerjoin(Rule, Rule.id == Notification.rule_id)
@@ -237,6 +244,7 @@ def _open_attempts(session: Session, admitted: Sequence[_Admitted], now: datetim
                 versions[key] if (key := notification.rule_version_id) else None,
                 one.due.alert,
                 one.due.event,
+                explaining.of_notification(session, notification, one.due.event),
             ),
             receiver=notification.receiver,
             probe=one.probe,

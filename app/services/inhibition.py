@@ -61,4 +61,4 @@ def _named(session: Session, names: Collection[str]) -> dict[str, UUID]:
         .order_by(RuleVersion.until_revision.is_(None), RuleVersion.until_revision)
     )
     # The last of them wins.
-    return dict(rows.tuples().all())
+    return {name: rule_id for name, rule_id in rows}  # noqa: C416 - rows are no pairs to mypy

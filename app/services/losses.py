@@ -1,28 +1,26 @@
 """What the caps on memory have cost: counted for each rule version, so that its rule can carry a warning."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from app.models.memory import MemoryLoss
-from app.services.deciding import Decided
+from app.models.rules import RuleVersion
+from app.services.states import Books
 
 
-def of_entries(session: Session, decided: Decided, now: datetime) -> dict[str, int]:
+def of_entries(session: Session, books: Books, now: datetime) -> dict[str, int]:
     """Note the entries that a batch has cost, and tell them by the rules' names; the caller commits."""
-    lost = {version: book.lost for version, book in decided.books.items() if book.lost}
+    lost = {version: book.lost for version, book in books.items() if book.lost}
     if not lost:
         return {}
     note(session, entries=lost, keys={}, now=now)
-    names = {turn.rule.version_id: turn.rule.name for turn in decided.turns}
-    counted: Counter[str] = Counter()
-    for version, count in lost.items():
-        counted[names[version]] += count
-    return dict(counted)
+    return by_rule(session, lost)
 
 
 def note(
@@ -51,3 +49,32 @@ def note(
         ),
         rows,
     )
+
+
+def by_rule(session: Session, lost: Mapping[UUID, int]) -> dict[str, int]:
+    """Likewise, by the rules' names."""
+    names = select(RuleVersion.id, RuleVersion.name).where(RuleVersion.id.in_(lost))
+    counted: Counter[str] = Counter()
+    for version, name in session.execute(names):
+        counted[name] += lost[version]
+    return dict(counted)
+
+
+def warnings(session: Session, versions: Iterable[UUID]) -> dict[UUID, list[str]]:
+    """What to say of rule versions that have lost some of their memory."""
+    rows = session.scalars(select(MemoryLoss).where(MemoryLoss.rule_version_id.in_(versions)))
+    return {row.rule_version_id: _said(row) for row in rows}
+
+
+def _said(row: MemoryLoss) -> list[str]:
+    last = f"last at {row.last_at:%Y-%m-%d %H:%M} UTC"
+    said = []
+    if row.keys:
+        said.append(
+            f"it has more keys than may be kept: the {row.keys} oldest were dropped, {last}"
+        )
+    if row.entries:
+        said.append(
+            f"it has more entries under a key than may be kept: the {row.entries} oldest were dropped, {last}"
+        )
+    return said

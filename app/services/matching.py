@@ -18,6 +18,7 @@ from app.services.claims import Claim
 from app.services.deciding import Concern, Guard, unguarded
 from app.services.receivers import Due
 from app.services.rulesets import live
+from app.services.turns import Outcome
 
 log = structlog.get_logger()
 
@@ -31,16 +32,27 @@ CONCERNS = 5_000
 class Evaluation:
     """What one task did, for its wake-ups and the metrics."""
 
-    due: list[Due] = field(default_factory=list)
+    outcome: Outcome = field(default_factory=Outcome)
     left: list[UUID] = field(default_factory=list)
-    cancelled: list[str] = field(default_factory=list)
-    triggered: list[str] = field(default_factory=list)
-    # Entries that a cap has cost, by rule.
-    lost: dict[str, int] = field(default_factory=dict)
     failed_rules: list[str] = field(default_factory=list)
     failed_events: int = 0
     heartbeats: list[UUID] = field(default_factory=list)
     waited: list[float] = field(default_factory=list)
+
+    @property
+    def due(self) -> list[Due]:
+        """The notifications to send now."""
+        return self.outcome.queued.pending
+
+    @property
+    def cancelled(self) -> list[str]:
+        """The kinds of those that nobody will hear of."""
+        return self.outcome.queued.cancelled
+
+    @property
+    def triggered(self) -> list[str]:
+        """The rules that matched, by name."""
+        return self.outcome.triggered
 
     @property
     def notification_ids(self) -> list[UUID]:
@@ -134,11 +146,8 @@ def record(
     outcome = turns.record(session, found, decided, storm_limit, now)
     beats = [one.id for one in judgement.judged if one.id in settled and heartbeat.is_own(one)]
     return Evaluation(
-        due=outcome.queued.pending,
+        outcome=outcome,
         left=sorted(left),
-        cancelled=outcome.queued.cancelled,
-        triggered=outcome.triggered,
-        lost=outcome.lost,
         failed_rules=[one.rule.name for one in failed_rules],
         failed_events=len(failed),
         heartbeats=heartbeat.evaluated(session, beats, now),

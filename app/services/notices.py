@@ -61,11 +61,15 @@ versions: Final = _Versions().get
 
 
 def build(
-    notification: Notification, version: Version | None, alert: Alert | None, event: Event | None
+    notification: Notification,
+    version: Version | None,
+    alert: Alert | None,
+    event: Event | None,
+    recorded: dict[str, Any] | None = None,
 ) -> Notice:
     """The notice of an opened or resolved alert, or of a digest, which is about none alone.
 
-    The explanation of an opening is recomputed from the version that decided.
+    The explanation of an opening is recomputed from the version that decided, unless it was `recorded`.
     """
     opened = notification.cause == Cause.EVENT
     return Notice(
@@ -79,7 +83,8 @@ def build(
         else _rule(version, alert),
         event={} if event is None else _event(event),
         message=notification.message,
-        explanation=_explanation(version, event) if opened and version and event else None,
+        explanation=recorded
+        or (_explanation(version, event) if opened and version and event else None),
         digest=notification.digest,
         url=None,
     )

@@ -17,6 +17,7 @@ from app.extensions import Base
 from app.ids import moment_of, uuid7_floor
 from app.models.alerts import Alert, AlertChange, AlertState, Match, RuleFailure, Suppression
 from app.models.events import Event, FailedEvent, PendingEvent
+from app.models.memory import EventDecisions, MemoryLoss, TimerDecision
 from app.models.notifications import Attempt, Notification, Status
 from app.models.silences import Silence
 from app.services.upkeep import DEFAULT_PARTITION, partition_of
@@ -35,6 +36,9 @@ def steps(session: Session, retention: Retention, now: datetime) -> Iterator[Ste
     for model, key in ((Match, Match.event_id), (RuleFailure, RuleFailure.event_id)):
         yield partial(_forget, model=model, old=key < oldest)
     yield partial(_forget, model=FailedEvent, old=FailedEvent.event_id < oldest)
+    yield partial(_forget, model=EventDecisions, old=EventDecisions.event_id < oldest)
+    yield partial(_forget, model=TimerDecision, old=TimerDecision.id < oldest)
+    yield partial(_forget, model=MemoryLoss, old=MemoryLoss.last_at < before)
     yield partial(_forget, model=Suppression, old=Suppression.id < oldest)
     resolved = (Alert.state == AlertState.RESOLVED) & (Alert.last_at < before)
     yield partial(_forget, model=Alert, old=resolved & (Alert.id < oldest))

@@ -1,6 +1,6 @@
 """What notified nobody, and why: kept beside the matches, so that a missing message can be explained."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -59,9 +59,9 @@ def write(session: Session, rows: Sequence[dict[str, Any]]) -> None:
         session.execute(upsert(Suppression).on_conflict_do_nothing(), rows)
 
 
-def caused_by(session: Session, cause_id: UUID) -> Sequence[Suppression]:
-    """What one cause would have notified."""
-    query = select(Suppression).where(Suppression.cause_id == cause_id)
+def caused_by(session: Session, cause_ids: Collection[UUID]) -> Sequence[Suppression]:
+    """What causes would have notified."""
+    query = select(Suppression).where(Suppression.cause_id.in_(cause_ids))
     return session.scalars(query.order_by(Suppression.id)).all()
 
 

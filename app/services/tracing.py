@@ -13,8 +13,9 @@ from app.ids import uuid7_floor
 from app.models.alerts import Alert, Match, RuleFailure, Suppression
 from app.models.events import Event, FailedEvent, PendingEvent
 from app.models.notifications import Attempt, Notification
-from app.services import heartbeat, suppressions
+from app.services import decisions, explaining, heartbeat, suppressions
 from app.services.errors import NotFound
+from app.services.explaining import Decided
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Trace:
     notifications: Sequence[Notification]
     attempts: dict[UUID, list[Attempt]]
     suppressions: Sequence[Suppression]
+    decisions: Sequence[Decided]
 
 
 def event(session: Session, event_id: UUID) -> State:
@@ -61,8 +63,10 @@ def trace(session: Session, event_id: UUID) -> Trace:
     errors = session.scalars(
         select(RuleFailure).where(RuleFailure.event_id == event_id).order_by(RuleFailure.rule_id)
     ).all()
+    recorded = decisions.of_event(session, event_id)
+    causes = {event_id, *(one.id for one in recorded)}
     caused = session.scalars(
-        select(Notification).where(Notification.cause_id == event_id).order_by(Notification.id)
+        select(Notification).where(Notification.cause_id.in_(causes)).order_by(Notification.id)
     ).all()
     alert_ids = {match.alert_id for match in matches}
     alerts = session.scalars(select(Alert).where(Alert.id.in_(alert_ids)).order_by(Alert.id)).all()
@@ -73,8 +77,9 @@ def trace(session: Session, event_id: UUID) -> Trace:
         .order_by(Attempt.notification_id, Attempt.number)
     ):
         attempts[attempt.notification_id].append(attempt)
-    held = suppressions.caused_by(session, event_id)
-    return Trace(state, matches, errors, alerts, caused, attempts, held)
+    held = suppressions.caused_by(session, causes)
+    told = explaining.told(session, recorded, state.event)
+    return Trace(state, matches, errors, alerts, caused, attempts, held, told)
 
 
 def events(

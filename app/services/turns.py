@@ -25,7 +25,7 @@ _GROUP = "group"
 class Outcome:
     """What was queued, the rules that matched, and the entries that a cap has cost them."""
 
-    queued: Queued
+    queued: Queued = field(default_factory=lambda: Queued([], []))
     triggered: list[str] = field(default_factory=list)
     lost: dict[str, int] = field(default_factory=dict)
 
@@ -41,7 +41,7 @@ def record(
     rule_ids = {match.rule.rule_id for match in found}
     rule_ids.update(turn.rule.rule_id for turn in decided.turns if tells(turn))
     if not rule_ids and not decided.turns:
-        return Outcome(Queued([], []))
+        return Outcome()
     live = alerting.live_rules(session, rule_ids) if rule_ids else set()
     made = _rounds(session, found, decided.turns, live, now)
     queued = rounds.notify(session, made, live, storm_limit, now)
@@ -51,7 +51,7 @@ def record(
     return Outcome(
         queued,
         triggered=[match.rule.name for match in found] + matched,
-        lost=losses.of_entries(session, decided, now),
+        lost=losses.of_entries(session, decided.books, now),
     )
 
 

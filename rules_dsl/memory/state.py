@@ -94,6 +94,15 @@ class State:
         self.resolve_due = None
         self.settle()
 
+    def retire(self, at: int) -> None:
+        """Let the condition come to nothing after a time; what has matched still goes its way."""
+        self.pending = [each for each in self.pending if each.due <= at]
+        for name in ("spell_due", "absent_due", "resolve_due"):
+            due = getattr(self, name)
+            if due is not None and due > at:
+                setattr(self, name, None)
+        self.settle()
+
     def pack(self) -> bytes:
         """The state as it is kept."""
         columns: list[Any] = [self.recent.times, self.recent.marks]

@@ -13,11 +13,12 @@ from app.extensions import session
 from app.models.events import PendingEvent
 from app.models.notifications import Notification
 from app.runtime import runtime
-from app.services import claims, delivery, matching, outcomes
+from app.services import claims, delivery, matching, outcomes, timers
 from app.services.claims import Claim
 from app.services.delivery import Result, Sending, Wanted
 from app.services.matching import Evaluation
 from app.services.outcomes import Ended
+from app.services.turns import Outcome
 from tests.app.client import Client
 from tests.conftest import TestClock
 
@@ -63,6 +64,18 @@ def finish(held: Sequence[Claim], now: datetime) -> Evaluation:
     )
     session().commit()
     return evaluation
+
+
+def fire(now: datetime) -> Outcome:
+    """What the timers' thread does, until nothing is due."""
+    settings, made = runtime().settings, Outcome()
+    while True:
+        fired = timers.fire(session(), settings.memory, settings.storm_limit, now)
+        session().commit()
+        made.triggered.extend(fired.outcome.triggered)
+        made.queued.pending.extend(fired.outcome.queued.pending)
+        if not fired.more:
+            return made
 
 
 def notifications() -> list[Notification]:

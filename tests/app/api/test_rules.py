@@ -40,11 +40,14 @@ def test_a_bad_sentence_is_refused_with_its_place_a_caret_and_a_hint(client: Cli
     assert client.get("/rules").json["data"] == []
 
 
-def test_a_rule_that_needs_memory_is_refused_rather_than_never_fired(client: Client) -> None:
-    dsl = 'when count() over 5m >= 5 then notify("slack:#ops")'
-    refused = client.post("/rules", json={"name": "many", "dsl": dsl})
-    assert refused.status_code == 422
-    assert refused.json["errors"][0]["code"] == "not_supported_yet"
+def test_a_rule_warns_of_another_that_it_names_and_that_does_not_exist(client: Client) -> None:
+    dsl = 'when amount > 5 then notify("slack:#ops") unless open("db-down")'
+    rule_id = make_rule(client, dsl)
+    [warning] = client.get(f"/rules/{rule_id}").json["warnings"]
+    assert warning == 'unless open("db-down"): there is no rule of that name'
+    other = make_rule(client, name="db-down")
+    client.patch(f"/rules/{other}", json={"name": "database down"})
+    assert client.get(f"/rules/{rule_id}").json["warnings"] == []
 
 
 @pytest.mark.parametrize(

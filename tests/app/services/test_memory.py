@@ -1,26 +1,307 @@
 """Rules with memory decide over PostgreSQL, in the order in which their states were held."""
 
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
 from sqlalchemy import select
 
+from app.config import Settings
 from app.extensions import session
-from app.models.alerts import Alert, Suppression
-from app.models.memory import EventDecisions, RuleState
-from app.services import decisions
+from app.models.alerts import Alert, AlertState, Match, Suppression
+from app.models.memory import RuleState
+from app.models.notifications import Cause
+from app.services import alerts, decisions
+from app.services.alerts import Hand
+from app.services.delivery import Sending
 from tests.app.client import Client
-from tests.app.helpers import evaluate, make_rule, notifications, post_event
+from tests.app.helpers import (
+    begin_attempt,
+    claim,
+    evaluate,
+    finish,
+    fire,
+    make_rule,
+    notifications,
+    post_event,
+)
 from tests.conftest import TestClock
 
-LOGINS = 'when count(type == "login_failed") over 5m by user >= 3 then notify("slack:#sec")'
+LOGINS = (
+    'when count(type == "login_failed") over 5m by user >= 3 then notify("slack:#sec")'
+    ' message "{{ user }} again"'
+)
+SILENT = 'when absent(type == "beat") for 10m by host expect ["a"] then notify("slack:#ops")'
+
+
+def fail(client: Client, clock: TestClock, user: str = "ada", **more: object) -> UUID:
+    event_id = post_event(client, type="login_failed", user=user, **more)
+    evaluate(clock.tick(1))
+    return event_id
+
+
+def reasons(event_id: UUID) -> list[str]:
+    return [str(one.made["reason"]) for one in decisions.of_event(session(), event_id)]
+
+
+def held() -> list[tuple[str, str]]:
+    rows = session().scalars(select(Suppression).order_by(Suppression.id))
+    return [(row.kind, row.reason) for row in rows]
+
+
+def open_alerts() -> list[tuple[str, int]]:
+    session().expire_all()
+    rows = session().scalars(select(Alert).where(Alert.state != AlertState.RESOLVED))
+    return sorted((row.key, row.count) for row in rows)
 
 
 def test_a_window_counts_over_batches_by_key(client: Client, clock: TestClock) -> None:
     make_rule(client, LOGINS)
     for user in ("ada", "bob", "ada"):
-        post_event(client, type="login_failed", user=user)
+        fail(client, clock, user)
+    assert notifications() == []
+    event_id = fail(client, clock)
+    assert [(one.cause_id, one.message) for one in notifications()] == [(event_id, "ada again")]
+    assert open_alerts() == [('["ada"]', 1)]
+    assert reasons(event_id) == ['3 of 3 within 5m for user = "ada"']
+
+
+def test_a_window_counts_within_one_batch(client: Client, clock: TestClock) -> None:
+    make_rule(client, LOGINS)
+    for _ in range(4):
+        post_event(client, type="login_failed", user="ada")
+        clock.tick(1)
+    assert evaluate(clock()).triggered == ["Orders", "Orders"]
+    assert open_alerts() == [('["ada"]', 2)]
+
+
+def test_an_event_is_decided_once_whoever_evaluates_it(client: Client, clock: TestClock) -> None:
+    make_rule(client, LOGINS)
+    event_id = post_event(client, type="login_failed", user="ada")
+    lost = claim([event_id], clock())
+    again = claim([event_id], clock.tick(23))
+    finish(again, clock())
+    finish(lost, clock())
+    fail(client, clock)
+    assert notifications() == []
+    fail(client, clock)
+    assert len(notifications()) == 1
+
+
+def test_a_replayed_event_and_a_late_one_change_nothing(client: Client, clock: TestClock) -> None:
+    make_rule(client, LOGINS)
+    fail(client, clock)
+    late = (clock() - timedelta(minutes=3)).isoformat()
+    event_id = fail(client, clock, time=late)
+    assert reasons(event_id) == ["late"]
+    fail(client, clock)
+    assert notifications() == []
+
+
+def test_the_recorded_order_of_a_key_can_be_read_back(client: Client, clock: TestClock) -> None:
+    make_rule(client, LOGINS)
+    ids = [fail(client, clock) for _ in range(3)]
+    numbers = [one.made["number"] for key in ids for one in decisions.of_event(session(), key)]
+    assert numbers == [numbers[0], numbers[0] + 1, numbers[0] + 2]
+
+
+def test_a_trace_explains_from_the_record_what_a_rule_with_memory_decided(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(client, LOGINS + " throttle 1 per 1h")
+    ids = [fail(client, clock) for _ in range(4)]
+    first, *_, last = [client.get(f"/events/{key}/trace").json["decisions"][0] for key in ids]
+    assert (first["outcome"], first["reason"], first["verdict"]) == (False, None, None)
+    assert first["explanation"]["reason"] == '1 of 3 within 5m for user = "ada"'
+    assert (last["outcome"], last["reason"]) == (True, '4 of 3 within 5m for user = "ada"')
+    assert (last["verdict"], last["held"]) == ("throttled", "throttled: 1 of 1 since 12:00:03")
+    assert last["number"] == first["number"] + 3
+
+
+def test_an_edit_begins_anew_and_its_events_of_before_go_by_the_old_version(
+    client: Client, clock: TestClock
+) -> None:
+    rule_id = make_rule(client, LOGINS)
+    fail(client, clock)
+    fail(client, clock)
+    before = post_event(client, type="login_failed", user="ada")
+    client.patch(f"/rules/{rule_id}", json={"dsl": LOGINS.replace("#sec", "#new")})
+    clock.tick(1)
+    post_event(client, type="login_failed", user="ada")
+    evaluate(clock())
+    assert [(one.cause_id, one.target) for one in notifications()] == [(before, "slack:#sec")]
+
+
+def test_absence_is_told_once_by_the_timers(client: Client, clock: TestClock) -> None:
+    make_rule(client, SILENT)
+    assert fire(clock.tick(599)).triggered == []
+    assert fire(clock.tick(2)).triggered == ["Orders"]
+    assert fire(clock.tick(60)).triggered == []
+    [told] = notifications()
+    assert told.cause == Cause.TIMER
+    assert told.message == 'Orders: nothing since 12:00 for host = "a"'
+    assert open_alerts() == [('["a"]', 1)]
+
+
+def test_absence_is_about_the_last_event(
+    client: Client, clock: TestClock, settings: Settings
+) -> None:
+    make_rule(client, SILENT)
+    event_id = post_event(client, type="beat", host="b")
+    evaluate(clock.tick(1))
+    fire(clock.tick(601))
+    [about] = session().scalars(select(Match.event_id).where(Match.event_id == event_id)).all()
+    assert about == event_id
+    told = next(one for one in notifications() if '"b"' in one.message)
+    sending = begin_attempt(told.id, settings, clock)
+    assert isinstance(sending, Sending)
+    assert sending.notice.kind == "alert.opened"
+    assert sending.notice.event["id"] == str(event_id)
+    assert "nothing since" in str(sending.notice.explanation)
+
+
+def test_no_time_passes_while_an_event_waits(client: Client, clock: TestClock) -> None:
+    make_rule(client, SILENT)
+    clock.tick(300)
+    event_id = post_event(client, type="beat", host="a")
+    clock.tick(400)
+    assert fire(clock()).triggered == []
+    evaluate(clock(), [event_id])
+    assert fire(clock()).triggered == []
+    assert fire(clock.tick(201)).triggered == ["Orders"]
+
+
+def test_poison_does_not_stop_the_time(client: Client, clock: TestClock) -> None:
+    make_rule(client, SILENT)
+    event_id = post_event(client, type="poison")
+    for _ in range(3):
+        claim([event_id], clock.tick(300))
+    assert fire(clock()).triggered == ["Orders"]
+
+
+def test_a_group_is_one_notification(client: Client, clock: TestClock) -> None:
+    make_rule(client, 'when amount > 500 then notify("slack:#o") group 30s by region')
+    for amount in (600, 700, 800):
+        post_event(client, amount=amount, region="eu")
         evaluate(clock.tick(1))
     assert notifications() == []
-    post_event(client, type="login_failed", user="ada")
-    assert evaluate(clock.tick(1)).triggered == ["Orders"]
-    assert [one.target for one in notifications()] == ["slack:#sec"]
+    assert [kind for kind, _ in held()] == ["grouped"] * 3
+    fire(clock.tick(30))
+    [told] = notifications()
+    assert told.cause == Cause.GROUP
+    assert told.message == "3 matches, the last: Orders matched an event of type order"
+
+
+def test_what_is_held_is_told_when_its_time_begins(client: Client, clock: TestClock) -> None:
+    make_rule(client, 'when amount > 500 then notify("slack:#o") during daily 13:00-14:00 "UTC"')
+    post_event(client)
+    evaluate(clock.tick(1))
+    assert held() == [("held", "held until 13:00 UTC")]
+    fire(clock.tick(3590))
+    assert notifications() == []
+    fire(clock.tick(10))
+    assert [one.message for one in notifications()] == ["Orders matched an event of type order"]
+
+
+def test_a_throttled_match_says_so(client: Client, clock: TestClock) -> None:
+    make_rule(client, 'when amount > 500 then notify("slack:#o") throttle 2 per 10m')
+    for _ in range(3):
+        post_event(client)
+        evaluate(clock.tick(1))
+    assert len(notifications()) == 2
+    assert held() == [("throttled", "throttled: 2 of 2 since 12:00:01")]
+    assert open_alerts() == [("", 3)]
+
+
+def test_an_open_alert_of_another_rule_inhibits_also_within_a_batch(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(client, 'when type == "db_down" then notify("slack:#db")', "db-down")
+    make_rule(client, 'when amount > 500 then notify("slack:#o") unless open("db-down")')
+    post_event(client, type="db_down", amount=1)
+    clock.tick(1)
+    post_event(client)
+    evaluate(clock())
+    post_event(client)
+    evaluate(clock.tick(1))
+    assert [one.target for one in notifications()] == ["slack:#db"]
+    assert held() == [("inhibited", 'inhibited: "db-down" is open')] * 2
+
+
+def test_a_rule_resolves_its_alert_by_an_event(client: Client, clock: TestClock) -> None:
+    make_rule(
+        client,
+        'when status == "down" then notify("slack:#o", resolved: true)'
+        ' resolve when status == "ok" by host',
+    )
+    for status in ("down", "ok", "down"):
+        post_event(client, status=status, host="a")
+        clock.tick(1)
+    evaluate(clock())
+    assert open_alerts() == [('["a"]', 1)]
+    told = [(one.cause, one.message) for one in notifications()]
+    assert sorted(told) == [
+        (Cause.ALERT, "Resolved by Orders after 1 match since 2026-03-01 12:00 UTC"),
+        (Cause.EVENT, "Orders matched an event of type order"),
+        (Cause.EVENT, "Orders matched an event of type order"),
+    ]
+
+
+def test_a_rule_resolves_its_alert_after_a_time_since_the_last_match(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(client, 'when amount > 500 then notify("slack:#o") resolve after 10m')
+    post_event(client)
+    evaluate(clock.tick(1))
+    post_event(client)
+    evaluate(clock.tick(300))
+    fire(clock.tick(599))
+    assert open_alerts() == [("", 2)]
+    fire(clock.tick(2))
+    assert open_alerts() == []
+
+
+def test_an_alert_resolved_by_hand_is_no_longer_the_rules_to_resolve(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(client, 'when amount > 500 then notify("slack:#o") resolve after 10m')
+    post_event(client)
+    evaluate(clock.tick(1))
     alert = session().scalars(select(Alert)).one()
-    assert (alert.key, alert.count) == ('["ada"]', 1)
+    alerts.resolve(session(), alert.id, Hand("ada"), None, clock())
+    session().commit()
+    assert session().scalars(select(RuleState.due)).all() == [None]
+    post_event(client)
+    evaluate(clock.tick(300))
+    fire(clock.tick(400))
+    assert open_alerts() == [("", 1)]
+
+
+def test_a_rule_that_is_switched_off_tells_nothing_that_it_held_back(
+    client: Client, clock: TestClock
+) -> None:
+    rule_id = make_rule(client, 'when amount > 500 then notify("slack:#o") group 30s')
+    post_event(client)
+    evaluate(clock.tick(1))
+    client.patch(f"/rules/{rule_id}", json={"enabled": False})
+    fire(clock.tick(31))
+    assert [(one.status, one.reason) for one in notifications()] == [("cancelled", "rule_off")]
+
+
+def test_an_edit_does_not_lose_a_group(client: Client, clock: TestClock) -> None:
+    rule_id = make_rule(client, 'when amount > 500 then notify("slack:#o") group 30s')
+    post_event(client)
+    evaluate(clock.tick(1))
+    client.patch(f"/rules/{rule_id}", json={"description": "better"})
+    fire(clock.tick(31))
+    assert [one.status for one in notifications()] == ["pending"]
+
+
+@pytest.mark.parametrize("change", [{"enabled": False}, {"description": "better"}])
+def test_what_a_version_awaited_ends_with_it(
+    client: Client, clock: TestClock, change: dict[str, object]
+) -> None:
+    rule_id = make_rule(client, SILENT)
+    clock.tick(300)
+    client.patch(f"/rules/{rule_id}", json=change)
+    assert fire(clock.tick(301)).triggered == []

@@ -1,0 +1,35 @@
+"""What is the matter with rules that run all the same."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from app.models.rules import RuleVersion
+from app.services import losses
+from app.services.inhibition import unknown_names
+from app.services.machines import rules_of
+from rules_dsl.tree import Unless
+
+
+def of(session: Session, versions: Sequence[RuleVersion]) -> dict[UUID, list[str]]:
+    """Warnings by rule version: of memory that was lost, and of rules that are named and do not exist."""
+    found: dict[UUID, list[str]] = defaultdict(list)
+    rules = rules_of(session, [version.id for version in versions])
+    remembering = {key: rule.compiled for key, rule in rules.items() if rule.compiled.has_memory}
+    if not remembering:
+        return found
+    named = {
+        key: str(clause.rule.value)
+        for key, rule in remembering.items()
+        for clause in rule.tree.clauses
+        if isinstance(clause, Unless)
+    }
+    unknown = set(unknown_names(session, set(named.values())))
+    for key, name in named.items():
+        if name in unknown:
+            found[key].append(f'unless open("{name}"): there is no rule of that name')
+    for key, said in losses.warnings(session, remembering).items():
+        found[key] += said
+    return found

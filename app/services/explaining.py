@@ -1,0 +1,87 @@
+"""Explanations of what rules with memory decided, told from its record: what they looked at may be gone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from app.config import Memory
+from app.models.events import Event
+from app.models.notifications import Notification
+from app.services import decisions
+from app.services.decisions import Recorded
+from app.services.machines import alert_key, machine_of, occurrence_of, rules_of
+from app.services.rulesets import JudgingRule
+
+# What has no condition of its own to tell of: the match that was held back has, and the end of an alert by its time.
+_RELEASES: Final = ("held", "group", "resolve")
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A decision that concerns an event, as it was recorded; `held` is why it notified nobody."""
+
+    rule_id: UUID
+    rule: str
+    rule_version_id: UUID
+    decided_at: datetime
+    key: str
+    kind: str
+    outcome: bool | None
+    reason: str | None
+    verdict: str | None
+    held: str | None
+    number: int | None
+    explanation: dict[str, Any] | None
+
+
+def of_notification(
+    session: Session, notification: Notification, event: Event | None
+) -> dict[str, Any] | None:
+    """Why a rule with memory notifies; None where there is no such rule, or where that is forgotten."""
+    version_id = notification.rule_version_id
+    rule = rules_of(session, [version_id]).get(version_id) if version_id else None
+    if rule is None or event is None or not rule.compiled.has_memory:
+        return None
+    made = [
+        one
+        for one in decisions.of_event(session, event.id)
+        if one.rule_version_id == version_id and one.made["kind"] not in _RELEASES
+    ]
+    exact = [one for one in made if one.id == notification.cause_id]
+    matched = [one for one in made if one.made["outcome"]]
+    chosen = exact or matched
+    return _explained(rule, chosen[0], event) if chosen else None
+
+
+def told(session: Session, recorded: Sequence[Recorded], event: Event) -> list[Decided]:
+    """Decisions that concern an event, with their explanations."""
+    rules = rules_of(session, {one.rule_version_id for one in recorded})
+    return [
+        Decided(
+            rule_id=rules[one.rule_version_id].rule_id,
+            rule=rules[one.rule_version_id].name,
+            rule_version_id=one.rule_version_id,
+            decided_at=one.decided_at,
+            key=alert_key(one.made["key"]),
+            kind=one.made["kind"],
+            outcome=one.made["outcome"],
+            reason=one.made["reason"],
+            verdict=(one.made["verdict"] or {}).get("kind"),
+            held=(one.made["verdict"] or {}).get("reason"),
+            number=one.made[decisions.NUMBER],
+            explanation=_explained(rules[one.rule_version_id], one, event),
+        )
+        for one in recorded
+        if one.rule_version_id in rules
+    ]
+
+
+def _explained(rule: JudgingRule, one: Recorded, event: Event) -> dict[str, Any] | None:
+    if one.made["kind"] in _RELEASES:
+        return None
+    explanation = machine_of(rule, Memory()).explain(occurrence_of(event), one.made)
+    return dict(explanation.to_dict())

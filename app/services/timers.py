@@ -1,0 +1,123 @@
+"""Timers of rules with memory: what is due is decided on, once, whoever looks.
+
+A state that is due is found by an index, then locked as for an event, and read again: whoever came before has moved its
+timer on. No timer is due before the events that were accepted until then are evaluated, or a backlog would be taken for
+silence.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy import func, literal_column, select, tuple_, update
+from sqlalchemy.orm import Session, aliased
+
+from app.config import Memory
+from app.ids import moment_of
+from app.models.events import PendingEvent
+from app.models.memory import RuleState
+from app.models.rules import Rule, RuleVersion
+from app.services import states, turns
+from app.services.deciding import Deciding, inhibitors_of
+from app.services.machines import machine_of, microseconds, rules_of
+from app.services.states import Books
+from app.services.turns import Outcome
+from rules_dsl.memory.decisions import Address
+
+log = structlog.get_logger()
+
+# Any constant will do, so long as no other advisory lock of this database has it.
+LOCK: Final = 0x53454E56
+TOGETHER: Final = 200
+# What is accepted and not yet committed is not seen to wait.
+SETTLING: Final = timedelta(milliseconds=500)
+# An event whose evaluation was begun more often may be poison, for which time does not stand still.
+INNOCENT: Final = 2
+
+
+@dataclass(frozen=True)
+class Fired:
+    """What came of the timers that were due, and whether there may be more."""
+
+    outcome: Outcome = field(default_factory=Outcome)
+    more: bool = False
+
+
+def settled(session: Session, now: datetime) -> datetime:
+    """Until when everything that was accepted has been evaluated."""
+    waiting = (
+        select(PendingEvent.event_id)
+        .where(PendingEvent.begun <= literal_column(str(INNOCENT)))
+        .order_by(PendingEvent.event_id)
+        .limit(1)
+    )
+    oldest = session.scalar(waiting)
+    seen = now - SETTLING
+    return seen if oldest is None else min(seen, moment_of(oldest))
+
+
+def fire(session: Session, memory: Memory, storm_limit: int | None, now: datetime) -> Fired:
+    """Decide on the timers that are due, or some of them; the caller commits, then publishes."""
+    until = settled(session, now)
+    due = _due(session, until)
+    if not due or not session.scalar(select(func.pg_try_advisory_xact_lock(LOCK))):
+        return Fired()
+    rules = rules_of(session, due.keys())
+    asked = {key: (machine_of(rule, memory), due[key]) for key, rule in rules.items()}
+    books = states.hold(session, asked)
+    for version, at in _ended(session, due.keys()).items():
+        for state in books[version].states.values() if version in books else ():
+            state.retire(microseconds(at))
+    deciding = Deciding(session, books, inhibitors_of(books), until)
+    for version, rule in rules.items():
+        for address in due[version]:
+            deciding.fire(rule, address)
+    decided = deciding.ended()
+    outcome = turns.record(session, (), decided, storm_limit, now)
+    _mute(session, due, decided.books)
+    return Fired(outcome, more=sum(map(len, due.values())) == TOGETHER)
+
+
+def _due(session: Session, until: datetime) -> dict[UUID, list[Address]]:
+    rows = session.execute(
+        select(RuleState.rule_version_id, RuleState.scope, RuleState.key)
+        .where(RuleState.due <= microseconds(until))
+        .order_by(RuleState.due)
+        .limit(TOGETHER)
+    )
+    due: dict[UUID, list[Address]] = defaultdict(list)
+    for version, scope, key in rows:
+        due[version].append((scope, key))
+    return due
+
+
+def _ended(session: Session, versions: Collection[UUID]) -> dict[UUID, datetime]:
+    """Which of the versions have ended, and when."""
+    following = aliased(RuleVersion)
+    after = (following.rule_id == RuleVersion.rule_id) & (
+        following.number == RuleVersion.number + 1
+    )
+    ended = func.coalesce(following.created_at, Rule.deleted_at)
+    rows = session.execute(
+        select(RuleVersion.id, ended)
+        .join(Rule, Rule.id == RuleVersion.rule_id)
+        .outerjoin(following, after)
+        .where(RuleVersion.id.in_(versions), RuleVersion.until_revision.is_not(None))
+    )
+    return {version: at for version, at in rows}  # noqa: C416 - rows are no pairs to mypy
+
+
+def _mute(session: Session, due: Mapping[UUID, Sequence[Address]], books: Books) -> None:
+    """Ask no more for what could not be decided on, until something else changes it: the others must not wait."""
+    for version, addresses in due.items():
+        known = books[version].states if version in books else {}
+        stuck = [address for address in addresses if address not in known]
+        if stuck:
+            log.warning("timers_left_out", version=str(version), count=len(stuck))
+            which = tuple_(RuleState.scope, RuleState.key).in_(stuck)
+            mine = RuleState.rule_version_id == version
+            session.execute(update(RuleState).where(mine, which).values(due=None))
