@@ -29,6 +29,8 @@ class RuleState(Base):
     expires: Mapped[int | None] = mapped_column(BigInteger)
     # Of its last decision; begins at a time, so that a state made anew goes on past the one before.
     number: Mapped[int] = mapped_column(BigInteger)
+    # Drawn by each transaction that writes it: who has read the same mark before knows the state.
+    mark: Mapped[int] = mapped_column(BigInteger)
     updated_at: Mapped[Moment]
 
 

@@ -33,7 +33,7 @@ def copy_rows(connection: Connection, table: str, rows: Iterable[Row]) -> None:
 def execute_arrays(
     connection: Connection,
     statement: str,
-    *columns: Sequence[Field | None],
+    *columns: Sequence[Field] | Sequence[int | None],
     first: Sequence[object] = (),
     binary: bool = False,
 ) -> list[tuple[Any, ...]]:
@@ -54,17 +54,12 @@ def escape(text: str) -> str:
     return text
 
 
-def _array(column: Sequence[Field | None]) -> str:
+def _array(column: Sequence[Field] | Sequence[int | None]) -> str:
     """An array in PostgreSQL's own spelling: psycopg's way there costs three times as much."""
-    return "{" + ",".join([_item(field) for field in column]) + "}"
-
-
-def _item(field: Field | None) -> str:
-    if field is None:
-        return "NULL"
-    if type(field) is int:
-        return str(field)
-    return '"' + str(field).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if all(type(field) is int or field is None for field in column):
+        return "{" + ",".join(["NULL" if field is None else str(field) for field in column]) + "}"
+    fields = (str(field).replace("\\", "\\\\").replace('"', '\\"') for field in column)
+    return "{" + ",".join([f'"{field}"' for field in fields]) + "}"
 
 
 def _pieces(rows: Iterable[Row]) -> Iterator[str]:

@@ -3,20 +3,24 @@
 Whoever holds the lock of a state until its commit is next in the recorded order. Locks are advisory, on a few buckets:
 a state need not exist to be locked, and the lock table of PostgreSQL has room for some thousands. They are taken
 before all locks but those of waiting events, in one statement and in one order, so that nobody waits in a circle.
+
+What this process wrote last is kept, and read again only if its mark is not the row's any more.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from secrets import randbits
+from typing import Final
 from uuid import UUID
 from zlib import crc32
 
 import structlog
 from sqlalchemy.orm import Session
 
-from app.services.bulk import execute_arrays
+from app.services.bulk import Field, execute_arrays
 from app.services.machines import microseconds
+from app.services.recent_states import Known, Place, recent
 from rules_dsl.memory import Machine, State
 from rules_dsl.memory.decisions import Address
 
@@ -25,20 +29,22 @@ log = structlog.get_logger()
 # Any constant will do, so long as no other pair of advisory locks has it.
 LOCKS: Final = 0x53454E4D
 BUCKETS: Final = 1024
+_MARK_BITS: Final = 63
 
 _LOCK: Final = "SELECT count(pg_advisory_xact_lock(%s, bucket)) FROM unnest(%s::int[]) bucket"
 _READ: Final = """
-    SELECT s.rule_version_id, s.scope, s.key, s.data, s.number
-    FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS asked (rule_version_id, scope, key)
+    SELECT place, s.number, s.mark, CASE WHEN s.mark <> known THEN s.data END
+    FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[]) WITH ORDINALITY
+    AS asked (rule_version_id, scope, key, known, place)
     JOIN rule_states s USING (rule_version_id, scope, key)
 """
 _WRITE: Final = """
-    INSERT INTO rule_states (rule_version_id, scope, key, due, expires, number, data, updated_at)
-    SELECT v, s, k, due, expires, number, substring(%b FROM start FOR size), %s
+    INSERT INTO rule_states (rule_version_id, scope, key, due, expires, number, data, mark, updated_at)
+    SELECT v, s, k, due, expires, number, substring(%b FROM start FOR size), %s, %s
     FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::int[], %s::int[])
     AS given (v, s, k, due, expires, number, start, size)
     ON CONFLICT (rule_version_id, scope, key) DO UPDATE SET data = excluded.data, due = excluded.due,
-        expires = excluded.expires, number = excluded.number, updated_at = excluded.updated_at
+        expires = excluded.expires, number = excluded.number, mark = excluded.mark, updated_at = excluded.updated_at
 """
 
 
@@ -49,6 +55,7 @@ class Book:
     machine: Machine
     states: dict[Address, State] = field(default_factory=dict)
     numbers: dict[Address, int] = field(default_factory=dict)
+    known: dict[Address, Known] = field(default_factory=dict)
     dropped: dict[Address, int] = field(default_factory=dict)
 
     def number(self, address: Address, now: int) -> int:
@@ -70,67 +77,100 @@ Asked = Mapping[UUID, tuple[Machine, Iterable[Address]]]
 def hold(session: Session, asked: Asked) -> dict[UUID, Book]:
     """Lock what is asked for until the commit, then read it, with what its timers may touch."""
     books = {version: Book(machine) for version, (machine, _) in asked.items()}
-    wanted = {(version, at) for version, (_, each) in asked.items() for at in each}
-    if not wanted:
+    wanted = {version: set(each) for version, (_, each) in asked.items()}
+    buckets = {
+        bucket
+        for version, (machine, _) in asked.items()
+        for bucket in _buckets(machine, version, wanted[version])
+    }
+    if not buckets:
         return books
-    buckets = {_bucket(books[version].machine, version, at) for version, at in wanted}
     execute_arrays(session.connection(), _LOCK, sorted(buckets), first=(LOCKS,))
     _read(session, books, wanted)
     # Those of one version are all under one lock where its timers reach from one to another.
-    beside = {
-        (version, at)
-        for version, book in books.items()
-        if book.machine.plan.scopes
-        for state in book.states.values()
-        for at in book.machine.companions(state)
-        if at not in book.states
-    }
-    if beside:
-        _read(session, books, beside - wanted)
+    beside = {version: _companions(book) - wanted[version] for version, book in books.items()}
+    _read(session, books, beside)
     return books
 
 
 def write(session: Session, books: Books, now: datetime) -> None:
     """Write what has changed; the caller commits."""
-    columns: tuple[list[Any], ...] = tuple([] for _ in range(8))
-    packed = bytearray()
-    moment = microseconds(now)
+    moment, mark = microseconds(now), randbits(_MARK_BITS)
+    rows: list[tuple[Field | None, ...]] = []
+    pieces: list[bytes] = []
+    kept: dict[Place, Known] = {}
+    start = 1
     for version, book in sorted(books.items()):
-        for address, state in sorted(book.states.items(), key=lambda each: each[0]):
+        name, expires = str(version), book.machine.expires
+        for address, state in sorted(book.states.items(), key=_address):
             if not state.changed:
+                kept[name, *address] = book.known[address]
                 continue
             data = state.pack()
             number = book.numbers.get(address) or book.number(address, moment)
-            expires = book.machine.expires(state)
-            row = (version, *address, state.due, expires, number, len(packed) + 1, len(data))
-            for column, value in zip(columns, row, strict=True):
-                column.append(value)
-            packed += data
-    if columns[0]:
-        execute_arrays(session.connection(), _WRITE, *columns, first=(bytes(packed), now))
+            size = len(data)
+            rows.append((name, *address, state.due, expires(state), number, start, size))
+            pieces.append(data)
+            start += size
+            state.changed = False
+            kept[name, *address] = Known(state, mark, size)
+    recent.put(kept)
+    if rows:
+        first = (b"".join(pieces), mark, now)
+        execute_arrays(session.connection(), _WRITE, *zip(*rows, strict=True), first=first)
 
 
-def _read(session: Session, books: Books, wanted: Iterable[tuple[UUID, Address]]) -> None:
-    asked = [(version, *at) for version, at in wanted]
-    if not asked:
+def _read(session: Session, books: Books, wanted: Mapping[UUID, Iterable[Address]]) -> None:
+    places: list[Place] = []
+    owners: list[Book] = []
+    for version, addresses in wanted.items():
+        name, book = str(version), books[version]
+        places += [(name, *address) for address in addresses]
+        owners += [book] * (len(places) - len(owners))
+    if not places:
         return
-    columns = zip(*asked, strict=True)
-    for version, scope, key, data, number in execute_arrays(
-        session.connection(), _READ, *columns, binary=True
-    ):
-        book, address = books[version], (scope, key)
+    # Taken out until they are written: what comes to nothing must not be seen again.
+    known = recent.take(places)
+    rows = execute_arrays(
+        session.connection(),
+        _READ,
+        *zip(*places, strict=True),
+        [each.mark if each else -1 for each in known],
+        binary=True,
+    )
+    for place, number, mark, data in rows:
+        book, (_, *at), before = owners[place - 1], places[place - 1], known[place - 1]
+        address: Address = (at[0], at[1])
         book.numbers[address] = number
-        try:
-            state = State.unpack(book.machine.plan, data)
-        except (
-            ValueError
-        ) as error:  # another release wrote it; the rule begins anew, and the others go on
-            log.warning("state_left_out", version=str(version), key=key, error=str(error))
-            continue
-        book.states[address] = state
-        book.dropped[address] = state.dropped
+        if data is not None:
+            before = _unpack(book.machine, places[place - 1], mark, data)
+        if before is not None:
+            book.known[address], book.states[address] = before, before.state
+            book.dropped[address] = before.state.dropped
 
 
-def _bucket(machine: Machine, version: UUID, address: Address) -> int:
-    name = version.bytes if machine.plan.scopes else version.bytes + address[1].encode()
-    return crc32(name) % BUCKETS
+def _unpack(machine: Machine, place: Place, mark: int, data: bytes) -> Known | None:
+    try:
+        return Known(State.unpack(machine.plan, data), mark, len(data))
+    except (
+        ValueError
+    ) as error:  # another release wrote it; the rule begins anew, and the others go on
+        log.warning("state_left_out", place=place, error=str(error))
+        return None
+
+
+def _companions(book: Book) -> set[Address]:
+    if not book.machine.plan.scopes:
+        return set()
+    return {at for state in book.states.values() for at in book.machine.companions(state)}
+
+
+def _buckets(machine: Machine, version: UUID, addresses: set[Address]) -> set[int]:
+    if machine.plan.scopes:
+        return {crc32(version.bytes) % BUCKETS} if addresses else set()
+    salt = crc32(version.bytes)
+    return {crc32(key.encode(), salt) % BUCKETS for _, key in addresses}
+
+
+def _address(item: tuple[Address, State]) -> Address:
+    return item[0]

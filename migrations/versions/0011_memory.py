@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("due", sa.BigInteger(), nullable=True),
         sa.Column("expires", sa.BigInteger(), nullable=True),
         sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("mark", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("rule_version_id", "scope", "key", name="pk_rule_states"),
         # Room in each page for the next version of its rows, which then needs no index to be written.
