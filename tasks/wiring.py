@@ -18,6 +18,7 @@ from tasks.upkeep import Upkeep
 
 EXTENSION: Final = "publisher"
 FLUSH_SECONDS: Final = 3.0
+YOUNG_OBJECTS: Final = 20_000
 
 
 def make_celery(app: Flask, where: Broker) -> Celery:
@@ -93,6 +94,8 @@ def _connect(app: Flask, celery: Celery) -> None:
         _flush(app)
 
     def on_fork(**_: object) -> None:
+        # A batch holds many objects for a moment; to look for cycles again and again meanwhile costs too much.
+        gc.set_threshold(YOUNG_OBJECTS)
         with app.app_context():
             # The parent's connections are the parent's: leave them open, and forget them.
             db.engine.dispose(close=False)

@@ -1,11 +1,12 @@
 """Decisions of rules with memory: on events, in the order of their batch, and on times that have come."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from itertools import groupby
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -18,15 +19,16 @@ from app.models.events import Event
 from app.services import states
 from app.services.alerting import FailedRule, FoundMatch
 from app.services.inhibition import OpenAlerts
-from app.services.machines import alert_key, machine_of, microseconds, occurrence_of
+from app.services.machines import alert_key, machine_of, microseconds, occurrence_of, rules_of
 from app.services.rulesets import JudgingRule
 from app.services.states import Book, Books
-from rules_dsl.memory import Decision, Machine, Occurrence
+from rules_dsl.memory import Decision, Machine, Occurrence, State
 from rules_dsl.memory.decisions import Address
 from rules_dsl.tree import Unless
 
 log = structlog.get_logger()
 
+BY_EVENT: Final = "event"
 Begin = Callable[[UUID], None]
 # What is to be called before each event, for whoever must know where a process died.
 Guard = Callable[[], AbstractContextManager[Begin]]
@@ -37,16 +39,14 @@ def unguarded() -> AbstractContextManager[Begin]:
     return nullcontext(lambda _: None)
 
 
-@dataclass(frozen=True)
-class Concern:
+class Concern(NamedTuple):
     """An event, and a rule with memory that it may matter to."""
 
     event: Event
     rule: JudgingRule
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(NamedTuple):
     """A decision, and its place in the recorded order of its rule version and key; without one it changed nothing."""
 
     id: UUID
@@ -64,7 +64,7 @@ class Turn:
     @property
     def by_event(self) -> bool:
         """Whether an event was decided, not a time."""
-        return self.decision.kind == "event"
+        return self.decision.kind == BY_EVENT
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,22 @@ class Decided:
 _NOTHING: Final = Decided((), (), {})
 
 
-@dataclass(frozen=True)
-class _Asked:
-    concern: Concern
+@dataclass(slots=True)
+class _Part:
+    """One rule version, and what a batch asks of it."""
+
+    rule: JudgingRule
     machine: Machine
+    addresses: set[Address]
+    book: Book | None = None
+    problem: str | None = None
+
+
+class _Asked(NamedTuple):
+    event: Event
+    part: _Part
     occurrence: Occurrence
-    addresses: tuple[Address, ...]
+    main: Address | None
 
 
 def decide(
@@ -101,13 +111,11 @@ def decide(
     """
     if not concerns:
         return _NOTHING
-    asked = [_ask(concern, memory) for concern in concerns]
-    wanted: dict[UUID, tuple[Machine, set[Address]]] = {}
-    for one in asked:
-        _, addresses = wanted.setdefault(one.concern.rule.version_id, (one.machine, set()))
-        addresses.update(one.addresses)
-    books = states.hold(session, wanted)
-    deciding = Deciding(session, books, _inhibitors(asked, books), now)
+    asked, parts = _ask(concerns, memory)
+    inhibitors = {
+        one.part.machine.inhibitor(one.occurrence) for one in asked if can_be_held(one.part.machine)
+    }
+    deciding = Deciding(session, parts, {each for each in inhibitors if each}, now)
     with guard() as begin:
         for event_id, matches, group in _by_event(asked, found):
             begin(event_id)
@@ -118,22 +126,25 @@ def decide(
 
 
 class Deciding:
-    """The decisions of one transaction as they are made."""
+    """The decisions of one transaction as they are made, once it holds the states."""
 
     def __init__(
         self,
         session: Session,
-        books: dict[UUID, Book],
+        parts: Sequence[_Part],
         inhibitors: Collection[tuple[str, str]],
         now: datetime,
     ) -> None:
         self._session = session
-        self._books = books
-        self._open = OpenAlerts(session, inhibitors)
+        self._parts = {part.rule.version_id: part for part in parts}
+        asked = {key: (part.machine, part.addresses) for key, part in self._parts.items()}
+        self.books = states.hold(session, asked)
+        for version, part in self._parts.items():
+            part.book = self.books[version]
+        self._open = OpenAlerts(session, {*inhibitors, *_inhibitors_of(self.books)})
         self._now = now
         self._moment = microseconds(now)
         self._turns: list[Turn] = []
-        self._broken: dict[UUID, str] = {}
 
     def note(self, matches: Iterable[FoundMatch]) -> None:
         """What is true of an event without memory opens alerts too."""
@@ -142,55 +153,59 @@ class Deciding:
 
     def take(self, asked: _Asked) -> None:
         """Decide on an event."""
-        rule, event = asked.concern.rule, asked.concern.event
-        book = self._books[rule.version_id]
-        main = asked.addresses[0] if asked.addresses else None
+        part, occurrence = asked.part, asked.occurrence
         self._make(
-            rule, book, main, event,
-            lambda: asked.machine.decide(
-                asked.occurrence, book.states, self._moment, self._open.is_open
+            part,
+            asked.main,
+            asked.event,
+            lambda states: part.machine.decide(
+                occurrence, states, self._moment, self._open.is_open
             ),
-        )  # fmt: skip
+        )
 
-    def fire(self, rule: JudgingRule, address: Address) -> None:
+    def fire(self, version: UUID, address: Address) -> None:
         """Decide on the times of a state that have come."""
-        book = self._books[rule.version_id]
+        part = self._parts[version]
         self._make(
-            rule, book, address, None,
-            lambda: book.machine.fire(address, book.states, self._moment, self._open.is_open),
-        )  # fmt: skip
+            part,
+            address,
+            None,
+            lambda states: part.machine.fire(address, states, self._moment, self._open.is_open),
+        )
 
     def ended(self, concerns: Sequence[Concern] = ()) -> Decided:
         """All that was decided."""
-        turns = [one for one in self._turns if one.rule.version_id not in self._broken]
-        for version in self._broken:
-            self._books.pop(version, None)
-        failed = [
-            FailedRule(one.event, one.rule, self._broken[one.rule.version_id])
-            for one in concerns
-            if one.rule.version_id in self._broken
-        ]
-        return Decided(_with_events(self._session, turns), failed, self._books)
+        broken = {key: part.problem for key, part in self._parts.items() if part.problem}
+        turns, failed = self._turns, []
+        if broken:
+            turns = [one for one in turns if one.rule.version_id not in broken]
+            failed = [
+                FailedRule(event, rule, broken[rule.version_id] or "")
+                for event, rule in concerns
+                if rule.version_id in broken
+            ]
+        books = {key: book for key, book in self.books.items() if key not in broken}
+        return Decided(_with_events(self._session, turns), failed, books)
 
     def _make(
         self,
-        rule: JudgingRule,
-        book: Book,
+        part: _Part,
         address: Address | None,
         event: Event | None,
-        make: Callable[[], list[Decision]],
+        make: Callable[[dict[Address, State]], list[Decision]],
     ) -> None:
-        if rule.version_id in self._broken:
+        book = part.book
+        if part.problem or book is None:
             return
         state = book.states.get(address) if address else None
         before = state is not None and state.changed
         if state is not None:
             state.changed = False
         try:
-            decisions = make()
+            decisions = make(book.states)
         except Exception as error:  # a mistake of ours; the others must still fire
-            log.exception("rule_failed", rule=rule.name)
-            self._broken[rule.version_id] = f"error: {type(error).__name__}"
+            log.exception("rule_failed", rule=part.rule.name)
+            part.problem = f"error: {type(error).__name__}"
             return
         state = book.states.get(address) if address else None
         touched = state is not None and state.changed
@@ -198,38 +213,48 @@ class Deciding:
             state.changed = touched or before
         for decision in decisions:
             number = book.number(address, self._moment) if address and touched else None
-            self._turns.append(self._turn(rule, book.machine, decision, number, event))
-            if decision.alert == "resolve":
-                self._open.resolved(rule.rule_id, alert_key(decision.key))
-            elif decision.alert:
-                self._open.opened(rule.rule_id, alert_key(decision.key))
+            self._add(part, decision, number, event)
 
-    def _turn(
-        self,
-        rule: JudgingRule,
-        machine: Machine,
-        decision: Decision,
-        number: int | None,
-        event: Event | None,
-    ) -> Turn:
-        if decision.kind == "event":
-            assert event is not None
-            return Turn(event.id, rule, machine, decision, number, event)
-        return Turn(uuid7(self._now), rule, machine, decision, number, None)
+    def _add(
+        self, part: _Part, decision: Decision, number: int | None, event: Event | None
+    ) -> None:
+        if decision.kind != BY_EVENT:
+            event = None
+        key = uuid7(self._now) if event is None else event.id
+        self._turns.append(Turn(key, part.rule, part.machine, decision, number, event))
+        if decision.alert == "resolve":
+            self._open.resolved(part.rule.rule_id, alert_key(decision.key))
+        elif decision.alert:
+            self._open.opened(part.rule.rule_id, alert_key(decision.key))
 
 
-def _ask(concern: Concern, memory: Memory) -> _Asked:
-    machine, occurrence = machine_of(concern.rule, memory), occurrence_of(concern.event)
-    return _Asked(concern, machine, occurrence, machine.addresses(occurrence))
+def timed(
+    session: Session, due: Mapping[UUID, Sequence[Address]], memory: Memory, now: datetime
+) -> Deciding:
+    """What is to decide on times that have come, of the rule versions that this release understands."""
+    rules = rules_of(session, due.keys())
+    parts = [_Part(rule, machine_of(rule, memory), set(due[key])) for key, rule in rules.items()]
+    return Deciding(session, parts, (), now)
 
 
-def _inhibitors(asked: Sequence[_Asked], books: Books) -> set[tuple[str, str]]:
-    """What may hold matches back: those of the events, and of times that they show to have passed."""
-    found = {one.machine.inhibitor(one.occurrence) for one in asked if can_be_held(one.machine)}
-    return {each for each in found if each} | inhibitors_of(books)
+def _ask(concerns: Sequence[Concern], memory: Memory) -> tuple[list[_Asked], list[_Part]]:
+    asked = []
+    # By their identity: a rule's hash costs more than all the rest.
+    parts: dict[int, _Part] = {}
+    last, occurrence = None, None
+    for event, rule in concerns:
+        part = parts.get(id(rule))
+        if part is None:
+            part = parts[id(rule)] = _Part(rule, machine_of(rule, memory), set())
+        if occurrence is None or event is not last:
+            last, occurrence = event, occurrence_of(event)
+        addresses = part.machine.addresses(occurrence)
+        part.addresses.update(addresses)
+        asked.append(_Asked(event, part, occurrence, addresses[0] if addresses else None))
+    return asked, list(parts.values())
 
 
-def inhibitors_of(books: Books) -> set[tuple[str, str]]:
+def _inhibitors_of(books: Books) -> set[tuple[str, str]]:
     """What may hold back the matches of times."""
     return {
         each
@@ -247,34 +272,36 @@ def can_be_held(machine: Machine) -> bool:
 
 def _by_event(
     asked: Sequence[_Asked], found: Sequence[FoundMatch]
-) -> Iterable[tuple[UUID, list[FoundMatch], list[_Asked]]]:
+) -> Iterable[tuple[UUID, Sequence[FoundMatch], Sequence[_Asked]]]:
     """What concerns each event, in their order; what may be held back by others comes after them."""
-    matches, groups = defaultdict(list), defaultdict(list)
+    groups: dict[UUID, list[_Asked]] = {}
+    for event, each in groupby(asked, key=lambda one: one.event):
+        groups[event.id] = list(each)
+    if not any(can_be_held(one.part.machine) for one in asked):
+        for event_id, group in groups.items():
+            yield event_id, (), group
+        return
+    matches = defaultdict(list)
     for match in found:
         matches[match.about].append(match)
-    for one in asked:
-        groups[one.concern.event.id].append(one)
     for event_id in sorted(matches.keys() | groups.keys()):
-        last = sorted(groups[event_id], key=lambda one: can_be_held(one.machine))
-        yield event_id, matches[event_id], last
+        group = groups.get(event_id, [])
+        yield (
+            event_id,
+            matches[event_id],
+            sorted(group, key=lambda one: can_be_held(one.part.machine)),
+        )
 
 
-def _with_events(session: Session, turns: Sequence[Turn]) -> list[Turn]:
+def _with_events(session: Session, turns: list[Turn]) -> list[Turn]:
     """Times are about events of before, which are read for their messages."""
-    known = {turn.event.id: turn.event for turn in turns if turn.event}
-    asked = {
-        UUID(bytes=one.decision.event) for one in turns if one.decision.event and not one.event
-    }
-    if missing := asked - known.keys():
-        rows = session.scalars(select(Event).where(Event.id.in_(missing)))
-        known |= {event.id: event for event in rows}
+    timed = [turn for turn in turns if turn.event is None and turn.decision.event]
+    if not timed:
+        return turns
+    missing = {UUID(bytes=turn.decision.event) for turn in timed if turn.decision.event}
+    rows = session.scalars(select(Event).where(Event.id.in_(missing)))
+    known = {event.id.bytes: event for event in rows}
     return [
-        turn
-        if turn.event or not turn.decision.event
-        else _about(turn, known.get(UUID(bytes=turn.decision.event)))
+        turn if turn.event else turn._replace(event=known.get(turn.decision.event or b""))
         for turn in turns
     ]
-
-
-def _about(turn: Turn, event: Event | None) -> Turn:
-    return Turn(turn.id, turn.rule, turn.machine, turn.decision, turn.number, event)

@@ -5,7 +5,6 @@ carries its number, by which the recorded order of a rule version and key can be
 """
 
 import json
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.models.memory import EventDecisions, TimerDecision
 from app.services.bulk import copy_rows, escape
-from app.services.deciding import Turn
+from app.services.deciding import BY_EVENT, Turn
 
 NUMBER: Final = "number"
 # What is left out of a record where it says nothing.
@@ -41,17 +40,20 @@ class Recorded:
 
 def write(session: Session, turns: Sequence[Turn], now: datetime) -> None:
     """Record decisions; the caller commits."""
-    of_events: dict[UUID, dict[str, Any]] = defaultdict(dict)
+    # By identity, which is cheaper to look up than an id: those of a batch live as long as it.
+    of_events: dict[int, tuple[UUID, dict[str, Any]]] = {}
     of_times = []
+    names = {id(turn.rule): str(turn.rule.version_id) for turn in turns}
     for turn in turns:
         made = _compact(turn)
         if turn.by_event:
-            of_events[turn.id][str(turn.rule.version_id)] = made
+            _, row = of_events.setdefault(id(turn.event), (turn.id, {}))
+            row[names[id(turn.rule)]] = made
         else:
             of_times.append(_timer(turn, made, now))
     if of_events:
         moment = str(now)
-        rows = ((str(key), moment, escape(_dumps(made))) for key, made in of_events.items())
+        rows = ((str(key), moment, escape(_dumps(made))) for key, made in of_events.values())
         copy_rows(session.connection(), "decisions (event_id, decided_at, made)", rows)
     if of_times:
         session.execute(insert(TimerDecision), of_times)
@@ -82,10 +84,23 @@ def _of_timer(row: TimerDecision) -> Recorded:
 
 
 def _compact(turn: Turn) -> dict[str, Any]:
-    made = {**turn.decision.to_json(), NUMBER: turn.number}
-    if turn.by_event:
-        del made["event"]
-    return {name: value for name, value in made.items() if value != _DEFAULTS.get(name, _DEFAULTS)}
+    """A record without what says nothing; the event is the row's."""
+    decision = turn.decision
+    made: dict[str, Any] = {"key": decision.key, "time": decision.time}
+    if decision.outcome is not None:
+        made["outcome"] = decision.outcome
+    if decision.values:
+        made["values"] = decision.values
+    if turn.number is not None:
+        made[NUMBER] = turn.number
+    if decision.reason is not None:
+        made["reason"] = decision.reason
+    if decision.kind == BY_EVENT and decision.alert is None:
+        return made
+    for name, value in decision.to_json().items():
+        if value != _DEFAULTS.get(name, _DEFAULTS):
+            made[name] = value
+    return made
 
 
 def _timer(turn: Turn, made: dict[str, Any], now: datetime) -> dict[str, Any]:

@@ -21,9 +21,9 @@ from app.ids import moment_of
 from app.models.events import PendingEvent
 from app.models.memory import RuleState
 from app.models.rules import Rule, RuleVersion
-from app.services import states, turns
-from app.services.deciding import Deciding, inhibitors_of
-from app.services.machines import machine_of, microseconds, rules_of
+from app.services import turns
+from app.services.deciding import timed
+from app.services.machines import microseconds
 from app.services.states import Books
 from app.services.turns import Outcome
 from rules_dsl.memory.decisions import Address
@@ -66,16 +66,13 @@ def fire(session: Session, memory: Memory, storm_limit: int | None, now: datetim
     due = _due(session, until)
     if not due or not session.scalar(select(func.pg_try_advisory_xact_lock(LOCK))):
         return Fired()
-    rules = rules_of(session, due.keys())
-    asked = {key: (machine_of(rule, memory), due[key]) for key, rule in rules.items()}
-    books = states.hold(session, asked)
-    for version, at in _ended(session, due.keys()).items():
-        for state in books[version].states.values() if version in books else ():
+    deciding = timed(session, due, memory, until)
+    for version, at in _ended(session, deciding.books.keys()).items():
+        for state in deciding.books[version].states.values():
             state.retire(microseconds(at))
-    deciding = Deciding(session, books, inhibitors_of(books), until)
-    for version, rule in rules.items():
+    for version in deciding.books:
         for address in due[version]:
-            deciding.fire(rule, address)
+            deciding.fire(version, address)
     decided = deciding.ended()
     outcome = turns.record(session, (), decided, storm_limit, now)
     _mute(session, due, decided.books)

@@ -277,6 +277,19 @@ def test_an_alert_resolved_by_hand_is_no_longer_the_rules_to_resolve(
     assert open_alerts() == [("", 1)]
 
 
+def test_an_edited_rule_still_resolves_what_it_opened_before(
+    client: Client, clock: TestClock
+) -> None:
+    text = 'when status == "down" then notify("slack:#o") resolve when status == "ok" by host'
+    rule_id = make_rule(client, text)
+    post_event(client, status="down", host="a")
+    evaluate(clock.tick(1))
+    client.patch(f"/rules/{rule_id}", json={"description": "better"})
+    post_event(client, status="ok", host="a")
+    evaluate(clock.tick(1))
+    assert open_alerts() == []
+
+
 def test_a_rule_that_is_switched_off_tells_nothing_that_it_held_back(
     client: Client, clock: TestClock
 ) -> None:
