@@ -64,10 +64,11 @@ class Retention:
 
 @dataclass(frozen=True)
 class Memory:
-    """How late an event may come to a rule with memory, and how many keys one rule may keep."""
+    """How late an event may come to a rule with memory, how many keys one rule may keep, and how much under a key."""
 
     lateness: timedelta = timedelta(minutes=1)
     keys: int = 100_000
+    entries: int = 100_000
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,6 @@ class Timed:
     cause: Cause
     # What messages see: the event, or what stands in for one.
     subject: dict[str, Any]
-    reason: str | None
     at: datetime
     # How many matches it stands for: those of a group.
     matches: int = 1
@@ -43,6 +42,7 @@ class Timed:
 class FoundMatch:
     """A rule version that is true for an event or at a time, under a key; `held` is why the rule itself tells nobody.
 
+    `reason` is what its memory says, where it has one.
     What a time makes true may be about no event, or about one that is forgotten.
     """
 
@@ -51,6 +51,7 @@ class FoundMatch:
     key: str = ""
     held: Held | None = None
     timed: Timed | None = None
+    reason: str | None = None
 
     @property
     def place(self) -> "Place":
@@ -337,8 +338,8 @@ def message_of(match: FoundMatch) -> str:
     timed, event = match.timed, match.event
     at = event.accepted_at if event is not None else timed.at if timed else None
     written = match.rule.compiled.render_message(match.body, at)
-    if not written and timed is not None and timed.reason:
-        written = f"{match.rule.name}: {timed.reason}"
+    if not written and match.reason:
+        written = f"{match.rule.name}: {match.reason}"
     written = written or f"{match.rule.name} matched an event of type {match.body.get('type')}"
     if timed is not None and timed.matches > 1:
         return f"{timed.matches} matches, the last: {written}"

@@ -42,9 +42,9 @@ def note(
         statement.on_conflict_do_update(
             index_elements=["rule_version_id"],
             set_={
-                "keys": MemoryLoss.keys + new.keys,
-                "entries": MemoryLoss.entries + new.entries,
-                "last_at": new.last_at,
+                "keys": MemoryLoss.keys + new["keys"],
+                "entries": MemoryLoss.entries + new["entries"],
+                "last_at": new["last_at"],
             },
         ),
         rows,

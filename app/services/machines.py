@@ -22,7 +22,8 @@ _NO_KEY: Final = "[]"
 @lru_cache(maxsize=10_000)
 def machine_of(rule: JudgingRule, memory: Memory) -> Machine:
     """The machine of a rule version; one for all threads."""
-    return Machine(rule.compiled, memory.lateness // _MICROSECOND, Limits(keys=memory.keys))
+    limits = Limits(memory.keys, memory.entries)
+    return Machine(rule.compiled, memory.lateness // _MICROSECOND, limits)
 
 
 def rules_of(session: Session, versions: Collection[UUID]) -> dict[UUID, JudgingRule]:

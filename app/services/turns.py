@@ -97,12 +97,12 @@ def _match(turn: Turn, now: datetime) -> FoundMatch:
             id=turn.id,
             cause=Cause.GROUP if decision.kind == _GROUP else Cause.TIMER,
             subject=turn.machine.subject(decision, turn.event.body if turn.event else None),
-            reason=decision.reason,
             at=now,
             matches=decision.rounds,
         )
     assert decision.verdict is not None
-    return FoundMatch(turn.event, turn.rule, turn.key, _held(decision.verdict), timed)
+    held = _held(decision.verdict)
+    return FoundMatch(turn.event, turn.rule, turn.key, held, timed, decision.reason)
 
 
 def _held(verdict: Verdict) -> Held | None:
