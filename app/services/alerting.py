@@ -17,8 +17,8 @@ from app.models.alerts import Alert, AlertChange, AlertState, Match, RuleFailure
 from app.models.events import Event
 from app.models.notifications import Cause
 from app.models.rules import Rule
-from app.services import rounds, silences
-from app.services.rounds import Queued, Round
+from app.services import silences
+from app.services.rounds import Round
 from app.services.rulesets import JudgingRule
 from app.services.suppressions import Held, Kind
 
@@ -115,24 +115,14 @@ class Standing:
         return None
 
 
-def record(
-    session: Session, found: Sequence[FoundMatch], storm_limit: int | None, now: datetime
-) -> Queued:
-    """Write the matches, count them into alerts, and queue their notifications; the caller commits.
-
-    A rule that was switched off or deleted since the event was accepted still leaves its match on record, and its
-    notifications as cancelled. A match that notifies nobody is on record with the reason.
-    """
-    if not found:
-        return Queued([], [])
-    live = live_rules(session, {match.rule.rule_id for match in found})
-    return rounds.notify(session, collect(session, found, live, now), live, storm_limit, now)
-
-
 def collect(
     session: Session, found: Sequence[FoundMatch], live: Collection[UUID], now: datetime
 ) -> list[Round]:
-    """Write the matches and count them into alerts; gives their rounds, to be notified. The caller commits."""
+    """Write the matches and count them into alerts; gives their rounds, to be notified. The caller commits.
+
+    A rule that was switched off or deleted since the event was accepted still leaves its match on record. A match that
+    notifies nobody is on record with the reason.
+    """
     if not found:
         return []
     alerts = _count_into_alerts(session, found, now)
