@@ -1,6 +1,6 @@
 """What rules no longer need to remember: of versions that have ended, what nothing can ask for, and past the cap.
 
-Each step is small, and needs no lock of a state: who holds it meanwhile writes it again as it was.
+Each step is small, and waits for nobody: who holds a state meanwhile writes it again as it was.
 """
 
 from collections.abc import Iterator
@@ -100,5 +100,8 @@ def _forget(session: Session, old: ColumnElement[bool]) -> bool:
 
 
 def _delete(session: Session, old: ColumnElement[bool], which: Select[UUID, str, str]) -> int:
-    gone = delete(RuleState).where(old, tuple_(*_KEY).in_(which)).returning(RuleState.scope)
+    # Chosen once, apart: PostgreSQL may ask a subquery again for each row, and get others.
+    free = which.with_for_update(skip_locked=True).cte("free")
+    chosen = tuple_(*_KEY).in_(select(free))
+    gone = delete(RuleState).where(old, chosen).returning(RuleState.scope)
     return len(session.execute(gone).all())

@@ -17,9 +17,12 @@ from app.models.notifications import Notification, Status
 from app.models.rules import Rule, Ruleset, RuleVersion
 from app.services import remembered
 from app.services.errors import Conflict, NotFound, StaleVersion, refusal_of
+from app.services.machines import microseconds
 from app.services.rounds import kind_of
 from rules_dsl import SCHEMA_VERSION, RuleError, compile_rule
 from rules_dsl import Rule as CompiledRule
+from rules_dsl.explanation import Explanation
+from rules_dsl.memory import Machine, Occurrence
 
 CheckTarget = Callable[[str, str], None]
 
@@ -137,14 +140,26 @@ def trial(
 ) -> dict[str, Any]:
     """What a sentence would do with an event; stores and sends nothing."""
     rule = _compile(dsl, check_target)
-    matched = rule.matches(event, now)
+    matched, explanation = _tried(rule, event, now)
     message = rule.render_message(event, now) or str(event.get("type", "event"))
     targets = rule.targets if matched else ()
     return {
         "matched": matched,
-        "explanation": rule.explain(event, now).to_dict(),
+        "explanation": explanation.to_dict(),
         "notifications": [{"target": str(target), "message": message} for target in targets],
     }
+
+
+def _tried(
+    rule: CompiledRule, event: dict[str, Any], now: datetime
+) -> tuple[bool | None, Explanation]:
+    """What a rule says of an event; one with memory, of the first that it sees."""
+    if not rule.has_memory:
+        return rule.matches(event, now), rule.explain(event, now)
+    machine, moment = Machine(rule), microseconds(now)
+    first = Occurrence(bytes(16), event, moment, moment)
+    decision = machine.decide(first, {}, moment)[-1]
+    return decision.outcome, machine.explain(first, decision.to_json())
 
 
 def draft_of(version: RuleVersion) -> Draft:

@@ -53,10 +53,7 @@ class _Held:
     rule: JudgingRule
     since: int
     until: int | None
-
-    @property
-    def stateless(self) -> bool:
-        return not self.rule.compiled.has_memory
+    has_memory: bool
 
     def current_at(self, revision: int) -> bool:
         return self.since <= revision and (self.until is None or revision < self.until)
@@ -93,7 +90,7 @@ class LiveRules:
         # A rule with memory may have been asked twice.
         failed = [(self._held[key], reason) for key, reason in dict(failures).items()]
         return Matching(
-            true=[one.rule for one in true if one.stateless and one.current_at(revision)],
+            true=[one.rule for one in true if not one.has_memory and one.current_at(revision)],
             concerned=[one.rule for one in remembering if one.current_at(revision)],
             failed=[(one.rule, reason) for one, reason in failed if one.current_at(revision)],
         )
@@ -130,7 +127,8 @@ class LiveRules:
             if held is not None:
                 held.until = version.until_revision
             elif (rule := _judging(version)) is not None:
-                self._held[version.id] = _Held(rule, version.since_revision, version.until_revision)
+                since, until = version.since_revision, version.until_revision
+                self._held[version.id] = _Held(rule, since, until, rule.compiled.has_memory)
                 self._set.add(version.id, rule.compiled)
 
     def _prune(self) -> None:

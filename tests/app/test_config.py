@@ -31,6 +31,14 @@ def test_retention_is_thirty_and_ninety_days_where_nothing_else_is_said() -> Non
     assert (kept.events.total_seconds(), kept.attempts.days) == (36 * 3600, 84)
 
 
+def test_rules_remember_a_minute_back_and_many_keys_where_nothing_else_is_said() -> None:
+    memory = Settings.from_env(GOOD).memory
+    assert (memory.lateness.total_seconds(), memory.keys) == (60, 100_000)
+    env = GOOD | {"SENTINEL_LATENESS": "5m", "SENTINEL_MAX_KEYS": "10"}
+    memory = Settings.from_env(env).memory
+    assert (memory.lateness.total_seconds(), memory.keys) == (300, 10)
+
+
 @pytest.mark.parametrize("name", sorted(GOOD))
 def test_a_missing_variable_is_named(name: str) -> None:
     with pytest.raises(ConfigError, match=name):
@@ -63,6 +71,9 @@ def test_a_missing_variable_is_named(name: str) -> None:
         ("SENTINEL_RETENTION_EVENTS", "23h"),
         ("SENTINEL_RETENTION_ATTEMPTS", "3651d"),
         ("SENTINEL_RETENTION_ATTEMPTS", "forever"),
+        ("SENTINEL_LATENESS", "1m30s"),
+        ("SENTINEL_LATENESS", "25h"),
+        ("SENTINEL_MAX_KEYS", "0"),
         ("SENTINEL_PROXIES", "-1"),
         ("SENTINEL_RATE_LIMIT", "many"),
         ("SENTINEL_RATE_LIMIT", "500"),

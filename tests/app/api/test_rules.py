@@ -191,6 +191,18 @@ def test_a_trial_tells_the_outcome_and_why_and_sends_nothing(
     assert client.get("/notifications").json["data"] == []
 
 
+def test_a_rule_with_memory_is_tried_on_the_first_event_that_it_sees(client: Client) -> None:
+    dsl = 'when count() over 5m by user >= 2 then notify("slack:#ops")'
+    answer = client.post("/rules/test", json={"dsl": dsl, "event": {"type": "x", "user": 1}})
+    assert answer.json["matched"] is False
+    assert answer.json["explanation"]["reason"] == "1 of 2 within 5m for user = 1"
+    once = client.post(
+        "/rules/test", json={"dsl": dsl.replace("2", "1"), "event": {"type": "x", "user": 1}}
+    )
+    assert once.json["matched"] is True
+    assert [one["target"] for one in once.json["notifications"]] == ["slack:#ops"]
+
+
 def test_many_targets_and_a_name_server_that_hangs_cost_one_patience(
     app: Flask, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
