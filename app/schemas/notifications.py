@@ -27,7 +27,9 @@ class NotificationOut(Schema):
     id = fields.UUID(required=True)
     cause = fields.String(
         required=True,
-        metadata={"description": "event; alert: its end; silence or storm: a digest of many rules"},
+        metadata={
+            "description": "event; timer, group: a time; alert: its end; silence, storm: a digest of many rules"
+        },
     )
     cause_id = fields.UUID(required=True)
     rule_id = fields.UUID(required=True, allow_none=True)
