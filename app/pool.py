@@ -27,6 +27,8 @@ STATEMENT_SECONDS: Final = 15
 OTHER_SECONDS: Final = STATEMENT_SECONDS + 5.0
 # How long one that did not answer is left alone before one request asks again for all.
 PAUSE: Final = 0.5
+# One that has answered so lately is alive.
+FRESH: Final = 0.5
 OPTIONS: Final = {
     "timezone": "UTC",
     "statement_timeout": f"{STATEMENT_SECONDS}s",
@@ -41,6 +43,8 @@ POOL: Final = {
     "max_overflow": 8,
     # Nobody waits long for a connection: a 503 with Retry-After is a better answer than a late one.
     "pool_timeout": 0.5,
+    # The one that was used last: its statements are prepared, and it need not be asked whether it lives.
+    "pool_use_lifo": True,
     "pool_pre_ping": True,
     # Errors go to the logs, and what was sent must not.
     "hide_parameters": True,
@@ -81,6 +85,7 @@ class BoundedConnection(Connection[Any]):
     """A connection whose every wait ends."""
 
     fuse: Fuse
+    answered_at = 0.0
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         """Wait for the server's answer; without one close, and raise `OperationalError`."""
@@ -97,6 +102,7 @@ class BoundedConnection(Connection[Any]):
                 self.fuse.mend()
                 raise
         self.fuse.mend()
+        self.answered_at = time.monotonic()
         return value
 
     @classmethod
@@ -130,6 +136,14 @@ def bound(engine: Engine) -> None:
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, args: Any, options: Any) -> BoundedConnection:
         return Bounded.connect(*args, **options)
+
+    ping = engine.dialect.do_ping
+
+    def ping_unless_fresh(connection: Any) -> bool:
+        return time.monotonic() - connection.answered_at < FRESH or ping(connection)
+
+    # There is no event for it, and a ping costs as much as a statement.
+    engine.dialect.do_ping = ping_unless_fresh  # type: ignore[assignment]
 
 
 def be_patient(seconds: float) -> None:

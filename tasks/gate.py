@@ -1,60 +1,64 @@
 """The doors of receivers in this process: how many threads each may occupy at once.
 
 A receiver that answers slowly would else end up with all threads waiting for it, and everybody else behind them. Where
-several are slow at once, the last threads are kept for receivers that have none.
+several are slow at once, the last threads are kept for receivers that have none. What finds no room is parked, and
+whoever is inside takes it up; rows in PostgreSQL stand behind it, so a park may be lost.
 """
 
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from math import inf
 from typing import Final
+from uuid import UUID
 
-# One thread in so many.
-KEPT: Final = 8
+# One thread in so many: 4 of 36.
+KEPT: Final = 9
 LOOK_EVERY: Final = 1.0
 REMEMBERED: Final = 10_000
 
 
 class Gate:
-    """Counts the sends under way to each receiver; `threads` is how many there may be in all, once that is known."""
+    """Counts the threads at each receiver; `threads` is how many there may be in all, once that is known."""
 
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads
         self._lock = threading.Lock()
         self._inside: Counter[str] = Counter()
-        self._turned_away: set[str] = set()
+        self._parked: dict[str, dict[UUID, None]] = {}
         self._looked_at: dict[str, float] = {}
 
     @contextmanager
-    def turn(self, most: int) -> Iterator["Turn"]:
-        """One thread's chance to enter; it is out again at the end, whatever happened."""
-        turn = Turn(self, most)
+    def enter(self, receiver: str, ids: Sequence[UUID], most: int) -> Iterator[bool]:
+        """Go in unless `most` are inside, or others need the last threads: then the notifications are parked.
+
+        It is out again at the end of the block, whatever happened.
+        """
+        inside = self._enter(receiver, ids, most)
         try:
-            yield turn
+            yield inside
         finally:
-            if turn.receiver is not None:
-                self._leave(turn.receiver)
+            if inside:
+                self._leave(receiver)
 
-    def enter(self, receiver: str, most: int) -> bool:
-        """Go in unless `most` are inside, or others need the last threads; remembers that somebody went away."""
+    def take(self, receiver: str, most: int) -> list[UUID]:
+        """Take up what is parked, in the order in which it came."""
         with self._lock:
-            inside = self._inside[receiver]
-            if inside >= most or (inside and self._only_kept_are_left()):
-                self._turned_away.add(receiver)
-                return False
-            self._inside[receiver] += 1
-            return True
+            parked = self._parked.get(receiver, {})
+            taken = list(islice(parked, most))
+            for key in taken:
+                del parked[key]
+            if not parked:
+                self._parked.pop(receiver, None)
+            return taken
 
-    def turned_away(self, receiver: str) -> bool:
-        """Whether somebody had to go away since `forgive`."""
-        return receiver in self._turned_away
-
-    def forgive(self, receiver: str) -> None:
-        """Nobody is left who had to go away."""
-        self._turned_away.discard(receiver)
+    def has_room(self, receiver: str, most: int) -> bool:
+        """Whether one more could go in."""
+        with self._lock:
+            return self._has_room(receiver, most)
 
     def may_look(self, receiver: str) -> bool:
         """Whether it is time to look for those whose messages were lost."""
@@ -67,6 +71,19 @@ class Gate:
             self._looked_at[receiver] = moment
             return True
 
+    def _enter(self, receiver: str, ids: Sequence[UUID], most: int) -> bool:
+        with self._lock:
+            inside = self._has_room(receiver, most)
+            if inside:
+                self._inside[receiver] += 1
+            elif sum(map(len, self._parked.values())) < REMEMBERED:
+                self._parked.setdefault(receiver, {}).update(dict.fromkeys(ids))
+            return inside
+
+    def _has_room(self, receiver: str, most: int) -> bool:
+        inside = self._inside[receiver]
+        return inside < most and not (inside and self._only_kept_are_left())
+
     def _only_kept_are_left(self) -> bool:
         threads = self.threads
         return threads is not None and self._inside.total() >= threads - threads // KEPT
@@ -76,23 +93,6 @@ class Gate:
             self._inside[receiver] -= 1
             if not self._inside[receiver]:
                 del self._inside[receiver]
-
-
-class Turn:
-    """What one thread holds of the gate."""
-
-    def __init__(self, gate: Gate, most: int) -> None:
-        self._gate = gate
-        self._most = most
-        self.receiver: str | None = None
-        self.refused = False
-
-    def enter(self, receiver: str) -> bool:
-        """Whether there was room; whoever is in stays in, and has it for no other receiver."""
-        if self.receiver is None and self._gate.enter(receiver, self._most):
-            self.receiver = receiver
-        self.refused = self.receiver != receiver
-        return not self.refused
 
 
 gate = Gate()

@@ -1,46 +1,64 @@
-"""The tasks that speak to receivers: one attempt of one notification, and the test of a channel."""
+"""The tasks that speak to receivers: attempts of notifications, and the test of a channel."""
 
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 from celery import shared_task
 from celery.worker import state
 
+from app.channels.base import Outcome
 from app.extensions import session
 from app.models.notifications import Status
 from app.runtime import now, runtime
 from app.services import channel_tests, delivery, heartbeat
-from app.services.delivery import Result, Sending, Wanted
+from app.services.delivery import Result, Sending
 from app.services.outcomes import Ended
-from app.services.receivers import Room
 from tasks import totals
-from tasks.gate import Turn, gate
-from tasks.publisher import wake_events, wake_notification
-from tasks.steps import fill, record
+from tasks.gate import gate
+from tasks.publisher import NOTIFICATIONS_A_MESSAGE, RECEIVER, wake_notification
+from tasks.steps import begin, fill, give_back, receiver_of, recorder
 from tasks.wiring import is_busy, publish
 
 # Then a message leaves the rest to another: a receiver that is slow should not keep one thread for all of them.
 MESSAGE_SECONDS: Final = 2.0
 
 
+@dataclass(frozen=True)
+class _Made:
+    """An attempt that was made, and what is still to come of it."""
+
+    ended: Ended
+    recorded: Future[Result | None]
+
+
 @shared_task(bind=True, name="notifications.deliver", max_retries=None)
 def deliver(self: Any, notification_ids: list[str] | str) -> None:
-    """Attempt notifications of a receiver one by one: record, send, record; retry with an exponential countdown.
+    """Attempt notifications of a receiver: record them, send one by one, record; retry with an exponential countdown.
 
     The rows alone say how many attempts were made and when the next is due. Nobody waits in here for a receiver that is
     busy or held: the message ends, and the rows are found again.
     """
-    # The release before named one.
-    ids = [notification_ids] if isinstance(notification_ids, str) else notification_ids
-    with gate.turn(runtime().settings.receivers.concurrency) as turn:
-        retries = list(_attempt_each(deque(map(UUID, ids)), turn))
-    if turn.receiver is not None:
-        _wake_next(turn.receiver)
+    # The release before named one, and not the receiver.
+    names = [notification_ids] if isinstance(notification_ids, str) else notification_ids
+    ids = [UUID(name) for name in names]
+    receiver = self.request.get(RECEIVER) or receiver_of(ids)
+    most = runtime().settings.receivers.concurrency
+    retries: list[tuple[UUID, float]] = []
+    with gate.enter(receiver, ids, most) as inside:
+        until = time.monotonic() + MESSAGE_SECONDS
+        while inside and ids:
+            retries += _attempt_each(ids, until)
+            ids = [] if _is_over(until) else gate.take(receiver, NOTIFICATIONS_A_MESSAGE)
+            _call(receiver, most)
+    if inside:
+        _wake_next(receiver)
     for place, (key, seconds) in enumerate(retries, 1):
-        self.retry(args=([str(key)],), countdown=seconds, throw=place == len(retries))
+        again = {"headers": {RECEIVER: receiver}, "countdown": seconds}
+        self.retry(args=([str(key)],), throw=place == len(retries), **again)
 
 
 @shared_task(name="notifications.test_channel")
@@ -67,50 +85,55 @@ def beat(event_id: str) -> None:
         session().commit()
 
 
-def _attempt_each(ids: deque[UUID], turn: Turn) -> Iterator[tuple[UUID, float]]:
-    """Those to be tried again, and in how many seconds. Each outcome is recorded with the next attempt."""
-    until = time.monotonic() + MESSAGE_SECONDS
-    ended: Ended | None = None
-    while ids or ended:
-        goes_on = bool(ids) and not turn.refused and time.monotonic() < until and not _stopping()
-        key = ids.popleft() if goes_on else None
-        result, begun = record(ended, None if key is None else Wanted(key, turn.enter))
-        if ended and result is not None:
-            _count_attempt(ended, result)
-            if result.retry_in is not None:
-                yield ended.sending.notification_id, result.retry_in
-        ended = None
-        if key is None:
-            break
-        if isinstance(begun, Sending):
-            ended = Ended(begun, delivery.send(begun, runtime().transport))
-        elif begun is not None:
-            if begun.status is not Status.PENDING:
-                totals.ended(begun)
-            if begun.retry_in is not None:
-                yield key, begun.retry_in
-    # Who was refused is found again by whoever leaves.
-    if ids and not turn.refused:
-        publish([wake_notification(*ids)])
+def _attempt_each(ids: Sequence[UUID], until: float) -> Iterator[tuple[UUID, float]]:
+    """Those to be tried again, and in how many seconds."""
+    begun = begin(ids)
+    failed = _send_each([one for one in begun if isinstance(one, Sending)], until)
+    for key, one in zip(ids, begun, strict=True):
+        if isinstance(one, Result):
+            if one.status is not Status.PENDING:
+                totals.ended(one)
+            if one.retry_in is not None:
+                yield key, one.retry_in
+    if failed and (result := failed.recorded.result()) and result.retry_in is not None:
+        yield failed.ended.sending.notification_id, result.retry_in
+    for one in begun:
+        if isinstance(one, Exception):
+            raise one
 
 
-def _stopping() -> bool:
-    return state.should_stop is not None
+def _send_each(begun: Sequence[Sending], until: float) -> _Made | None:
+    """One after the other, until one fails, which is told; or too much time has gone.
+
+    Outcomes are written while the next is under way, and none is begun before the last but one is written.
+    """
+    before: _Made | None = None
+    for place, sending in enumerate(begun):
+        ended = Ended(sending, delivery.send(sending, runtime().transport))
+        made = _Made(ended, recorder()(ended))
+        good = ended.verdict.outcome is Outcome.DELIVERED
+        if not good or _is_over(until):
+            give_back(begun[place + 1 :])
+            return None if good else made
+        if before is not None:
+            wait([before.recorded])
+        before = made
+    return None
 
 
-def _count_attempt(ended: Ended, result: Result) -> None:
-    totals.attempted(ended.sending, ended.verdict, result)
-    if result.event_id is not None:
-        publish([wake_events([result.event_id])])
-        totals.ingested_own()
+def _is_over(until: float) -> bool:
+    return time.monotonic() > until or state.should_stop is not None
+
+
+def _call(receiver: str, most: int) -> None:
+    """Have one more thread take up what is parked, where it may."""
+    if gate.has_room(receiver, most) and (ids := gate.take(receiver, NOTIFICATIONS_A_MESSAGE)):
+        publish([wake_notification(*ids, receiver=receiver)])
 
 
 def _wake_next(receiver: str) -> None:
-    """Hand the room that has just become free to one that waits for it.
-
-    Whoever was not turned away has a message of its own, which is merely late while the queue is long, or was lost.
-    """
-    if gate.turned_away(receiver):
-        fill(Room(receiver, turned_away=True))
+    """Have somebody else go on; and look for those whose messages were lost."""
+    if ids := gate.take(receiver, NOTIFICATIONS_A_MESSAGE):
+        publish([wake_notification(*ids, receiver=receiver)])
     elif not is_busy("notifications") and gate.may_look(receiver):
-        fill(Room(receiver, turned_away=False))
+        fill(receiver)

@@ -24,11 +24,13 @@ from tasks import broker
 log = structlog.get_logger()
 
 EVALUATE: Final = "events.evaluate"
+# A header of the message, which the release before does not look at.
+RECEIVER: Final = "receiver"
 BATCH: Final = 500
 # With as many messages as a queue may hold, Redis stays below 100 MB.
 EVENTS_A_MESSAGE: Final = 100
 # A message costs as much as half a delivery. Few share one until enough threads have something to do.
-NOTIFICATIONS_A_MESSAGE: Final = 8
+NOTIFICATIONS_A_MESSAGE: Final = 16
 THREADS_BUSY: Final = 8
 # Beyond this many waiting messages a queue needs no more of them: workers are busy, and rows wait as well as messages.
 QUEUE_LIMIT: Final = 10_000
@@ -43,11 +45,12 @@ GATHER_SECONDS: Final = 0.005
 
 @dataclass(frozen=True)
 class WakeUp:
-    """One message: a task's name and the ids that it gets."""
+    """One message: a task's name and the ids that it gets; the receiver that they are for, where that is known."""
 
     task: str
     queue: str
     args: tuple[object, ...]
+    receiver: str = ""
 
     @property
     def summary(self) -> str:
@@ -70,9 +73,12 @@ def together(wake_ups: Sequence[WakeUp]) -> list[WakeUp]:
     return [WakeUp(EVALUATE, "events", (chunk,)) for chunk in chunks] + others
 
 
-def wake_notification(*ids: UUID) -> WakeUp:
-    """The message that has notifications of one receiver attempted, one after the other."""
-    return WakeUp("notifications.deliver", "notifications", ([str(key) for key in ids],))
+def wake_notification(*ids: UUID, receiver: str = "") -> WakeUp:
+    """The message that has notifications of one receiver attempted, one after the other.
+
+    Who knows the receiver says so: then a worker can do without reading the rows where it has no room.
+    """
+    return WakeUp("notifications.deliver", "notifications", ([str(key) for key in ids],), receiver)
 
 
 def wake_notifications(due: Iterable[Due], *, threads: int = THREADS_BUSY) -> list[WakeUp]:
@@ -85,7 +91,8 @@ def wake_notifications(due: Iterable[Due], *, threads: int = THREADS_BUSY) -> li
         # Rows of the release before do not say whose they are.
         most = 1 if not receiver else min(NOTIFICATIONS_A_MESSAGE, ceil(len(ids) / threads))
         messages += [
-            wake_notification(*ids[start : start + most]) for start in range(0, len(ids), most)
+            wake_notification(*ids[start : start + most], receiver=receiver)
+            for start in range(0, len(ids), most)
         ]
     return messages
 
@@ -197,6 +204,7 @@ class Publisher:
                     wake_up.task,
                     args=wake_up.args,
                     argsrepr=wake_up.summary,
+                    headers={RECEIVER: wake_up.receiver},
                     producer=pooled,
                     **broker.sending(pooled),
                     ignore_result=True,

@@ -1,120 +1,92 @@
-"""Steps of deliveries, which the threads of a process take together.
+"""The transactions of deliveries, which the threads of a process share: many rows are read and written at once."""
 
-A step records the outcome of one attempt and begins the next; many of them are read and written at once.
-"""
-
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import Final
+from uuid import UUID
 
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from flask import Flask, current_app
 from sqlalchemy.orm import Session
 
 from app.extensions import session
 from app.runtime import now, runtime
 from app.services import delivery, outcomes, receivers
-from app.services.delivery import Result, Sending, Wanted
+from app.services.delivery import Result, Sending
 from app.services.outcomes import Ended
-from app.services.receivers import Room
-from tasks.gate import gate
-from tasks.publisher import wake_notifications
+from tasks import totals
+from tasks.publisher import wake_events, wake_notification, wake_notifications
+from tasks.recorder import Recorder
 from tasks.together import AWAY, Together
 from tasks.wiring import publish
 
-
-@dataclass(frozen=True)
-class Step:
-    """An attempt whose outcome is known, and a notification to begin with."""
-
-    ended: Ended | None
-    wanted: Wanted | None
+# Of eight notifications each; a message that comes alone does not wait for more than these.
+MESSAGES: Final = 16
+RECORDER: Final = "recorder"
+Begun = Sending | Result | Exception | None
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What came of a step."""
+def give_back(begun: Sequence[Sending]) -> None:
+    """Undo the beginning of what this message sends no more, and have it attempted by another."""
+    with _transaction() as db:
+        freed = delivery.give_back(db, begun, now())
+    if freed:
+        publish([wake_notification(*freed, receiver=begun[0].receiver)])
 
-    result: Result | None = None
-    begun: Sending | Result | None = None
-    error: Exception | None = None
+
+def receiver_of(ids: Sequence[UUID]) -> str:
+    """Whose notifications they are, all of one receiver."""
+    with _transaction() as db:
+        return receivers.of(db, ids[0])
 
 
-def record(
-    ended: Ended | None, wanted: Wanted | None
-) -> tuple[Result | None, Sending | Result | None]:
-    """Record an outcome, and begin the next.
+def recorder() -> Recorder:
+    """What writes down outcomes in this process."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    kept: Recorder = app.extensions.setdefault(RECORDER, Recorder(lambda ended: _end(app, ended)))
+    return kept
 
-    The outcome once more each second while the database is away and the lease is ours: what the receiver has answered
-    would else be forgotten, and the message sent again.
-    """
+
+def _begin_all(messages: Sequence[Sequence[UUID]]) -> list[list[Begun]]:
+    begun = iter(_begin_or_each([key for ids in messages for key in ids]))
+    return [[next(begun) for _ in ids] for ids in messages]
+
+
+def _begin_or_each(ids: Sequence[UUID]) -> list[Begun]:
+    """Together; but one that cannot be begun shall not keep the others back."""
     try:
-        answer = _steps(Step(ended, wanted))
-    except (DBAPIError, PoolTimeout):
-        if ended is None:
-            raise
-        return _insist(ended), None
-    if answer.error is not None:
-        raise answer.error
-    return answer.result, answer.begun
+        with _transaction() as db:
+            return list(delivery.begin(db, ids, runtime().settings, now()))
+    except AWAY:
+        raise
+    except Exception as error:  # noqa: BLE001 - the task raises it, when it has sent the others
+        if len(ids) == 1:
+            return [error]
+        return [begun for key in ids for begun in _begin_or_each([key])]
 
 
-def _insist(ended: Ended) -> Result | None:
-    deadline = time.monotonic() + delivery.LEASE.total_seconds() - ended.verdict.latency
-    while True:
-        time.sleep(1)
-        try:
-            return _steps(Step(ended, None)).result
-        except (DBAPIError, PoolTimeout):
-            if time.monotonic() > deadline:
-                raise
+def _end(app: Flask, ended: Sequence[Ended]) -> list[Result | None]:
+    with app.app_context():
+        settings = runtime().settings
+        with _transaction() as db:
+            results = outcomes.finish(db, ended, settings.retry, settings.receivers, now())
+        for one, result in zip(ended, results, strict=True):
+            if result is not None:
+                _follow(one, result)
+    return results
 
 
-def _take_steps(steps: Sequence[Step]) -> list[Answer]:
-    """All outcomes in one transaction, then all beginnings in another; only the first may fail the whole."""
-    ended = [one.ended for one in steps if one.ended]
-    wanted = [one.wanted for one in steps if one.wanted]
-    results = iter(_end(ended) if ended else ())
-    begun = iter(_begin_all(wanted) if wanted else ())
-    return [
-        replace(
-            next(begun) if one.wanted else Answer(), result=next(results) if one.ended else None
-        )
-        for one in steps
-    ]
+def _follow(ended: Ended, result: Result) -> None:
+    totals.attempted(ended.sending, ended.verdict, result)
+    if result.event_id is not None:
+        publish([wake_events([result.event_id])])
+        totals.ingested_own()
 
 
-def _begin_all(wanted: Sequence[Wanted]) -> list[Answer]:
-    try:
-        return [Answer(begun=one) for one in _begin(wanted)]
-    except Exception as error:  # noqa: BLE001 - raised to whoever wanted it
-        if len(wanted) == 1 or isinstance(error, AWAY):
-            return [Answer(error=error)] * len(wanted)
-        return [answer for one in wanted for answer in _begin_all([one])]
-
-
-def _begin(wanted: Sequence[Wanted]) -> list[Sending | Result | None]:
+def _fill(names: Sequence[str]) -> list[None]:
     with _transaction() as db:
-        return delivery.begin(db, wanted, runtime().settings, now())
-
-
-def _end(ended: Sequence[Ended]) -> list[Result | None]:
-    settings = runtime().settings
-    with _transaction() as db:
-        return outcomes.finish(db, ended, settings.retry, settings.receivers, now())
-
-
-def _fill(rooms: Sequence[Room]) -> list[None]:
-    with _transaction() as db:
-        due = receivers.next_due(db, rooms, now())
-    # They take the place of one thread.
-    publish(wake_notifications(due, threads=1))
-    if not due:
-        for room in rooms:
-            gate.forgive(room.receiver)
-    return [None] * len(rooms)
+        due = receivers.next_due(db, names, now())
+    publish(wake_notifications(due))
+    return [None] * len(names)
 
 
 @contextmanager
@@ -131,5 +103,5 @@ def _transaction() -> Iterator[Session]:
         db.expunge_all()
 
 
-_steps: Final = Together(_take_steps)
+begin: Final = Together(_begin_all, most=MESSAGES)
 fill: Final = Together(_fill)

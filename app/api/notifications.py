@@ -22,7 +22,7 @@ from app.schemas.notifications import (
 )
 from app.services import deadletters, tracing
 from app.services.deadletters import DeadLetters
-from tasks.publisher import wake_notification
+from tasks.publisher import wake_notifications
 from tasks.wiring import publish
 
 bp = Blueprint("notifications", __name__, url_prefix="/notifications", description="Who heard")
@@ -59,9 +59,9 @@ def get(notification_id: UUID) -> dict[str, Any]:
 @bp.response(202, NotificationDetail)
 def retry(notification_id: UUID) -> dict[str, Any]:
     """Try a dead letter again, under the same id; 409 while it is no dead letter"""
-    deadletters.redrive(session(), notification_id, now())
+    due = deadletters.redrive(session(), notification_id, now())
     session().commit()
-    publish([wake_notification(notification_id)])
+    publish(wake_notifications([due]))
     return _detail(notification_id)
 
 
@@ -78,7 +78,7 @@ def retry_many(body: dict[str, Any]) -> dict[str, Any]:
     body.pop("status", None)
     due = deadletters.redrive_all(session(), DeadLetters(**body), now(), limit)
     session().commit()
-    publish([wake_notification(key) for key in due])
+    publish(wake_notifications(due))
     return {"retried": len(due), "more": len(due) == limit}
 
 

@@ -12,6 +12,7 @@ from app.ids import uuid7_floor
 from app.models.notifications import Notification, Status
 from app.services.delivery import SWEEP_GRACE
 from app.services.errors import Conflict, NotFound
+from app.services.receivers import Due
 from app.services.tracing import goes_to
 
 
@@ -25,8 +26,8 @@ class DeadLetters:
     until: datetime | None = None
 
 
-def redrive(session: Session, notification_id: UUID, now: datetime) -> None:
-    """Put one dead letter back; the caller commits."""
+def redrive(session: Session, notification_id: UUID, now: datetime) -> Due:
+    """Put one dead letter back; the caller commits, then publishes."""
     notification = session.get(Notification, notification_id, with_for_update=True)
     if notification is None:
         raise NotFound("there is no such notification")
@@ -34,10 +35,11 @@ def redrive(session: Session, notification_id: UUID, now: datetime) -> None:
         raise Conflict(
             f"the notification is {notification.status}, no dead letter", code="not_dead"
         )
-    redrive_all(session, DeadLetters(ids=[notification_id]), now, 1)
+    [due] = redrive_all(session, DeadLetters(ids=[notification_id]), now, 1)
+    return due
 
 
-def redrive_all(session: Session, which: DeadLetters, now: datetime, limit: int) -> Sequence[UUID]:
+def redrive_all(session: Session, which: DeadLetters, now: datetime, limit: int) -> list[Due]:
     """Put dead letters back, the oldest first, `limit` at most; the caller commits, then publishes."""
     query = select(Notification.id).where(Notification.status == Status.DEAD)
     if which.ids is not None:
@@ -49,7 +51,7 @@ def redrive_all(session: Session, which: DeadLetters, now: datetime, limit: int)
     if which.until is not None:
         query = query.where(Notification.id < uuid7_floor(which.until))
     chosen = query.order_by(Notification.id).limit(limit).with_for_update(skip_locked=True).cte()
-    return session.scalars(
+    rows = session.execute(
         update(Notification)
         .where(Notification.id == chosen.c.id)
         .values(
@@ -61,5 +63,6 @@ def redrive_all(session: Session, which: DeadLetters, now: datetime, limit: int)
             next_attempt_at=now,
             wake_at=now + SWEEP_GRACE,
         )
-        .returning(Notification.id)
-    ).all()
+        .returning(Notification.id, Notification.receiver)
+    )
+    return [Due(*row) for row in rows]

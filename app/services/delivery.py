@@ -5,12 +5,27 @@
 `finish`: a worker that was thought dead cannot write.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, any_, bindparam, case, insert, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Uuid,
+    any_,
+    bindparam,
+    case,
+    delete,
+    insert,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from app.channels import registry
@@ -25,6 +40,7 @@ from app.models.notifications import Attempt, AttemptOutcome, Cause, Notificatio
 from app.models.rules import Rule
 from app.services import channels, explaining, notices, receivers
 from app.services.channels import Destination
+from app.services.notices import AlertFacts, EventFacts, Subject, Version
 from app.services.receivers import Admission
 from app.services.rounds import kind_of
 
@@ -37,19 +53,11 @@ SWEEP_GRACE = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A notification that a message names; `enter` asks for room in this process for one more send to a receiver."""
-
-    notification_id: UUID
-    enter: Callable[[str], bool] = lambda _receiver: True
-
-
-@dataclass(frozen=True)
 class Sending:
     """One attempt under way."""
 
     notification_id: UUID
-    attempt_id: int
+    number: int
     epoch: int
     tried: int
     channel: str
@@ -71,15 +79,46 @@ class Result:
     event_id: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What decides whether a notification is attempted."""
+
+    alert_id: UUID | None
+    receiver: str
+    attempts: int
+    attempts_forgiven: int
+    slot_at: datetime | None
+    lease_until: datetime | None
+    epoch: int
+
+
 @dataclass(frozen=True)
 class _Due:
     """A locked notification, and what is needed to send it; no event where its day is over, or for a digest."""
 
-    notification: Notification
+    subject: Subject
+    row: _Row
+    receiver: str
     rule_off: bool
-    alert: Alert | None
-    event: Event | None
+    alert: AlertFacts | None
+    event: EventFacts | None
     held_until: datetime | None
+
+
+Facts = TypeVar("Facts")
+_SIZES: Final[dict[type, int]] = {
+    kind: len(fields(kind)) for kind in (Subject, _Row, AlertFacts, EventFacts)
+}
+_COLUMNS: Final = [
+    getattr(model, one.name)
+    for model, kind in (
+        (Notification, Subject),
+        (Notification, _Row),
+        (Alert, AlertFacts),
+        (Event, EventFacts),
+    )
+    for one in fields(kind)
+]
 
 
 @dataclass(frozen=True)
@@ -90,24 +129,21 @@ class _Admitted:
 
 
 def begin(
-    session: Session, wanted: Sequence[Wanted], settings: Settings, now: datetime
+    session: Session, ids: Sequence[UUID], settings: Settings, now: datetime
 ) -> list[Sending | Result | None]:
     """Claim those that are due and write their attempts, in order; the caller commits before it sends.
 
     None where there is nothing to do: it is sent, dead, cancelled, not due yet, in another worker's hands, or its
-    receiver takes no more. A result where it ends here without another attempt, or has to keep to its receiver's pace.
+    receiver is held. A result where it ends here without another attempt, or has to keep to its receiver's pace.
     """
-    rows = _lock_due(session, [one.notification_id for one in wanted], now)
+    rows = _lock_due(session, ids, now)
     # Asked for twice, it is begun once.
-    entering = [(one, rows.pop(one.notification_id, None)) for one in wanted]
-    inside = [
-        due if due and one.enter(due.notification.receiver) else None for one, due in entering
-    ]
-    targets = {due.notification.target for due in inside if due}
+    dues = [rows.pop(key, None) for key in ids]
+    targets = {due.subject.target for due in dues if due}
     destinations = channels.destinations(session, settings, targets)
     answers = [
         None if due is None else _admit(session, due, destinations, settings.retry, now)
-        for due in inside
+        for due in dues
     ]
     admitted = [answer for answer in answers if isinstance(answer, _Admitted)]
     begun = iter(_open_attempts(session, admitted, now))
@@ -122,24 +158,36 @@ def send(sending: Sending, transport: Transport) -> Verdict:
     return registry.get(destination.kind).send(sending.notice, destination.config, transport)
 
 
-def postpone(notification: Notification, until: datetime, now: datetime) -> float | None:
-    """Be due again later; the seconds of a countdown, None where the sweep wakes it."""
+def give_back(session: Session, begun: Sequence[Sending], now: datetime) -> list[UUID]:
+    """Undo beginnings that led to no attempt, so that none counts; the caller commits. Tells who waits again."""
+    epochs = {one.notification_id: one.epoch for one in begun}
+    rows = session.execute(
+        select(Notification.id, Notification.epoch)
+        .where(Notification.id == any_(_keys(list(epochs))), Notification.status == Status.PENDING)
+        .order_by(Notification.id)
+        .with_for_update()
+    )
+    freed = [key for key, epoch in rows if epoch == epochs[key]]
+    numbers = [(one.notification_id, one.number) for one in begun if one.notification_id in freed]
+    attempt = tuple_(Attempt.notification_id, Attempt.number)
+    session.execute(delete(Attempt).where(attempt.in_(numbers)))
+    session.execute(
+        update(Notification)
+        .where(Notification.id == any_(_keys(freed)))
+        .values(attempts=Notification.attempts - 1, lease_until=None, wake_at=now + SWEEP_GRACE)
+    )
+    return freed
+
+
+def postponed(until: datetime, now: datetime) -> tuple[float | None, dict[str, datetime]]:
+    """The seconds of a countdown to what is due again later, None where the sweep wakes it; and what its row says."""
     by_countdown = until - now <= LONGEST_COUNTDOWN
-    notification.next_attempt_at = until
-    notification.wake_at = until + (SWEEP_GRACE if by_countdown else timedelta(0))
-    return (until - now).total_seconds() if by_countdown else None
-
-
-def end(notification: Notification, status: Status, reason: str | None, now: datetime) -> None:
-    """Be done with it for good."""
-    notification.status = status
-    notification.reason = reason
-    notification.finished_at = now
-    notification.lease_until = None
+    wake_at = until + (SWEEP_GRACE if by_countdown else timedelta(0))
+    retry_in = (until - now).total_seconds() if by_countdown else None
+    return retry_in, {"next_attempt_at": until, "wake_at": wake_at}
 
 
 def _lock_due(session: Session, ids: Sequence[UUID], now: datetime) -> dict[UUID, _Due]:
-    keys = bindparam(None, list(ids), type_=ARRAY(Uuid()), unique=True)
     resolved = Notification.cause == Cause.ALERT
     timed = Notification.cause.in_([Cause.TIMER, Cause.GROUP])
     timers = select(TimerDecision.event_id).where(TimerDecision.id == Notification.cause_id)
@@ -149,26 +197,54 @@ def _lock_due(session: Session, ids: Sequence[UUID], now: datetime) -> dict[UUID
         else_=Notification.cause_id,
     )
     rows = session.execute(
-        select(Notification, Rule.enabled, Rule.deleted_at, Alert, Event, Receiver.held_until)
+        select(*_COLUMNS, Rule.enabled, Rule.deleted_at, Receiver.held_until)
+        .select_from(Notification)
         .outerjoin(Rule, Rule.id == Notification.rule_id)
         .outerjoin(Alert, Alert.id == Notification.alert_id)
         .outerjoin(Event, Event.id == about)
         .outerjoin(Receiver, Receiver.key == Notification.receiver)
         .where(
-            Notification.id == any_(keys),
+            Notification.id == any_(_keys(ids)),
             Notification.status == Status.PENDING,
             Notification.next_attempt_at <= now + EARLY,
         )
         .with_for_update(of=Notification, skip_locked=True)
     )
     due = {}
-    for notification, enabled, deleted_at, alert, event, held_until in rows:
-        if notification.lease_until is not None and notification.lease_until > now:
+    for one in (_due(row) for row in rows.all()):
+        if one.row.lease_until is not None and one.row.lease_until > now:
             continue
-        notification.receiver = notification.receiver or receivers.key_of(notification.target)
-        rule_off = enabled is False or deleted_at is not None
-        due[notification.id] = _Due(notification, rule_off, alert, event, held_until)
+        if not one.row.receiver:
+            # The release before did not say whose it is.
+            _write(session, one)
+        due[one.subject.id] = one
     return due
+
+
+def _due(values: Sequence[Any]) -> _Due:
+    """Of a row of `_COLUMNS`, and what stands beside them."""
+    parts = iter(values)
+    subject, row = _next(Subject, parts), _next(_Row, parts)
+    alert, event = _next(AlertFacts, parts), _next(EventFacts, parts)
+    enabled, deleted_at, held_until = parts
+    return _Due(
+        subject=subject,
+        row=row,
+        receiver=row.receiver or receivers.key_of(subject.target),
+        rule_off=enabled is False or deleted_at is not None,
+        alert=_known(alert, alert.id),
+        event=_known(event, event.id),
+        held_until=held_until,
+    )
+
+
+def _known(facts: Facts, key: UUID | None) -> Facts | None:
+    """None where no row stood beside the notification's."""
+    return None if key is None else facts
+
+
+def _next(kind: type[Facts], parts: Iterator[Any]) -> Facts:
+    return kind(*islice(parts, _SIZES[kind]))
 
 
 def _admit(
@@ -178,27 +254,36 @@ def _admit(
     policy: RetryPolicy,
     now: datetime,
 ) -> _Admitted | Result | None:
-    notification = due.notification
+    target = due.subject.target
     ending = _ending(due, policy)
     if ending is not None:
         status, reason = ending
-        end(notification, status, reason, now)
-        return Result(status, kind_of(notification.target))
-    destination = destinations[notification.target]
+        _write(session, due, status=status, reason=reason, finished_at=now, lease_until=None)
+        return Result(status, kind_of(target))
+    destination = destinations[target]
     admission = _ask(session, due, destination, now)
-    if not admission.allowed:
-        return _slowed(notification, destination.label, admission, now)
-    return _Admitted(due, destination, admission.probe)
+    if admission.allowed:
+        return _Admitted(due, destination, admission.probe)
+    if admission.not_before is None:
+        return None
+    retry_in, when = postponed(admission.not_before, now)
+    _write(session, due, slot_at=admission.not_before, **when)
+    return Result(Status.PENDING, destination.label, retry_in)
+
+
+def _write(session: Session, due: _Due, **values: Any) -> None:
+    row = update(Notification).where(Notification.id == due.subject.id)
+    session.execute(row.values(receiver=due.receiver, **values))
 
 
 def _ending(due: _Due, policy: RetryPolicy) -> tuple[Status, str] | None:
     """How a notification ends without another attempt, and why; None when it is to be attempted."""
     if due.rule_off:
         return Status.CANCELLED, "rule_off"
-    if due.event is None and due.notification.cause == Cause.EVENT:
+    if due.event is None and due.subject.cause == Cause.EVENT:
         return Status.DEAD, "event_gone"
     # The worker died during the last attempt, so nobody has said yet that it was the last.
-    if due.notification.attempts - due.notification.attempts_forgiven >= policy.attempts:
+    if due.row.attempts - due.row.attempts_forgiven >= policy.attempts:
         return Status.DEAD, "attempts_exhausted"
     return None
 
@@ -207,69 +292,60 @@ def _ask(session: Session, due: _Due, destination: Destination, now: datetime) -
     """Whether the receiver takes one more now; what goes nowhere need not ask."""
     if destination.problem is not None:
         return Admission(allowed=True)
-    row = due.notification
     pace = registry.get(destination.kind).pace(destination.config)
-    return receivers.admit(session, row.receiver, due.held_until, pace, row.slot_at, now)
-
-
-def _slowed(
-    notification: Notification, channel: str, admission: Admission, now: datetime
-) -> Result | None:
-    """Wait for a place in the receiver's pace, by a countdown; for anything else without one."""
-    if admission.not_before is None:
-        return None
-    notification.slot_at = admission.not_before
-    return Result(Status.PENDING, channel, postpone(notification, admission.not_before, now))
+    return receivers.admit(session, due.receiver, due.held_until, pace, due.row.slot_at, now)
 
 
 def _open_attempts(session: Session, admitted: Sequence[_Admitted], now: datetime) -> list[Sending]:
+    """Write the attempts, each under a new lease; with one statement for all."""
     if not admitted:
         return []
-    rows = [_attempt(one.due.notification, now) for one in admitted]
-    written = insert(Attempt).returning(Attempt.id, sort_by_parameter_order=True)
-    ids = session.scalars(written, rows)
-    version_ids = (one.due.notification.rule_version_id for one in admitted)
-    versions = notices.versions(session, {key for key in version_ids if key is not None})
-    return [
-        Sending(
-            notification_id=notification.id,
-            attempt_id=attempt_id,
-            epoch=notification.epoch,
-            tried=notification.attempts - notification.attempts_forgiven,
-            channel=one.destination.label,
-            caused_at=_caused_at(one.due),
-            destination=one.destination,
-            notice=notices.build(
-                notification,
-                versions[key] if (key := notification.rule_version_id) else None,
-                one.due.alert,
-                one.due.event,
-                explaining.of_notification(session, notification, one.due.event),
-            ),
-            receiver=notification.receiver,
-            probe=one.probe,
+    dues = [one.due for one in admitted]
+    leased = (
+        update(Notification)
+        .where(Notification.id == any_(_keys([due.subject.id for due in dues])))
+        .values(
+            epoch=Notification.epoch + 1,
+            attempts=Notification.attempts + 1,
+            slot_at=None,
+            lease_until=now + LEASE,
+            wake_at=now + LEASE,
         )
-        for one, attempt_id in zip(admitted, ids, strict=True)
-        for notification in [one.due.notification]
+        .returning(Notification.id, Notification.attempts, Notification.epoch)
+        .cte("leased")
+    )
+    unknown = select(leased, literal(now), literal(AttemptOutcome.UNKNOWN.value))
+    columns = ["notification_id", "number", "epoch", "started_at", "outcome"]
+    session.execute(insert(Attempt).from_select(columns, unknown))
+    named = {key for due in dues if (key := due.subject.rule_version_id) is not None}
+    versions = notices.versions(session, named)
+    return [
+        _sending(one, versions, explaining.of_notification(session, due.subject, due.event))
+        for one, due in zip(admitted, dues, strict=True)
     ]
 
 
-def _caused_at(due: _Due) -> datetime:
-    if due.event is not None and due.notification.cause == Cause.EVENT:
-        return due.event.accepted_at
-    return due.notification.created_at
+def _sending(
+    one: _Admitted, versions: Mapping[UUID, Version], recorded: dict[str, Any] | None
+) -> Sending:
+    due, subject = one.due, one.due.subject
+    of_event = due.event is not None and subject.cause == Cause.EVENT
+    version_id = subject.rule_version_id
+    version = None if version_id is None else versions[version_id]
+    return Sending(
+        notification_id=subject.id,
+        number=due.row.attempts + 1,
+        epoch=due.row.epoch + 1,
+        tried=due.row.attempts + 1 - due.row.attempts_forgiven,
+        channel=one.destination.label,
+        caused_at=due.event.accepted_at if due.event and of_event else subject.created_at,
+        destination=one.destination,
+        notice=notices.build(subject, version, due.alert, due.event, recorded),
+        receiver=due.receiver,
+        probe=one.probe,
+    )
 
 
-def _attempt(notification: Notification, now: datetime) -> dict[str, object]:
-    """The row of an attempt that begins now, under a new lease."""
-    notification.epoch += 1
-    notification.attempts += 1
-    notification.slot_at = None
-    notification.lease_until = notification.wake_at = now + LEASE
-    return {
-        "notification_id": notification.id,
-        "number": notification.attempts,
-        "epoch": notification.epoch,
-        "started_at": now,
-        "outcome": AttemptOutcome.UNKNOWN,
-    }
+def _keys(ids: Sequence[UUID]) -> ColumnElement[Any]:
+    # One array, not as many parameters.
+    return bindparam(None, list(ids), type_=ARRAY(Uuid()), unique=True)

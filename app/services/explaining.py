@@ -10,11 +10,13 @@ from sqlalchemy.orm import Session
 
 from app.config import Memory
 from app.models.events import Event
-from app.models.notifications import Notification
+from app.models.notifications import Cause
 from app.services import decisions
 from app.services.decisions import Recorded
-from app.services.machines import alert_key, machine_of, occurrence_of, rules_of
+from app.services.machines import alert_key, machine_of, microseconds, rules_of
+from app.services.notices import EventFacts, Subject
 from app.services.rulesets import JudgingRule
+from rules_dsl.memory import Occurrence
 
 # What has no condition of its own to tell of: the match that was held back has, and the end of an alert by its time.
 _RELEASES: Final = ("held", "group", "resolve")
@@ -39,10 +41,12 @@ class Decided:
 
 
 def of_notification(
-    session: Session, notification: Notification, event: Event | None
+    session: Session, notification: Subject, event: EventFacts | None
 ) -> dict[str, Any] | None:
     """Why a rule with memory notifies; None where there is no such rule, or where that is forgotten."""
     version_id = notification.rule_version_id
+    if notification.cause not in (Cause.EVENT, Cause.TIMER, Cause.GROUP):
+        return None
     rule = rules_of(session, [version_id]).get(version_id) if version_id else None
     if rule is None or event is None or not rule.compiled.has_memory:
         return None
@@ -80,8 +84,12 @@ def told(session: Session, recorded: Sequence[Recorded], event: Event) -> list[D
     ]
 
 
-def _explained(rule: JudgingRule, one: Recorded, event: Event) -> dict[str, Any] | None:
+def _explained(
+    rule: JudgingRule, one: Recorded, event: Event | EventFacts
+) -> dict[str, Any] | None:
     if one.made["kind"] in _RELEASES:
         return None
-    explanation = machine_of(rule, Memory()).explain(occurrence_of(event), one.made)
+    accepted = microseconds(event.accepted_at)
+    occurrence = Occurrence(event.id.bytes, event.body, accepted, accepted)
+    explanation = machine_of(rule, Memory()).explain(occurrence, one.made)
     return dict(explanation.to_dict())

@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,9 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.channels.base import Notice
-from app.models.alerts import Alert
-from app.models.events import Event
-from app.models.notifications import Cause, Notification
+from app.models.notifications import Cause
 from app.models.rules import RuleVersion
 from app.services.rulesets import restore
 from rules_dsl import Rule as CompiledRule
@@ -32,6 +31,43 @@ class Version:
     name: str
     number: int
     compiled: CompiledRule | None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a notice tells of its notification."""
+
+    id: UUID
+    cause: str
+    cause_id: UUID
+    rule_version_id: UUID | None
+    target: str
+    message: str
+    digest: dict[str, Any] | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFacts:
+    """What a notice tells of an alert."""
+
+    id: UUID
+    state: str
+    severity: str
+    count: int
+    opened_at: datetime
+    resolved_at: datetime | None
+    resolved_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventFacts:
+    """What a notice tells of an event."""
+
+    id: UUID
+    type: str | None
+    accepted_at: datetime
+    body: dict[str, Any]
 
 
 class _Versions:
@@ -61,10 +97,10 @@ versions: Final = _Versions().get
 
 
 def build(
-    notification: Notification,
+    notification: Subject,
     version: Version | None,
-    alert: Alert | None,
-    event: Event | None,
+    alert: AlertFacts | None,
+    event: EventFacts | None,
     recorded: dict[str, Any] | None = None,
 ) -> Notice:
     """The notice of an opened or resolved alert, or of a digest, which is about none alone.
@@ -90,13 +126,13 @@ def build(
     )
 
 
-def _kind(notification: Notification) -> str:
+def _kind(notification: Subject) -> str:
     if notification.digest is not None:
         return "alert.digest"
     return "alert.resolved" if notification.cause == Cause.ALERT else "alert.opened"
 
 
-def _alert(alert: Alert) -> dict[str, Any]:
+def _alert(alert: AlertFacts) -> dict[str, Any]:
     shown = {
         "id": str(alert.id),
         "state": alert.state,
@@ -108,7 +144,7 @@ def _alert(alert: Alert) -> dict[str, Any]:
     return shown
 
 
-def _rule(version: Version, alert: Alert) -> dict[str, Any]:
+def _rule(version: Version, alert: AlertFacts) -> dict[str, Any]:
     return {
         "id": str(version.rule_id),
         "name": version.name,
@@ -117,7 +153,7 @@ def _rule(version: Version, alert: Alert) -> dict[str, Any]:
     }
 
 
-def _event(event: Event) -> dict[str, Any]:
+def _event(event: EventFacts) -> dict[str, Any]:
     return {
         "id": str(event.id),
         "type": event.type,
@@ -134,7 +170,7 @@ def _version(row: RuleVersion) -> Version:
     return Version(row.rule_id, row.name, row.number, compiled)
 
 
-def _explanation(version: Version, event: Event) -> dict[str, Any] | None:
+def _explanation(version: Version, event: EventFacts) -> dict[str, Any] | None:
     """Why the version was true; None where that cannot be said any more, for the alert matters more."""
     if version.compiled is None:
         return None

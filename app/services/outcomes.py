@@ -7,18 +7,39 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, any_, bindparam, select, update
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, select, text
 from sqlalchemy.orm import Session
 
 from app.channels.base import Outcome, Verdict
 from app.config import ReceiverPolicy, RetryPolicy
 from app.models.channels import Receiver
-from app.models.notifications import Attempt, AttemptOutcome, Notification, Status
+from app.models.notifications import AttemptOutcome, Notification, Status
 from app.services import channels, ingest, receivers
-from app.services.delivery import Result, Sending, end, postpone
+from app.services.delivery import Result, Sending, postponed
 from app.services.retry import next_delay
 
 CHANNEL_DISABLED = "sentinel.channel.disabled"
+
+
+_CLOSE_ATTEMPTS = text("""
+    UPDATE attempts a SET finished_at = e.closed_at, outcome = e.outcome, status_code = e.status_code,
+        latency_ms = e.latency_ms, detail = e.detail, response = e.response
+    FROM unnest(CAST(:id AS uuid[]), CAST(:number AS int[]), CAST(:closed_at AS timestamptz[]),
+        CAST(:outcome AS text[]), CAST(:status_code AS int[]), CAST(:latency_ms AS int[]),
+        CAST(:detail AS text[]), CAST(:response AS text[]))
+        AS e (id, number, closed_at, outcome, status_code, latency_ms, detail, response)
+    WHERE a.notification_id = e.id AND a.number = e.number
+""")
+_TURN_NOTIFICATIONS = text("""
+    UPDATE notifications n SET lease_until = NULL, status = coalesce(e.status, n.status), reason = e.reason,
+        finished_at = e.finished_at, next_attempt_at = coalesce(e.next_attempt_at, n.next_attempt_at),
+        wake_at = coalesce(e.wake_at, n.wake_at)
+    FROM unnest(CAST(:id AS uuid[]), CAST(:status AS text[]), CAST(:reason AS text[]),
+        CAST(:finished_at AS timestamptz[]), CAST(:next_attempt_at AS timestamptz[]),
+        CAST(:wake_at AS timestamptz[]))
+        AS e (id, status, reason, finished_at, next_attempt_at, wake_at)
+    WHERE n.id = e.id
+""")
 
 
 @dataclass(frozen=True)
@@ -44,18 +65,25 @@ def finish(
     failing = [one for one in ended if one.verdict.outcome is Outcome.TRANSIENT]
     known = receivers.lock(session, _receivers(ended), failing=_receivers(failing))
     results: list[Result | None] = []
-    closed: list[dict[str, Any]] = []
+    turned: list[dict[str, Any]] = []
     for one in ended:
-        notification = held.get((one.sending.notification_id, one.sending.epoch))
-        if notification is None:
+        if (one.sending.notification_id, one.sending.epoch) not in held:
             results.append(None)
             continue
-        closed.append(_closed(one, now))
         event_id = _judge_receiver(session, one, known, care, now)
-        results.append(_follow(notification, one, policy, event_id, now))
-    if closed:
-        session.execute(update(Attempt), closed)
+        result, row = _follow(one, policy, event_id, now)
+        results.append(result)
+        turned.append(row | _closed(one, now))
+    if turned:
+        _write(session, turned)
     return results
+
+
+def _write(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Each of the rows holds all that a notification and its attempt become."""
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    session.execute(_CLOSE_ATTEMPTS, columns)
+    session.execute(_TURN_NOTIFICATIONS, columns)
 
 
 def _receivers(ended: Sequence[Ended]) -> set[str]:
@@ -63,37 +91,34 @@ def _receivers(ended: Sequence[Ended]) -> set[str]:
     return {one.sending.receiver for one in ended}
 
 
-def _lock_held(session: Session, ended: Sequence[Ended]) -> dict[tuple[UUID, int], Notification]:
-    """The notifications of attempts whose epoch is still the row's, in one order for all who lock several."""
+def _lock_held(session: Session, ended: Sequence[Ended]) -> set[tuple[UUID, int]]:
+    """The notifications that wait, and the epochs that their attempts must have; locked in one order by all."""
     ids = [one.sending.notification_id for one in ended]
     keys = bindparam(None, ids, type_=ARRAY(Uuid()), unique=True)
-    rows = session.scalars(
-        select(Notification)
+    rows = session.execute(
+        select(Notification.id, Notification.epoch)
         .where(Notification.id == any_(keys), Notification.status == Status.PENDING)
         .order_by(Notification.id)
         .with_for_update()
     )
-    return {(row.id, row.epoch): row for row in rows}
+    return {(key, epoch) for key, epoch in rows}
 
 
 def _follow(
-    notification: Notification,
-    one: Ended,
-    policy: RetryPolicy,
-    event_id: UUID | None,
-    now: datetime,
-) -> Result:
+    one: Ended, policy: RetryPolicy, event_id: UUID | None, now: datetime
+) -> tuple[Result, dict[str, Any]]:
+    """What the caller does next, and what the notification's row becomes; None where a column stays."""
     sending, verdict = one.sending, one.verdict
-    notification.lease_until = None
+    row = dict.fromkeys(("status", "reason", "finished_at", "next_attempt_at", "wake_at"))
     delay = _delay(verdict, policy, sending.tried)
     if delay is not None:
-        retry_in = postpone(notification, now + timedelta(seconds=delay), now)
-        return Result(Status.PENDING, sending.channel, retry_in, event_id)
-    if verdict.outcome is Outcome.DELIVERED:
-        end(notification, Status.SENT, None, now)
-    else:
-        end(notification, Status.DEAD, verdict.detail, now)
-    return Result(Status(notification.status), sending.channel, event_id=event_id)
+        retry_in, when = postponed(now + timedelta(seconds=delay), now)
+        return Result(Status.PENDING, sending.channel, retry_in, event_id), row | when
+    delivered = verdict.outcome is Outcome.DELIVERED
+    status = Status.SENT if delivered else Status.DEAD
+    reason = None if delivered else verdict.detail
+    ended = {"status": status.value, "reason": reason, "finished_at": now}
+    return Result(status, sending.channel, event_id=event_id), row | ended
 
 
 def _judge_receiver(
@@ -131,9 +156,10 @@ def _closed(one: Ended, now: datetime) -> dict[str, Any]:
     verdict = one.verdict
     delivered = verdict.outcome is Outcome.DELIVERED
     return {
-        "id": one.sending.attempt_id,
-        "finished_at": now,
-        "outcome": AttemptOutcome.SENT if delivered else AttemptOutcome.FAILED,
+        "id": one.sending.notification_id,
+        "number": one.sending.number,
+        "closed_at": now,
+        "outcome": (AttemptOutcome.SENT if delivered else AttemptOutcome.FAILED).value,
         "status_code": verdict.status,
         "latency_ms": round(verdict.latency * 1000),
         "detail": verdict.detail,

@@ -5,7 +5,7 @@ that all hosts share, so that a pause holds everywhere. A notification that find
 this process, is left as it is: whoever finishes a send there looks for the next, and the sweep when a pause is over.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -31,22 +31,18 @@ EARLY = timedelta(milliseconds=500)
 REPUBLISH_AFTER = timedelta(seconds=10)
 
 
-# How many take the place of a thread that is done, and how many that are overdue come without one.
-IN_PLACE = 8
+# How many overdue ones of a receiver are woken at once.
 AT_ONCE = 500
 _NEXT_DUE = text("""
-    WITH rooms AS (
-        SELECT * FROM unnest(CAST(:keys AS text[]), CAST(:limits AS int[]), CAST(:horizons AS timestamptz[]))
-        AS room (key, most, horizon)
-    ), due AS (
+    WITH due AS (
         SELECT waiting.id
-        FROM (SELECT key, sum(most) AS most, max(horizon) AS horizon FROM rooms GROUP BY key) room
-        LEFT JOIN receivers r ON r.key = room.key
+        FROM unnest(CAST(:keys AS text[])) AS free (key)
+        LEFT JOIN receivers r ON r.key = free.key
         CROSS JOIN LATERAL (
             SELECT n.id FROM notifications n
-            WHERE n.status = 'pending' AND n.receiver = room.key AND n.wake_at <= room.horizon
+            WHERE n.status = 'pending' AND n.receiver = free.key AND n.wake_at <= :now
             AND n.next_attempt_at <= :now
-            ORDER BY n.wake_at LIMIT room.most FOR UPDATE SKIP LOCKED
+            ORDER BY n.wake_at LIMIT :most FOR UPDATE SKIP LOCKED
         ) waiting
         WHERE r.held_until IS NULL OR r.held_until <= :now
     )
@@ -60,18 +56,6 @@ class Due:
 
     id: UUID
     receiver: str
-
-
-@dataclass(frozen=True)
-class Room:
-    """Room at a receiver, for a few of those that were turned away there or for all that are overdue.
-
-    Whoever was turned away has no message any more, however lately it was woken. Where none was, the messages of those
-    that were woken lately are still to come.
-    """
-
-    receiver: str
-    turned_away: bool
 
 
 class Hold(StrEnum):
@@ -156,18 +140,18 @@ def forget(session: Session, key: str, now: datetime) -> None:
     session.execute(waiting.values(slot_at=None, next_attempt_at=now, wake_at=now))
 
 
-def next_due(session: Session, rooms: Sequence[Room], now: datetime) -> list[Due]:
-    """Those that wait for receivers where sends have just ended; the caller commits, then publishes.
+def of(session: Session, notification_id: UUID) -> str:
+    """The receiver of a notification; empty where there is none."""
+    query = select(Notification.receiver).where(Notification.id == notification_id)
+    return session.scalar(query) or ""
+
+
+def next_due(session: Session, keys: Collection[str], now: datetime) -> list[Due]:
+    """Those that are overdue at receivers where sends have just ended; the caller commits, then publishes.
 
     None while a receiver is held, for each would only call the next.
     """
-    values = {
-        "keys": [room.receiver for room in rooms],
-        "limits": [IN_PLACE if room.turned_away else AT_ONCE for room in rooms],
-        "horizons": [now + REPUBLISH_AFTER if room.turned_away else now for room in rooms],
-        "now": now,
-        "again": now + REPUBLISH_AFTER,
-    }
+    values = {"keys": list(set(keys)), "most": AT_ONCE, "now": now, "again": now + REPUBLISH_AFTER}
     return [Due(*row) for row in session.execute(_NEXT_DUE, values)]
 
 

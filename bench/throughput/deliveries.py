@@ -17,7 +17,7 @@ from tests.acceptance.stack import Stack
 PAUSE: Final = 0.05
 HOSTS: Final = tuple(f"127.0.0.{number}" for number in range(1, 9))
 NOTIFICATIONS: Final = 2000
-THREADS: Final = 32
+THREADS: Final = 36
 
 
 def deliveries(plan: Plan) -> Iterator[Outcome]:

@@ -22,7 +22,7 @@ from tests.acceptance.stack import Stack
 SECONDS: Final = 10.0
 RATE, HIGH_RATE = 50, 200
 CONNECTIONS: Final = 32
-THREADS: Final = ("--pool", "threads", "-c", "32")
+THREADS: Final = ("--pool", "threads", "-c", "36")
 MILLI: Final = 1000
 
 

@@ -15,7 +15,7 @@ from app.models.notifications import Notification
 from app.runtime import runtime
 from app.services import claims, delivery, matching, outcomes, timers
 from app.services.claims import Claim
-from app.services.delivery import Result, Sending, Wanted
+from app.services.delivery import Result, Sending
 from app.services.matching import Evaluation
 from app.services.outcomes import Ended
 from app.services.turns import Outcome
@@ -84,11 +84,9 @@ def notifications() -> list[Notification]:
     return list(session().scalars(select(Notification).order_by(Notification.id)))
 
 
-def begin_attempt(
-    key: UUID, settings: Settings, clock: TestClock, *, room: bool = True
-) -> Sending | Result | None:
+def begin_attempt(key: UUID, settings: Settings, clock: TestClock) -> Sending | Result | None:
     """Begin the attempt of one notification, and commit."""
-    [begun] = delivery.begin(session(), [Wanted(key, lambda _: room)], settings, clock())
+    [begun] = delivery.begin(session(), [key], settings, clock())
     session().commit()
     return begun
 

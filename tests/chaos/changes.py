@@ -59,9 +59,7 @@ def without_delivery_claim() -> None:
     from app.services import delivery
 
     def begin(session: Session, wanted: Sequence[Any], *rest: Any) -> Any:
-        held = update(Notification).where(
-            Notification.id.in_([one.notification_id for one in wanted])
-        )
+        held = update(Notification).where(Notification.id.in_(wanted))
         session.execute(held.values(lease_until=None))
         return original(session, wanted, *rest)
 
@@ -85,23 +83,23 @@ def without_delivery_fence() -> None:
 
 def without_attempt_row() -> None:
     """The attempt is written down after it was made, not before."""
-    from app.models.notifications import Attempt, AttemptOutcome, Notification
+    from app.models.notifications import Attempt, AttemptOutcome
     from app.runtime import now
     from app.services import delivery, outcomes
 
     def begin(session: Session, *rest: Any) -> Any:
         begun = first(session, *rest)
-        ids = [one.attempt_id for one in begun if isinstance(one, delivery.Sending)]
-        session.execute(delete(Attempt).where(Attempt.id.in_(ids)))
+        ids = [one.notification_id for one in begun if isinstance(one, delivery.Sending)]
+        unknown = Attempt.outcome == AttemptOutcome.UNKNOWN
+        session.execute(delete(Attempt).where(Attempt.notification_id.in_(ids), unknown))
         return begun
 
     def finish(session: Session, ended: Sequence[Any], *rest: Any) -> Any:
         for sending in (one.sending for one in ended):
             session.add(
                 Attempt(
-                    id=sending.attempt_id,
                     notification_id=sending.notification_id,
-                    number=session.get_one(Notification, sending.notification_id).attempts,
+                    number=sending.number,
                     epoch=sending.epoch,
                     started_at=now(),
                     outcome=AttemptOutcome.UNKNOWN,

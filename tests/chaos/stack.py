@@ -24,7 +24,8 @@ RECEIVER = "worker→receiver"
 EDGES = (API_POSTGRES, API_REDIS, WORKER_POSTGRES, WORKER_REDIS, RECEIVER)
 # What the migrations fill, what is emptied with its parent, and what processes say of themselves.
 KEPT = ("alembic_version", "ruleset", "events_default", "workers")
-CONCURRENCY = 32
+# Each of 36 threads may have two answers that are not written down yet.
+CONCURRENCY = 72
 ATTEMPTS = 8
 RETRY = {
     "SENTINEL_RETRY_BASE": "0.2",
@@ -33,7 +34,7 @@ RETRY = {
     "SENTINEL_RETRY_ATTEMPTS": str(ATTEMPTS),
     # A receiver that was cut off is tried again as soon as its notifications are.
     # The one receiver stands for many, and hangs now and then.
-    "SENTINEL_RECEIVER_CONCURRENCY": "32",
+    "SENTINEL_RECEIVER_CONCURRENCY": "36",
     "SENTINEL_CIRCUIT_PAUSE": "0.5",
     "SENTINEL_CIRCUIT_PAUSE_MAX": "2",
 }

@@ -1,79 +1,85 @@
-"""A receiver has its share of a process's threads, and no more."""
+"""A receiver has its share of a process's threads, and no more; what finds no room is parked."""
 
 from contextlib import ExitStack
+from uuid import UUID, uuid4
 
 import pytest
 
 from tasks.gate import Gate
 
+ONE = [uuid4()]
 
-def test_one_more_than_the_share_is_turned_away_and_that_is_remembered() -> None:
+
+def enter(stack: ExitStack, gate: Gate, receiver: str, most: int = 8) -> bool:
+    return stack.enter_context(gate.enter(receiver, [uuid4()], most))
+
+
+def test_one_more_than_the_share_finds_no_room_and_is_parked() -> None:
     gate = Gate()
-    with gate.turn(2) as first, gate.turn(2) as second, gate.turn(2) as third:
-        assert first.enter("a")
-        assert second.enter("a")
-        assert not gate.turned_away("a")
-        assert not third.enter("a")
-        assert third.receiver is None
-    assert gate.turned_away("a")
-    gate.forgive("a")
-    assert not gate.turned_away("a")
+    with gate.enter("a", ONE, 2) as first, gate.enter("a", ONE, 2) as second:
+        assert (first, second) == (True, True)
+        assert not gate.has_room("a", 2)
+        third, fourth = [uuid4(), uuid4()], [uuid4()]
+        with gate.enter("a", third, 2) as inside:
+            assert not inside
+        with gate.enter("a", [third[0], *fourth], 2) as inside:
+            assert not inside
+    assert gate.take("b", 8) == []
+    assert gate.take("a", 2) == third
+    assert gate.take("a", 2) == fourth
+    assert gate.take("a", 2) == []
 
 
 def test_another_receiver_has_a_share_of_its_own() -> None:
     gate = Gate()
-    with gate.turn(1) as one, gate.turn(1) as other:
-        assert one.enter("a")
-        assert other.enter("b")
+    with gate.enter("a", ONE, 1) as one, gate.enter("b", ONE, 1) as other:
+        assert (one, other) == (True, True)
 
 
 def test_whoever_fails_inside_makes_room_all_the_same() -> None:
     gate = Gate()
-
-    def fail() -> None:
-        with gate.turn(1) as turn:
-            assert turn.enter("a")
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fail()
-    with gate.turn(1) as turn:
-        assert turn.enter("a")
+    with pytest.raises(ZeroDivisionError), gate.enter("a", ONE, 1):
+        raise ZeroDivisionError
+    with gate.enter("a", ONE, 1) as inside:
+        assert inside
 
 
-def test_whoever_was_turned_away_does_not_make_room_by_leaving() -> None:
+def test_whoever_found_no_room_does_not_make_any_by_leaving() -> None:
     gate = Gate()
-    with gate.turn(1) as inside:
-        assert inside.enter("a")
-        with gate.turn(1) as outside:
-            assert not outside.enter("a")
-        with gate.turn(1) as another:
-            assert not another.enter("a")
+    with gate.enter("a", ONE, 1):
+        for _ in range(2):
+            with gate.enter("a", ONE, 1) as inside:
+                assert not inside
 
 
 def test_the_last_threads_are_for_receivers_that_have_none() -> None:
-    gate = Gate(threads=16)
-    turns = [gate.turn(8) for _ in range(17)]
+    gate = Gate(threads=18)
     with ExitStack() as stack:
-        entered = [stack.enter_context(turn) for turn in turns]
-        inside = [
-            turn.enter("slow" if place < 8 else "slower") for place, turn in enumerate(entered[:15])
-        ]
-        assert inside == [True] * 14 + [False]
-        assert entered[15].enter("quick")
-        assert not entered[16].enter("quick")
+        inside = [enter(stack, gate, "slow" if place < 8 else "slower") for place in range(16)]
+        assert inside == [True] * 16
+        assert not enter(stack, gate, "third") or not enter(stack, gate, "third")
+        assert not enter(stack, gate, "slower", 99)
+        assert not gate.has_room("slower", 99)
+        assert enter(stack, gate, "quick")
 
 
 def test_while_nobody_says_how_many_threads_there_are_none_is_kept() -> None:
     gate = Gate()
     with ExitStack() as stack:
-        assert all(stack.enter_context(gate.turn(50)).enter("a") for _ in range(50))
+        assert all(enter(stack, gate, "a", 50) for _ in range(50))
 
 
-def test_whoever_is_inside_stays_and_has_no_room_for_another_receiver() -> None:
+def test_what_is_parked_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Gate()
-    with gate.turn(1) as turn:
-        answers = [(turn.enter(receiver), turn.refused) for receiver in ("a", "a", "b")]
-    assert answers == [(True, False), (True, False), (False, True)]
-    with gate.turn(1) as turn:
-        assert turn.enter("a")
+    monkeypatch.setattr("tasks.gate.REMEMBERED", 2)
+    keys: list[UUID] = [uuid4() for _ in range(3)]
+    with gate.enter("a", ONE, 1):
+        for key in keys:
+            with gate.enter("a", [key], 1):
+                pass
+    assert gate.take("a", 9) == keys[:2]
+
+
+def test_somebody_looks_for_lost_messages_now_and_then() -> None:
+    gate = Gate()
+    assert [gate.may_look(name) for name in ("a", "a", "b")] == [True, False, True]

@@ -74,7 +74,7 @@ class Services:
             "--pool",
             "threads",
             "-c",
-            "32",
+            "36",
         )
         return self._worker(name, *words)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,7 +13,7 @@ from app.config import ReceiverPolicy, RetryPolicy, Settings
 from app.extensions import session
 from app.models.notifications import Attempt, AttemptOutcome, Status
 from app.services import delivery, outcomes
-from app.services.delivery import Sending, Wanted
+from app.services.delivery import Sending
 from app.services.outcomes import Ended
 from tests.app import helpers
 from tests.app.client import Client
@@ -219,8 +220,7 @@ def test_many_are_begun_and_ended_together_and_each_gets_what_is_its_own(
     ids = set(evaluate(clock(), two).notification_ids)
     client.patch(f"/rules/{off}", json={"enabled": False})
     waiting = {row.id for row in notifications() if row.rule_id != UUID(off)}
-    wanted = [Wanted(key) for key in [*ids, uuid4(), *ids]]
-    begun = delivery.begin(session(), wanted, settings, clock())
+    begun = delivery.begin(session(), [*ids, uuid4(), *ids], settings, clock())
     session().commit()
     first, rest = dict(zip(ids, begun, strict=False)), begun[len(ids) :]
     assert rest == [None] * 5
@@ -237,3 +237,31 @@ def test_many_are_begun_and_ended_together_and_each_gets_what_is_its_own(
         busy.notification_id: AttemptOutcome.FAILED,
         sent.notification_id: AttemptOutcome.SENT,
     }
+
+
+def test_what_was_begun_and_not_sent_is_given_back_as_though_it_had_not_been(
+    client: Client, settings: Settings, clock: TestClock
+) -> None:
+    make_rule(client)
+    ids = [
+        key for _ in range(3) for key in evaluate(clock(), [post_event(client)]).notification_ids
+    ]
+    begun = [one for one in map(partial(begin, settings=settings, clock=clock), ids) if one]
+    lost = replace(begun[2], epoch=begun[2].epoch - 1)
+    freed = delivery.give_back(session(), [begun[0], lost], clock())
+    session().commit()
+    assert freed == [begun[0].notification_id]
+    made = {row.id: row.attempts for row in notifications()}
+    assert [made[one.notification_id] for one in begun] == [0, 1, 1]
+    assert {row.notification_id for row in attempts()} == {one.notification_id for one in begun[1:]}
+    again = begin(freed[0], settings, clock)
+    assert again is not None
+    assert (again.number, again.epoch) == (1, 2)
+    # Whoever gave it back too late writes nothing.
+    assert outcomes.finish(
+        session(), [Ended(begun[0], SENT)], POLICY, ReceiverPolicy(), clock()
+    ) == [None]
+
+
+def test_giving_back_nothing_is_no_mistake(client: Client, clock: TestClock) -> None:
+    assert delivery.give_back(session(), [], clock()) == []

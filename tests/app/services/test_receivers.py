@@ -13,10 +13,9 @@ from app.config import ReceiverPolicy, RetryPolicy, Settings
 from app.extensions import session
 from app.models.channels import ChannelRow, Receiver
 from app.models.events import Event, PendingEvent
-from app.models.notifications import Attempt, Notification, Status
+from app.models.notifications import Notification, Status
 from app.services import delivery, outcomes, receivers, upkeep
 from app.services.delivery import Result, Sending
-from app.services.receivers import Room
 from tests.app import helpers
 from tests.app.client import Client
 from tests.app.helpers import begin_attempt as begin
@@ -52,8 +51,8 @@ def finish(begun: Sending | Result | None, clock: TestClock, verdict: Verdict) -
     return result
 
 
-def next_due(clock: TestClock, receiver: str = "webhook:erp", *, turned_away: bool) -> list[UUID]:
-    found = receivers.next_due(session(), [Room(receiver, turned_away=turned_away)], clock())
+def next_due(clock: TestClock, receiver: str = "webhook:erp") -> list[UUID]:
+    found = receivers.next_due(session(), [receiver], clock())
     session().commit()
     return [one.id for one in found]
 
@@ -88,38 +87,19 @@ def test_a_receiver_is_a_channel_or_the_host_of_a_url(target: str, key: str) -> 
     assert receivers.key_of(target) == key
 
 
-def test_without_room_a_notification_is_left_as_it_is_and_costs_no_attempt(
-    client: Client, settings: Settings, clock: TestClock
-) -> None:
-    make_channel(client)
-    [key] = due(client, clock)
-    assert begin(key, settings, clock, room=False) is None
-    [row] = notifications()
-    assert (row.status, row.attempts, row.lease_until) == (Status.PENDING, 0, None)
-    assert session().scalars(select(Attempt)).all() == []
-
-
-def test_the_room_that_one_leaves_goes_to_the_one_that_waits_longest(
-    client: Client, clock: TestClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_channel(client)
-    first, second, _ = due(client, clock, 3)
-    monkeypatch.setattr(receivers, "IN_PLACE", 1)
-    assert next_due(clock, turned_away=False) == []
-    assert next_due(clock, turned_away=True) == [first]
-    assert next_due(clock, turned_away=True) == [second]
-    assert next_due(clock, "webhook:other", turned_away=True) == []
-
-
-def test_those_that_were_woken_and_turned_away_are_found_again_at_once(
+def test_those_whose_messages_were_lost_are_found_by_whoever_leaves(
     client: Client, clock: TestClock
 ) -> None:
     make_channel(client)
-    keys = due(client, clock, 3)
+    first, second = due(client, clock, 2)
+    assert next_due(clock) == []
     clock.tick(6)
-    assert set(next_due(clock, turned_away=False)) == set(keys)
-    assert next_due(clock, turned_away=False) == []
-    assert set(next_due(clock, turned_away=True)) == set(keys)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(receivers, "AT_ONCE", 1)
+        assert next_due(clock, "webhook:other") == []
+        assert next_due(clock) == [first]
+        assert next_due(clock) == [second]
+        assert next_due(clock) == []
 
 
 def test_the_sweep_wakes_a_share_of_each_receiver(client: Client, clock: TestClock) -> None:
@@ -160,7 +140,7 @@ def test_retry_after_holds_the_whole_receiver_and_one_tries_it_when_it_is_over(
     assert begin(second, settings, clock) is None
     held = view(client)
     assert (held["state"], held["held_for"], held["waiting"]) == ("held", "retry_after", 3)
-    assert next_due(clock, turned_away=True) == []
+    assert next_due(clock) == []
     assert swept_after(clock, 50) == []
     assert set(swept_after(clock, 11)) == {second, third}
     probe = begin(second, settings, clock)
