@@ -40,7 +40,7 @@ MEASURE_EVERY: Final = 0.5
 PAUSE_AFTER_FAILURE: Final = 1.0
 LONGEST_SUMMARY: Final = 200
 # What comes this soon after a message waits for company: a message costs as much for a hundred events as for one.
-GATHER_SECONDS: Final = 0.005
+GATHER_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True)
