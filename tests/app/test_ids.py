@@ -1,5 +1,6 @@
 """Keys sort by time and carry it."""
 
+import os
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -34,3 +35,17 @@ def test_keys_of_one_moment_sort_by_their_place_in_the_batch() -> None:
     keys = [uuid7(now, place) for place in range(1, 500)]
     assert keys == sorted(keys)
     assert all(key.version == 7 for key in keys)
+
+
+def test_a_forked_process_has_keys_of_its_own() -> None:
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    uuid7(now)
+    reading, writing = os.pipe()
+    if not (child := os.fork()):
+        os.write(writing, uuid7(now).bytes)
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(reading, 16)
+    os.close(reading)
+    os.close(writing)
+    assert theirs != uuid7(now).bytes
