@@ -18,6 +18,7 @@ from uuid import UUID
 import structlog
 from celery import Celery
 
+from app.services.claims import TOGETHER
 from app.services.receivers import Due
 from tasks import broker
 
@@ -61,6 +62,14 @@ class WakeUp:
 def wake_events(event_ids: Sequence[UUID | str]) -> WakeUp:
     """The message that has events evaluated."""
     return WakeUp(EVALUATE, "events", ([str(key) for key in event_ids],))
+
+
+def wake_stored(event_ids: Sequence[str]) -> list[WakeUp]:
+    """The messages for events that were stored at once: whoever hears of some claims as many others beside them."""
+    return [
+        wake_events(event_ids[start : start + EVENTS_A_MESSAGE])
+        for start in range(0, len(event_ids), TOGETHER)
+    ]
 
 
 def together(wake_ups: Sequence[WakeUp]) -> list[WakeUp]:

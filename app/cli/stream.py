@@ -1,5 +1,6 @@
 """`./sentinel stream`: events from Redis Streams and Kafka, for as long as it runs."""
 
+import gc
 import os
 import signal
 import sys
@@ -82,6 +83,8 @@ def _run(make: Callable[[str | None], "Source"]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: pump.stop())
     click.echo("Taking events. Ctrl-C stops.", err=True)
+    # What is loaded by now stays: to look through it for garbage, batch after batch, costs as much as reading them.
+    gc.freeze()
     pump.run()
 
 

@@ -57,6 +57,10 @@ class Arrival:
     occurred_at: datetime
 
 
+# An event's id, its row but for the revision, and when somebody should look after it.
+Spelled = tuple[str, str, str]
+
+
 def arrive(body: Any, text: str, now: datetime, place: int = 0) -> Arrival:
     """Check an event, and give it its id and its time; raises `Refusal`.
 
@@ -103,25 +107,37 @@ def store(connection: Connection, arrivals: Sequence[Arrival], *, source: str) -
 
 def store_many(session: Session, arrivals: Iterable[Arrival], *, source: str) -> list[str]:
     """Store any number of events that wait for evaluation, and tell their ids; the caller commits."""
+    return store_spelled(session, spell(arrivals, source=source))
+
+
+def spell(arrivals: Iterable[Arrival], *, source: str) -> Iterator[Spelled]:
+    """The rows of events as COPY reads them: they can be made before there is a transaction."""
+    moment, accepted, wake = None, "", ""
+    for one in arrivals:
+        # All of a batch were accepted at one moment, and most happened then.
+        if one.accepted_at is not moment:
+            moment = one.accepted_at
+            accepted, wake = str(moment), str(moment + FIRST_WAKE)
+        occurred = accepted if one.occurred_at is moment else str(one.occurred_at)
+        key = str(one.id)
+        fields = key, escape(one.type), source, escape(one.text), accepted, occurred
+        yield key, "\t".join(fields), wake
+
+
+def store_spelled(session: Session, events: Iterable[Spelled]) -> list[str]:
+    """Store events whose rows are ready, as `store_many` does."""
     revision = str(session.execute(select(Ruleset.revision)).scalar_one())
-    pending: list[tuple[str, str]] = []
+    pending: list[Row] = []
 
     def rows() -> Iterator[Row]:
-        moment, accepted, wake = None, "", ""
-        for one in arrivals:
-            # All of a batch were accepted at one moment, and most happened then.
-            if one.accepted_at is not moment:
-                moment = one.accepted_at
-                accepted, wake = str(moment), str(moment + FIRST_WAKE)
-            occurred = accepted if one.occurred_at is moment else str(one.occurred_at)
-            key = str(one.id)
+        for key, fields, wake in events:
             pending.append((key, wake))
-            yield key, escape(one.type), source, escape(one.text), accepted, occurred, revision
+            yield fields, revision
 
     columns = "id, type, source, body, accepted_at, occurred_at, revision"
     copy_rows(session.connection(), f"events ({columns})", rows())
     copy_rows(session.connection(), "pending_events (event_id, wake_at)", pending)
-    return [event_id for event_id, _ in pending]
+    return [row[0] for row in pending]
 
 
 def _occurred_at(body: Mapping[str, Any], now: datetime) -> datetime:

@@ -5,14 +5,14 @@ position; so nothing has to be exact here but the order: store, then commit the 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from app.services.errors import Refusal
-from app.streams.source import WAIT_SECONDS, Message, Source, SourceError
+from app.streams.source import WAIT_SECONDS, Message, Run, Source, SourceError, reason
 
 log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ class KafkaSource(Source):
         )
         self._consumer.subscribe([topic])
 
-    def read(self, most: int) -> Sequence[Message]:
+    def read(self, most: int) -> Sequence[Run]:
         try:
             # Asked for many, it would wait the whole time for the last of them.
             messages = self._consumer.consume(1, WAIT_SECONDS)
@@ -56,18 +56,14 @@ class KafkaSource(Source):
         for failure in (message.error() for message in messages):
             if failure is not None and failure.code() not in PASSING:
                 log.warning("kafka_error", stream=self.name, error=failure.str())
-        return [
-            Message(_position(message), message.value())
-            for message in messages
-            if message.error() is None
-        ]
+        return self._runs([message for message in messages if message.error() is None])
 
-    def bury(self, message: Message, why: Refusal) -> None:
+    def bury(self, log: str, message: Message, why: Refusal) -> None:
         headers: dict[str, str | bytes | None] = {
-            "reason": why.detail,
+            "reason": reason(why),
             "code": why.code,
             "topic": self._topic,
-            "position": message.position,
+            "position": f"{_partition(log)}:{message.number}",
         }
         failures: list[KafkaError] = []
         try:
@@ -83,13 +79,9 @@ class KafkaSource(Source):
         if left or failures:
             raise SourceError(f"the topic {self._dead} takes no message")
 
-    def finish(self, messages: Sequence[Message]) -> None:
-        furthest: dict[int, int] = {}
-        for message in messages:
-            partition, offset = map(int, message.position.split(":"))
-            furthest[partition] = max(furthest.get(partition, 0), offset + 1)
-        if not furthest:
-            return
+    def finish(self, runs: Sequence[Run]) -> None:
+        # The last of a partition counts.
+        furthest = {_partition(run.log): run.messages[-1].number + 1 for run in runs}
         offsets = [TopicPartition(self._topic, *place) for place in furthest.items()]
         try:
             self._consumer.commit(offsets=offsets, asynchronous=False)
@@ -111,13 +103,27 @@ class KafkaSource(Source):
         except KafkaException as error:
             raise SourceError(str(error)) from error
 
+    def _runs(self, messages: Sequence[KafkaMessage]) -> list[Run]:
+        """The messages of each partition, in runs without a gap: nobody knows what may come to stand in one."""
+        runs: list[Run] = []
+        open_: dict[int, tuple[list[Message], int]] = {}
+        for message in messages:
+            partition, offset = cast(int, message.partition()), cast(int, message.offset())
+            run, following = open_.get(partition, ([], -1))
+            if offset != following:
+                run = []
+                runs.append(Run(f"{self.name}/{partition}", run))
+            run.append(Message(offset, message.value()))
+            open_[partition] = run, offset + 1
+        return runs
+
     def _behind(self, place: TopicPartition) -> int:
         low, high = self._consumer.get_watermark_offsets(place, timeout=5)
         return max(0, high - max(place.offset, low))
 
 
-def _position(message: KafkaMessage) -> str:
-    return f"{message.partition()}:{message.offset()}"
+def _partition(log: str) -> int:
+    return int(log.rpartition("/")[2])
 
 
 def parse_options(words: Sequence[str]) -> dict[str, Any]:

@@ -1,15 +1,17 @@
-"""The loop of a stream's consumer: read, store, commit, finish, wake.
+"""The loop of a stream's consumer: read, store, commit, finish, wake; the next batch is read and parsed meanwhile.
 
-Nothing is finished before its commit, so whatever is killed is read again; and what was stored is known by its
-position, so what is read again is dropped.
+Nothing is finished before its commit, so whatever is killed is read again; and what was stored is known by its place,
+so what is read again is dropped.
 """
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 from flask import Flask
@@ -20,11 +22,11 @@ from app.extensions import db, session
 from app.metrics import EVENTS_INGESTED, INGEST_REJECTED, totals
 from app.runtime import now, runtime
 from app.services import batches, ingest, streams
-from app.services.batches import Item
 from app.services.errors import Refusal
-from app.services.ingest import Arrival
-from app.streams.source import FIRST_AT_ONCE, Message, Source, SourceError, appetite
-from tasks.publisher import wake_events
+from app.services.ingest import Arrival, Spelled
+from app.services.streams import OvertakenError
+from app.streams.source import FIRST_AT_ONCE, Message, Run, Source, SourceError, apart, appetite
+from tasks.publisher import wake_stored
 from tasks.wiring import publish
 
 log = structlog.get_logger()
@@ -35,6 +37,18 @@ REPORT_SECONDS: Final = 5.0
 PAUSE_AFTER_FAILURE: Final = 1.0
 
 
+@dataclass
+class Batch:
+    """Messages, and what they are: events, ready to be stored, or nothing that could be one, with the reason."""
+
+    runs: Sequence[Run]
+    events: list[Spelled] = field(default_factory=list)
+    bad: list[tuple[str, Message, Refusal]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return sum(len(run.messages) for run in self.runs)
+
+
 class Pump:
     """Carries events from one source into the database until it is stopped."""
 
@@ -42,6 +56,7 @@ class Pump:
         self._app = app
         self._source = source
         self._stopping = threading.Event()
+        self._most = FIRST_AT_ONCE
         self._reported_at = -REPORT_SECONDS
 
     def stop(self) -> None:
@@ -50,35 +65,62 @@ class Pump:
 
     def run(self) -> None:
         """Until stopped; what fails is tried again."""
-        most = FIRST_AT_ONCE
-        with self._app.app_context():
-            while not self._stopping.is_set():
-                messages = self._attempt(partial(self._source.read, most))
-                if messages:
-                    most = appetite(messages)
-                    # Kept until it is stored: the source gives each message once.
-                    self._insist(messages)
+        with self._app.app_context(), ThreadPoolExecutor(1, "reader") as reader:
+            ahead: Future[Batch | None] | None = reader.submit(self._read)
+            while ahead is not None:
+                batch = ahead.result()
+                # One batch is stored while one more is read: that bounds what is in memory.
+                ahead = None if self._stopping.is_set() else reader.submit(self._read)
+                if batch is not None:
+                    self._insist(batch)
                 self._report()
             self._attempt(self._source.close)
 
-    def _insist(self, messages: Sequence[Message]) -> None:
-        while self._attempt(lambda: self._take(messages)) is None and not self._stopping.is_set():
-            pass
+    def _read(self) -> Batch | None:
+        """In a thread of its own: the next messages, parsed."""
+        with self._app.app_context():
+            runs = self._attempt(partial(self._source.read, self._most))
+            if not runs:
+                return None
+            self._most = appetite(runs)
+            return self._judge(apart(runs))
 
-    def _take(self, messages: Sequence[Message]) -> int:
-        """Store the good ones, bury the bad ones; the number of new events."""
-        good, bad = _sort(messages, runtime().settings.max_body, now())
-        new = streams.claim(session(), self._source.name, [place for place, _ in good], now())
-        arrivals = [arrival for place, arrival in good if place in new]
-        ingest.store_many(session(), arrivals, source=self._source.kind)
-        # Before the commit, and so perhaps twice, but never not at all.
-        for message, why in bad:
-            self._source.bury(message, why)
-        session().commit()
-        publish([wake_events([one.id for one in arrivals])] if arrivals else [])
-        self._count(len(arrivals), len(good) - len(arrivals), len(bad))
-        self._source.finish(messages)
-        return len(arrivals)
+    def _insist(self, batch: Batch) -> None:
+        """Until they are stored: the source gives each message once."""
+        while not self._attempt(partial(self._store, batch)):
+            if self._stopping.is_set():
+                return
+            # Accepted when they are stored, not when that was tried first.
+            batch = self._judge(batch.runs)
+        # What stays unfinished, since this fails, is read again, and known.
+        self._attempt(partial(self._source.finish, batch.runs))
+
+    def _store(self, batch: Batch) -> bool:
+        """Store the events among the messages that nobody has taken; no if somebody took some meanwhile."""
+        fresh, taken = batch, streams.taken(session(), [run.range for run in batch.runs])
+        if taken:
+            fresh = self._judge([left for run in batch.runs for left in run.without(taken)])
+        if fresh.runs:
+            ids = ingest.store_spelled(session(), fresh.events)
+            # Before the commit, and so perhaps twice, but never not at all.
+            for dead in fresh.bad:
+                self._source.bury(*dead)
+            try:
+                streams.take(session(), [run.range for run in fresh.runs], now())
+            except OvertakenError:
+                session().rollback()
+                return False
+            session().commit()
+            publish(wake_stored(ids))
+        self._count(len(fresh.events), len(batch) - len(fresh), len(fresh.bad))
+        return True
+
+    def _judge(self, runs: Sequence[Run]) -> Batch:
+        """What the messages are: all that can be done about them without the database."""
+        batch = Batch(runs)
+        arrivals = _arrivals(batch, runtime().settings.max_body, now())
+        batch.events += ingest.spell(arrivals, source=self._source.kind)
+        return batch
 
     def _count(self, new: int, known: int, bad: int) -> None:
         for number, outcome in ((new, "accepted"), (known, "duplicate")):
@@ -114,22 +156,20 @@ class Pump:
         return None
 
 
-def _sort(
-    messages: Sequence[Message], longest: int, moment: datetime
-) -> tuple[list[tuple[str, Arrival]], list[tuple[Message, Refusal]]]:
-    """The messages that are events, by their positions, and those that are none, with the reason."""
-    good: list[tuple[str, Arrival]] = []
-    bad: list[tuple[Message, Refusal]] = []
-    for place, message in enumerate(messages, start=1):
+def _arrivals(batch: Batch, longest: int, moment: datetime) -> Iterator[Arrival]:
+    """The events among the messages; the others are noted as bad."""
+    messages = ((run.log, message) for run in batch.runs for message in run.messages)
+    for place, (log_name, message) in enumerate(messages, start=1):
         try:
-            text, value = _read(batches.read(message.raw or b"", longest))
-            good.append((message.position, ingest.arrive(value, text, moment, place)))
+            text, value = _read(message, longest)
+            yield ingest.arrive(value, text, moment, place)
         except Refusal as error:
-            bad.append((message, error))
-    return good, bad
+            batch.bad.append((log_name, message, error))
 
 
-def _read(item: Item) -> tuple[str, object]:
+def _read(message: Message, longest: int) -> tuple[str, Any]:
+    """The event's text and value; raises `Refusal`."""
+    item = batches.read(message.raw or b"", longest)
     if isinstance(item, Refusal):
         raise item
     return item

@@ -1,10 +1,14 @@
 """What a stream of messages is to Sentinel, whatever carries it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 from app.services.errors import Refusal
+from app.services.streams import Range
 
 # A transaction costs less for each event the more there are in it; in memory they stay at about so many bytes.
 MOST_AT_ONCE = 2000
@@ -17,36 +21,93 @@ class SourceError(Exception):
     """The stream's server does not answer, or refuses; it is asked again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message; `position` is its place in the stream, and never another's. `raw` is None where it has no event."""
+class Message(NamedTuple):
+    """One message, by its place in its log. `raw` is None where it has no event."""
 
-    position: str
+    # An offset of Kafka, or an id of Redis as it is: few of them are ever looked at.
+    place: int | bytes
     raw: bytes | None
 
+    @property
+    def number(self) -> int:
+        """The place as a number that grows with each message of the log."""
+        if isinstance(self.place, int):
+            return self.place
+        moment, _, place = self.place.partition(b"-")
+        return int(moment) << 64 | int(place)
 
-def appetite(messages: Sequence[Message]) -> int:
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Messages that follow each other in a log; it has no others between them."""
+
+    log: str
+    messages: Sequence[Message]
+
+    @property
+    def range(self) -> Range:
+        """What says that they were taken."""
+        first, last = self.messages[0], self.messages[-1]
+        return Range(self.log, first.number, last.number, len(self.messages))
+
+    def without(self, taken: Sequence[Range]) -> Iterator["Run"]:
+        """The runs that are left without what was taken."""
+        mine = sorted(one for one in taken if one.log == self.log)
+        lows = [one.low for one in mine]
+        left: list[Message] = []
+        for message in self.messages:
+            before = bisect_right(lows, message.number)
+            if not before or message.number > mine[before - 1].high:
+                left.append(message)
+            elif left:
+                yield Run(self.log, left)
+                left = []
+        if left:
+            yield Run(self.log, left)
+
+
+def apart(runs: Sequence[Run]) -> Sequence[Run]:
+    """The runs without what an earlier one has too: a log may be read again in the midst of a batch."""
+    ranges = sorted(run.range for run in runs)
+    if not any(one.log == next_.log and one.high >= next_.low for one, next_ in pairwise(ranges)):
+        return runs
+    found: list[Run] = []
+    for run in runs:
+        found += list(run.without([one.range for one in found]))
+    return found
+
+
+def appetite(runs: Sequence[Run]) -> int:
     """How many messages to read next, if they are as large as these."""
-    size = sum(len(message.raw or b"") for message in messages)
-    return max(1, min(MOST_AT_ONCE, BYTES_AT_ONCE * len(messages) // max(1, size)))
+    count = sum(len(run.messages) for run in runs)
+    size = sum(len(message.raw or b"") for run in runs for message in run.messages)
+    return max(1, min(MOST_AT_ONCE, BYTES_AT_ONCE * count // max(1, size)))
+
+
+def reason(why: Refusal) -> str:
+    """What is wrong with a message, as its dead letter says it."""
+    return f"{why.pointer} {why.detail}".strip()
 
 
 class Source(ABC):
-    """A stream, as one member of its group of consumers reads it; each method raises `SourceError`."""
+    """A stream, as one member of its group of consumers reads it; each method raises `SourceError`.
+
+    One thread reads while another does the rest.
+    """
 
     kind: str
     name: str
 
     @abstractmethod
-    def read(self, most: int) -> Sequence[Message]:
+    def read(self, most: int) -> Sequence[Run]:
         """The next messages, also those that another consumer left unfinished; waits about a second for some."""
 
     @abstractmethod
-    def bury(self, message: Message, why: Refusal) -> None:
+    def bury(self, log: str, message: Message, why: Refusal) -> None:
         """Put a message that can never be accepted where dead letters go, with the reason."""
 
     @abstractmethod
-    def finish(self, messages: Sequence[Message]) -> None:
+    def finish(self, runs: Sequence[Run]) -> None:
         """Never read these again: they are stored, or buried."""
 
     @abstractmethod

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
 from app.streams.kafka import KafkaSource
-from app.streams.source import WAIT_SECONDS
+from app.streams.redis import RedisSource
+from app.streams.source import FIRST_AT_ONCE, MOST_AT_ONCE, WAIT_SECONDS
 from tests.acceptance.stack import Stack
 
 pytestmark = pytest.mark.acceptance
@@ -31,7 +33,7 @@ def stack() -> Iterator[Stack]:
 @pytest.fixture(autouse=True)
 def clean(stack: Stack) -> Iterator[None]:
     yield
-    stack.sql("TRUNCATE events, pending_events, stream_messages, streams")
+    stack.sql("TRUNCATE events, pending_events, stream_ranges, streams")
     stack.redis.flushall()
 
 
@@ -44,6 +46,26 @@ def consumer(stack: Stack, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def held(stack: Stack) -> Iterator[None]:
+    """Nobody can store an event meanwhile."""
+    with psycopg.connect(stack.database_url) as connection:
+        connection.execute("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+def pending(stack: Stack) -> int:
+    """How many entries consumers took and did not finish."""
+    return int(stack.redis.xpending("events", "sentinel")["pending"])
+
+
+def abandon(stack: Stack) -> None:
+    """As if whoever took the entries had been silent for long enough for others to take them over."""
+    entries = stack.redis.xpending_range("events", "sentinel", "-", "+", 10_000)
+    ids: list[Any] = [entry["message_id"] for entry in entries]
+    stack.redis.xclaim("events", "sentinel", "dead-one", 0, ids, idle=60_000)
 
 
 def numbers(stack: Stack) -> list[int]:
@@ -78,8 +100,20 @@ def test_entries_of_a_redis_stream_become_events_in_their_order(stack: Stack) ->
         stack.eventually(lambda: lag(stack).endswith(" 0.0"))
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
-    assert stack.redis.xpending("events", "sentinel")["pending"] == 0
+    assert pending(stack) == 0
     assert stack.redis.xinfo_consumers("events", "sentinel") == []
+
+
+def test_each_event_of_a_batch_is_evaluated_though_few_are_named_in_messages(stack: Stack) -> None:
+    fill(stack, 0, 1700)
+    with consumer(stack, "redis"):
+        stack.eventually(lambda: len(numbers(stack)) == 1700, 60)
+        stack.eventually(lambda: pending(stack) == 0)
+    # So that no sweep looks after them.
+    stack.sql("UPDATE pending_events SET wake_at = wake_at + interval '1 day'")
+    worker = stack.start("events")
+    stack.eventually(lambda: stack.sql("SELECT count(*) FROM pending_events") == [(0,)], 60)
+    worker.stop()
 
 
 def test_entries_that_are_no_events_go_to_a_stream_of_dead_letters(stack: Stack) -> None:
@@ -89,7 +123,7 @@ def test_entries_that_are_no_events_go_to_a_stream_of_dead_letters(stack: Stack)
     fill(stack, 7, 8)
     with consumer(stack, "redis"):
         stack.eventually(lambda: numbers(stack) == [7])
-        stack.eventually(lambda: stack.redis.xpending("events", "sentinel")["pending"] == 0)
+        stack.eventually(lambda: pending(stack) == 0)
     entries: Any = stack.redis.xrange("events.dead")
     dead = [fields for _, fields in entries]
     assert [fields[b"code"] for fields in dead] == [b"bad_number", b"bad_json", b"too_large"]
@@ -110,13 +144,69 @@ def test_what_a_killed_consumer_of_redis_had_taken_is_stored_once(stack: Stack) 
     # As if the last acknowledgements were lost with it.
     stack.redis.xgroup_setid("events", "sentinel", id="0")
     fill(stack, 600, 700)
-    idle = stack.redis.xpending_range("events", "sentinel", "-", "+", 1000)
-    ids: list[Any] = [entry["message_id"] for entry in idle]
-    stack.redis.xclaim("events", "sentinel", "dead-one", 0, ids, idle=60_000)
+    abandon(stack)
     with consumer(stack, "redis"):
         stack.eventually(lambda: len(numbers(stack)) == 700, 60)
-        stack.eventually(lambda: stack.redis.xpending("events", "sentinel")["pending"] == 0, 60)
+        stack.eventually(lambda: pending(stack) == 0, 60)
         assert numbers(stack) == list(range(700))
+
+
+def test_a_consumer_that_is_killed_with_a_batch_read_ahead_loses_and_doubles_nothing(
+    stack: Stack,
+) -> None:
+    fill(stack, 0, 5000)
+    with consumer(stack, "redis") as first, held(stack):
+        # One batch is being stored, one is ready, and no more are taken.
+        stack.eventually(lambda: pending(stack) == FIRST_AT_ONCE + MOST_AT_ONCE)
+        time.sleep(2 * WAIT_SECONDS)
+        assert pending(stack) == FIRST_AT_ONCE + MOST_AT_ONCE
+        first.kill()
+        first.wait()
+    assert numbers(stack) == []
+    abandon(stack)
+    with consumer(stack, "redis"):
+        stack.eventually(lambda: len(numbers(stack)) == 5000, 60)
+        stack.eventually(lambda: pending(stack) == 0, 60)
+    assert numbers(stack) == list(range(5000))
+
+
+def test_a_consumer_that_is_stopped_stores_what_it_has_read_ahead(stack: Stack) -> None:
+    fill(stack, 0, 5000)
+    with consumer(stack, "redis") as process:
+        with held(stack):
+            stack.eventually(lambda: pending(stack) == FIRST_AT_ONCE + MOST_AT_ONCE)
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert numbers(stack) == list(range(FIRST_AT_ONCE + MOST_AT_ONCE))
+    assert stack.redis.xinfo_consumers("events", "sentinel") == []
+
+
+def test_consumers_of_a_redis_stream_that_is_read_again_store_each_entry_once(stack: Stack) -> None:
+    """The group is set back while both have batches in hand, as by a Redis that has lost its last second."""
+    fill(stack, 0, 9000)
+    with consumer(stack, "redis"), consumer(stack, "redis"):
+        with held(stack):
+            stack.eventually(lambda: pending(stack) == 2 * (FIRST_AT_ONCE + MOST_AT_ONCE))
+            entries: Any = stack.redis.xrange("events", count=1300)
+            middle: Any = entries[-1][0]
+            stack.redis.xgroup_setid("events", "sentinel", id=middle)
+        stack.eventually(lambda: len(numbers(stack)) >= 9000, 60)
+        fill(stack, 9000, 9010)
+        stack.eventually(lambda: len(numbers(stack)) >= 9010, 60)
+        stack.eventually(lambda: pending(stack) == 0, 60)
+    assert numbers(stack) == list(range(9010))
+
+
+def test_of_entries_that_are_suddenly_large_fewer_are_read_at_once(stack: Stack) -> None:
+    fill(stack, 0, 2000)
+    source = RedisSource(stack.env["REDIS_URL"], "events", "sentinel", "dead")
+    assert [len(run.messages) for run in source.read(2000)] == [500] * 4
+    pipe = stack.redis.pipeline(transaction=False)
+    for _ in range(600):
+        pipe.xadd("events", {"event": b"x" * 10_000})
+    pipe.execute()
+    assert [len(run.messages) for run in source.read(2000)] == [500]
+    assert [len(run.messages) for run in source.read(2000)] == [100]
 
 
 def test_a_consumer_outlives_its_redis_and_its_database(stack: Stack) -> None:
@@ -193,12 +283,40 @@ def test_consumers_of_a_kafka_group_that_come_and_are_killed_store_each_message_
     stack: Stack, brokers: str
 ) -> None:
     produce(brokers, *map(event, range(2000)))
-    quick = ("session.timeout.ms=6000", "heartbeat.interval.ms=500", "fetch.wait.max.ms=50")
-    options = [word for setting in quick for word in ("-X", setting)]
-    words = ("kafka", "--brokers", brokers, "--topic", "orders", *options)
+    words = quick(brokers)
     with consumer(stack, *words) as first, consumer(stack, *words):
         stack.eventually(lambda: len(numbers(stack)) >= 500, 60)
         os.kill(first.pid, signal.SIGKILL)
         produce(brokers, *map(event, range(2000, 2400)))
         stack.eventually(lambda: len(numbers(stack)) >= 2400, 90)
     assert numbers(stack) == list(range(2400))
+
+
+def test_a_member_of_a_kafka_group_that_wakes_after_it_was_given_up_stores_nothing_twice(
+    stack: Stack, brokers: str
+) -> None:
+    produce(brokers, *map(event, range(1500)))
+    words = quick(brokers)
+    with consumer(stack, *words) as first:
+        with held(stack):
+            stack.eventually(lambda: stack.sql(STORING) == [(1,)])
+            first.send_signal(signal.SIGSTOP)
+        with consumer(stack, *words):
+            stack.eventually(lambda: len(numbers(stack)) == 1500, 60)
+            first.send_signal(signal.SIGCONT)
+            produce(brokers, *map(event, range(1500, 1600)))
+            stack.eventually(lambda: len(numbers(stack)) >= 1600, 60)
+            first.send_signal(signal.SIGTERM)
+            assert first.wait(30) == 0
+    assert numbers(stack) == list(range(1600))
+
+
+# How many wait to store events.
+STORING = "SELECT count(*) FROM pg_locks WHERE relation = 'events'::regclass AND NOT granted"
+
+
+def quick(brokers: str) -> tuple[str, ...]:
+    """A consumer whose group notices soon that it is gone."""
+    settings = ("session.timeout.ms=6000", "heartbeat.interval.ms=500", "fetch.wait.max.ms=50")
+    options = [word for setting in settings for word in ("-X", setting)]
+    return ("kafka", "--brokers", brokers, "--topic", "orders", *options)
