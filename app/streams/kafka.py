@@ -11,6 +11,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
+from app.services.cloudevents import Headers
 from app.services.errors import Refusal
 from app.streams.source import WAIT_SECONDS, Message, Run, Source, SourceError, reason
 
@@ -59,12 +60,14 @@ class KafkaSource(Source):
         return self._runs([message for message in messages if message.error() is None])
 
     def bury(self, log: str, message: Message, why: Refusal) -> None:
-        headers: dict[str, str | bytes | None] = {
-            "reason": reason(why),
-            "code": why.code,
-            "topic": self._topic,
-            "position": f"{_partition(log)}:{message.number}",
-        }
+        # A CloudEvent may be in its headers.
+        headers = [
+            *(message.headers or ()),
+            ("reason", reason(why)),
+            ("code", why.code),
+            ("topic", self._topic),
+            ("position", f"{_partition(log)}:{message.number}"),
+        ]
         failures: list[KafkaError] = []
         try:
             self._producer.produce(
@@ -113,7 +116,8 @@ class KafkaSource(Source):
             if offset != following:
                 run = []
                 runs.append(Run(f"{self.name}/{partition}", run))
-            run.append(Message(offset, message.value()))
+            headers = cast(Headers | None, message.headers())
+            run.append(Message(offset, message.value(), headers))
             open_[partition] = run, offset + 1
         return runs
 

@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from app.extensions import db, session
 from app.metrics import EVENTS_INGESTED, INGEST_REJECTED, totals
 from app.runtime import now, runtime
-from app.services import batches, ingest, streams
+from app.services import batches, cloudevents, ingest, streams
 from app.services.errors import Refusal
 from app.services.ingest import Arrival, Spelled
 from app.services.streams import OvertakenError
@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 REPORT_SECONDS: Final = 5.0
 PAUSE_AFTER_FAILURE: Final = 1.0
+# As Kafka's messages have it, the only ones with headers.
+CLOUDEVENTS_PREFIX: Final = "ce_"
 
 
 @dataclass
@@ -169,7 +171,13 @@ def _arrivals(batch: Batch, longest: int, moment: datetime) -> Iterator[Arrival]
 
 def _read(message: Message, longest: int) -> tuple[str, Any]:
     """The event's text and value; raises `Refusal`."""
-    item = batches.read(message.raw or b"", longest)
+    raw = message.raw or b""
+    unwrapped = None
+    if message.headers and len(raw) <= longest:
+        unwrapped = cloudevents.unwrap(message.headers, raw, CLOUDEVENTS_PREFIX)
+    item = batches.read(raw if unwrapped is None else unwrapped, longest)
     if isinstance(item, Refusal):
         raise item
+    if unwrapped is not None:
+        cloudevents.check(item[1])
     return item

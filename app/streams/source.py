@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
+from app.services.cloudevents import Headers
 from app.services.errors import Refusal
 from app.services.streams import Range
 
@@ -27,6 +28,7 @@ class Message(NamedTuple):
     # An offset of Kafka, or an id of Redis as it is: few of them are ever looked at.
     place: int | bytes
     raw: bytes | None
+    headers: Headers | None = None
 
     @property
     def number(self) -> int:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -234,10 +235,10 @@ def brokers() -> Iterator[str]:
     del cluster
 
 
-def produce(brokers: str, *values: bytes) -> None:
+def produce(brokers: str, *values: bytes, headers: Any = None) -> None:
     producer = Producer({"bootstrap.servers": brokers})
     for number, value in enumerate(values):
-        producer.produce("orders", value, partition=number % 2)
+        producer.produce("orders", value, partition=number % 2, headers=headers)
     assert producer.flush(10) == 0
 
 
@@ -252,6 +253,43 @@ def test_messages_of_a_kafka_topic_become_events(stack: Stack, brokers: str) -> 
     (dead,) = read_all(brokers, "orders.dead", 1)
     assert dead.value() == BAD
     assert dict(dead.headers())["code"] == b"bad_number"
+
+
+def test_cloudevents_of_kafka_are_one_object_to_rules_whichever_way_they_come(
+    stack: Stack, brokers: str
+) -> None:
+    def binary(key: str) -> list[tuple[str, str | bytes | None]]:
+        return [
+            ("ce_specversion", "1.0"),
+            ("ce_id", key),
+            ("ce_source", "/shop"),
+            ("ce_type", "order"),
+            ("ce_time", "2026-01-31T09:00:00Z"),
+            ("content-type", "application/json"),
+        ]
+
+    whole = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "order", "data": {"n": 1}}
+    structured = [("content-type", "application/cloudevents+json")]
+    produce(brokers, json.dumps(whole).encode(), headers=structured)
+    produce(brokers, b'{"n": 2}', headers=binary("2"))
+    produce(brokers, b'{"n": 3}', headers=binary(""))
+    with consumer(stack, "kafka", "--brokers", brokers, "--topic", "orders"):
+        stack.eventually(
+            lambda: len(bodies := stack.sql("SELECT body FROM events")) == 2 and bodies
+        )
+        (dead,) = read_all(brokers, "orders.dead", 1)
+    rows = stack.sql("SELECT body, occurred_at FROM events ORDER BY body->>'id'")
+    assert rows[0][0] == whole
+    assert rows[1][0] == whole | {
+        "id": "2",
+        "time": "2026-01-31T09:00:00Z",
+        "datacontenttype": "application/json",
+        "data": {"n": 2},
+    }
+    assert rows[1][1] == datetime(2026, 1, 31, 9, tzinfo=UTC)
+    headers = dict(dead.headers())
+    assert headers["reason"] == b"/id is required of a CloudEvent: a text"
+    assert (headers["ce_type"], dead.value()) == (b"order", b'{"n": 3}')
 
 
 def test_a_lone_message_of_kafka_waits_for_no_company(brokers: str) -> None:
