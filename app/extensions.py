@@ -1,13 +1,18 @@
 """Objects without a life of their own: `create_app()` binds them to an application."""
 
+from typing import ClassVar
+
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, Table
 from sqlalchemy.orm import DeclarativeBase, Session
 
 
 class Base(DeclarativeBase):
     """What every model inherits."""
+
+    # Rows are written by the table, which knows nothing of objects.
+    __table__: ClassVar[Table]
 
     # Constraints with known names, so that a later migration can change them.
     metadata = MetaData(

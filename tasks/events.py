@@ -33,31 +33,31 @@ def evaluate(self: Any, event_ids: list[str]) -> None:
     ids = [UUID(key) for key in event_ids]
     live.warm(db)
     held = claims.together(db, ids, now(), holder)
-    db.commit()
+    rest = set(ids).difference(claim.event_id for claim in held)
+    suspects = claims.suspected(db, rest, now()) if rest else []
     _evaluate(held, holder)
-    if rest := set(ids).difference(claim.event_id for claim in held):
-        _evaluate_suspects(sorted(rest), holder)
+    if suspects:
+        _evaluate_suspects(suspects, holder)
 
 
 def _evaluate_suspects(ids: Sequence[UUID], holder: UUID) -> None:
     held = claims.suspects(session(), ids, now(), holder)
-    session().commit()
-    if not held:
-        return
-    flush()
+    if held:
+        flush()
     _evaluate(held, holder)
     if rest := set(ids).difference(claim.event_id for claim in held):
         publish([wake_events(sorted(rest))])
 
 
 def _evaluate(held: Sequence[Claim], holder: UUID) -> None:
-    if not held:
-        return
+    """What was claimed in the session's transaction, which ends before the first judgement."""
     db = session()
     began = time.perf_counter()
     try:
         events = matching.load(db, held)
         db.commit()
+        if not held:
+            return
         guard = partial(patience, alone=len(held) == 1)
         with guard() as begin:
             judgement = matching.judge(events, begin)

@@ -201,7 +201,7 @@ def record_errors(session: Session, failed: Sequence[FailedRule], now: datetime)
         for one in failed
     ]
     if rows:
-        session.execute(upsert(RuleFailure).on_conflict_do_nothing(), rows)
+        session.execute(upsert(RuleFailure.__table__).on_conflict_do_nothing(), rows)
 
 
 def live_rules(session: Session, rule_ids: set[UUID]) -> set[UUID]:
@@ -230,7 +230,7 @@ def _count_into_alerts(
         row["severity"] = match.rule.severity
         row["rule_version_id"] = match.rule.version_id
         row["last_event_id"] = match.about
-    statement = upsert(Alert)
+    statement = upsert(Alert.__table__)
     new = statement.excluded
     fields = [getattr(Alert, name) for name in Standing.__dataclass_fields__]
     counted = session.execute(
@@ -251,7 +251,8 @@ def _count_into_alerts(
     opened = [place for place, alert in alerts.items() if alert.id == rows[place]["id"]]
     if opened:
         session.execute(
-            insert(AlertChange), [change(alerts[one].id, one, OPENED, now) for one in opened]
+            insert(AlertChange.__table__),
+            [change(alerts[one].id, one, OPENED, now) for one in opened],
         )
     return alerts
 
@@ -320,7 +321,7 @@ def _write_matches(
         }
         for match in found
     ]
-    session.execute(upsert(Match).on_conflict_do_nothing(), rows)
+    session.execute(upsert(Match.__table__).on_conflict_do_nothing(), rows)
 
 
 def message_of(match: FoundMatch) -> str:

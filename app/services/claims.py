@@ -5,9 +5,10 @@ heard of again is a suspect, and is claimed apart, so that it can harm few other
 it is given up.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from uuid import UUID
 
 from sqlalchemy import (
@@ -47,6 +48,7 @@ WAKE_GRACE = timedelta(seconds=5)
 # Constants, not parameters: the partial index of the suspects is only used where the planner sees them.
 _FRESH = PendingEvent.begun == literal_column("0")
 _SUSPECT = PendingEvent.begun > literal_column("0")
+_NO_WAIT_FOR_THE_DISK = func.set_config("synchronous_commit", "off", literal_column("true"))
 _GIVEN_UP = PendingEvent.begun >= literal_column(str(GIVE_UP_AFTER))
 
 
@@ -76,6 +78,16 @@ def together(
     )
     rows = union_all(select(own.c.event_id), select(others.c.event_id)).subquery("taken")
     return _lease(session, PendingEvent.event_id == rows.c.event_id, now, holder)
+
+
+def suspected(session: Session, event_ids: Collection[UUID], now: datetime) -> list[UUID]:
+    """Those of the events that wait as suspects, in nobody's hands."""
+    found = session.scalars(
+        select(PendingEvent.event_id)
+        .where(_among(list(event_ids)), _SUSPECT, _free(now))
+        .order_by(PendingEvent.event_id)
+    )
+    return list(found)
 
 
 def suspects(
@@ -186,9 +198,10 @@ def _lease(
             begun=PendingEvent.begun + 1,
             holder=holder,
         )
-        .returning(PendingEvent.event_id, PendingEvent.epoch)
+        # A lease that PostgreSQL forgets as it crashes harms nobody: the event waits, and is claimed anew.
+        .returning(PendingEvent.event_id, PendingEvent.epoch, _NO_WAIT_FOR_THE_DISK)
     )
-    return sorted((Claim(*row) for row in claimed), key=lambda claim: claim.event_id)
+    return sorted((Claim(key, epoch) for key, epoch, _ in claimed), key=attrgetter("event_id"))
 
 
 def _locked(rows: Select[UUID], name: str) -> CTE:

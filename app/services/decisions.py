@@ -56,7 +56,7 @@ def write(session: Session, turns: Sequence[Turn], now: datetime) -> None:
         rows = ((str(key), moment, escape(_dumps(made))) for key, made in of_events.values())
         copy_rows(session.connection(), "decisions (event_id, decided_at, made)", rows)
     if of_times:
-        session.execute(insert(TimerDecision), of_times)
+        session.execute(insert(TimerDecision.__table__), of_times)
 
 
 def of_event(session: Session, event_id: UUID) -> list[Recorded]:

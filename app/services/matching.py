@@ -75,8 +75,10 @@ class Judgement:
 def load(session: Session, held: Sequence[Claim]) -> list[Event]:
     """The claimed events in order of acceptance, once the rules that judge them are at hand.
 
-    The caller ends the transaction before it judges: rules may take a while, and locks must not.
+    The caller ends the transaction of the claims before it judges: rules may take a while, and locks must not.
     """
+    if not held:
+        return []
     ids = bindparam(None, [claim.event_id for claim in held], type_=ARRAY(Uuid()), unique=True)
     events = session.scalars(select(Event).where(Event.id == any_(ids)).order_by(Event.id)).all()
     for revision in sorted({event.revision for event in events}):

@@ -105,7 +105,7 @@ def write(session: Session, rows: Sequence[dict[str, Any]]) -> Queued:
     if not rows:
         return Queued([], [])
     written = session.execute(
-        upsert(Notification)
+        upsert(Notification.__table__)
         .on_conflict_do_nothing(index_elements=["cause_id", "rule_version_id", "target"])
         .returning(
             Notification.id, Notification.receiver, Notification.target, Notification.status

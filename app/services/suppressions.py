@@ -56,7 +56,7 @@ def row(held: Held, of: dict[str, Any], now: datetime, target: str = "") -> dict
 def write(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     """Write down what was held back; the caller commits."""
     if rows:
-        session.execute(upsert(Suppression).on_conflict_do_nothing(), rows)
+        session.execute(upsert(Suppression.__table__).on_conflict_do_nothing(), rows)
 
 
 def caused_by(session: Session, cause_ids: Collection[UUID]) -> Sequence[Suppression]:
