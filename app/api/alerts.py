@@ -59,7 +59,7 @@ def get(alert_id: UUID) -> dict[str, Any]:
 
 @bp.route("/<uuid:alert_id>/ack", methods=["POST"])
 @requires(bp, "write")
-@bp.arguments(AcknowledgeIn)
+@bp.arguments(AcknowledgeIn, required=False)
 @bp.response(200, AlertDetail)
 def ack(body: dict[str, Any], alert_id: UUID) -> dict[str, Any]:
     """Acknowledge an alert: somebody is on it; 409 once it is resolved
@@ -86,7 +86,7 @@ def snooze(body: dict[str, Any], alert_id: UUID) -> dict[str, Any]:
 
 @bp.route("/<uuid:alert_id>/reopen", methods=["POST"])
 @requires(bp, "write")
-@bp.arguments(CommentIn)
+@bp.arguments(CommentIn, required=False)
 @bp.response(200, AlertDetail)
 def reopen(body: dict[str, Any], alert_id: UUID) -> dict[str, Any]:
     """End the acknowledgement and the snooze of an alert; 409 once it is resolved"""
@@ -97,7 +97,7 @@ def reopen(body: dict[str, Any], alert_id: UUID) -> dict[str, Any]:
 
 @bp.route("/<uuid:alert_id>/resolve", methods=["POST"])
 @requires(bp, "write")
-@bp.arguments(CommentIn)
+@bp.arguments(CommentIn, required=False)
 @bp.response(200, AlertDetail)
 def resolve(body: dict[str, Any], alert_id: UUID) -> dict[str, Any]:
     """Resolve an alert; 409 if it is resolved

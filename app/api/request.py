@@ -12,6 +12,7 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
 from app.runtime import runtime
+from app.schemas.common import OptionalBody
 from app.services import strict_json
 from app.services.errors import Refusal
 
@@ -92,8 +93,9 @@ class StrictParser(FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": "raise"}  # noqa: RUF012
 
     def load_json(self, req: Request, schema: Schema) -> Any:
-        """The body, whatever the schema."""
-        return json_body(req)
+        """The body, whatever the schema; an empty object where none is sent and none is needed."""
+        said = req.mimetype or req.content_length or req.headers.get("Transfer-Encoding")
+        return {} if isinstance(schema, OptionalBody) and not said else json_body(req)
 
     def handle_error(self, error: Any, req: Any, schema: Any, **rest: Any) -> NoReturn:
         """A schema's complaint, for `app.api.problems`."""

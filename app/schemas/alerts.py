@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from app.models.alerts import AlertState
-from app.schemas.common import PageQuery, Span, Text
+from app.schemas.common import OptionalBody, PageQuery, Span, Text
 from app.services.suppressions import Kind
 
 SEVERITIES = ("info", "warning", "high", "critical")
@@ -124,7 +124,7 @@ class AlertPage(Schema):
     next = fields.String(required=True, allow_none=True)
 
 
-class CommentIn(Schema):
+class CommentIn(OptionalBody):
     """What somebody says to what they do."""
 
     comment = Text(load_default=None, validate=COMMENT)

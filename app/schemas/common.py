@@ -71,6 +71,10 @@ class Span(fields.String):
         return span
 
 
+class OptionalBody(Schema):
+    """A body that may be left out."""
+
+
 class PageQuery(Schema):
     """Where a page begins, and how long it is."""
 

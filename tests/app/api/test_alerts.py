@@ -317,3 +317,22 @@ def test_the_hand_is_the_name_of_the_key(
     done = client.post(f"/alerts/{alert}/resolve", json={}, headers=headers)
     assert done.json["resolved_by"] == "ada"
     assert done.json["history"][-1]["actor"] == "ada"
+
+
+@pytest.mark.parametrize("verb", ["ack", "reopen", "resolve"])
+def test_whoever_has_nothing_to_say_sends_no_body(
+    client: Client, clock: TestClock, verb: str
+) -> None:
+    alert = alert_of(client, clock)
+    assert client.post(f"/alerts/{alert}/{verb}").status_code == 200
+
+
+def test_a_snooze_without_a_body_is_told_what_is_missing(client: Client, clock: TestClock) -> None:
+    answer = client.post(f"/alerts/{alert_of(client, clock)}/snooze")
+    assert answer.status_code == 422
+    assert answer.json["detail"] == "/until: say how long: `until` or `for`"
+
+
+def test_a_body_that_says_not_what_it_is_is_refused(client: Client, clock: TestClock) -> None:
+    url = f"/alerts/{alert_of(client, clock)}/ack"
+    assert client.post(url, data=b"{}").status_code == 415
