@@ -5,7 +5,7 @@ from typing import Final
 from rules_dsl.lexer import Token
 from rules_dsl.telling import Telling
 from rules_dsl.view import View
-from rules_dsl.words import CLAUSES, WINDOW_WORDS
+from rules_dsl.words import AGGREGATES, CLAUSES, WINDOW_WORDS
 
 _TIMED: Final = ("over", "offset", "within", "for", "per", "after", "group")
 _UNITS: Final = "as in {} 5m"
@@ -90,6 +90,8 @@ def _tell_call(view: View) -> Telling | None:
         depth += token.is_symbol(")") - token.is_symbol("(")
         if depth == 0:
             name = view.back(steps + 1)
+            if name is not None and name.is_word(*AGGREGATES) and view.at_word("within"):
+                return Telling("a window is `over` a time", f"as in {WINDOW_WORDS['over']}")
             if name is None or not name.is_word("seq", "absent"):
                 return None
             word = "within" if name.text == "seq" else "for"
