@@ -3,8 +3,13 @@
 import shutil
 import sys
 from statistics import median, quantiles
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from bench.throughput.outcome import Outcome
+    from bench.throughput.run import Rows
 
 MILLI = 1000
 CLEAR = "\r\033[K"
@@ -72,18 +77,24 @@ def throughput(
     only: tuple[str, ...], rounds: int, scale: float, as_json: bool, plot: str | None
 ) -> None:
     """Events and notifications a second, against the limit of the parts; about fifteen minutes."""
-    from bench.throughput import outcome
-    from bench.throughput.plan import Plan
     from bench.throughput.plot import write
-    from bench.throughput.run import ROWS, measure
+    from bench.throughput.run import ROWS
 
-    if unknown := set(only) - ROWS.keys():
-        raise click.BadParameter(f"{', '.join(unknown)}; there are: {', '.join(ROWS)}")
-    plan = Plan(rounds, scale, lambda line: click.echo(line, err=True))
-    rows = measure(list(only or ROWS), plan)
-    click.echo(outcome.as_json(rows) if as_json else outcome.table(rows))
+    measured = _measured(ROWS, only, rounds, scale, as_json)
     if plot is not None:
-        write(rows, plot)
+        write(measured, plot)
+
+
+@bench.command()
+@click.option("--only", multiple=True, metavar="ROW", help="This row alone; may be given again.")
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
+@click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0.01, 10))
+@click.option("--json", "as_json", is_flag=True, help="The rows as JSON instead of a table.")
+def stateful(only: tuple[str, ...], rounds: int, scale: float, as_json: bool) -> None:
+    """What rules with memory cost: an event, a million entries, keys that are awaited."""
+    from bench.stateful.run import ROWS
+
+    _measured(ROWS, only, rounds, scale, as_json)
 
 
 @bench.command()
@@ -110,6 +121,22 @@ def chaos(events: int, kills: int, seed: int | None, without: tuple[str, ...]) -
     outcome = go(plan, watcher)
     watcher.say(f"\n{outcome}")
     raise SystemExit(1 if outcome.violations else 0)
+
+
+def _measured(
+    rows: "Rows", only: tuple[str, ...], rounds: int, scale: float, as_json: bool
+) -> "list[Outcome]":
+    """Measure all rows, or some, and print what they gave."""
+    from bench.throughput import outcome
+    from bench.throughput.plan import Plan
+    from bench.throughput.run import measure
+
+    if unknown := set(only) - rows.keys():
+        raise click.BadParameter(f"{', '.join(unknown)}; there are: {', '.join(rows)}")
+    plan = Plan(rounds, scale, lambda line: click.echo(line, err=True))
+    measured = measure(list(only or rows), plan, rows)
+    click.echo(outcome.as_json(measured) if as_json else outcome.table(measured))
+    return measured
 
 
 def _say(line: str) -> None:

@@ -41,11 +41,13 @@ def allowed(port: int, hosts: tuple[str, ...] = ("127.0.0.1",)) -> dict[str, str
     return {"SENTINEL_EGRESS_ALLOW": ",".join(f"{host}:{port}" for host in hosts)}
 
 
-def accept(stack: Stack, events: int, ledger: Ledger) -> None:
+def accept(
+    stack: Stack, events: int, ledger: Ledger, written: Callable[[range], bytes] = ndjson
+) -> None:
     """Have events accepted."""
     for start in range(0, events, BATCH):
         numbers = range(start, min(start + BATCH, events))
-        body = request("/events", ndjson(numbers), "application/x-ndjson")
+        body = request("/events", written(numbers), "application/x-ndjson")
         ledger.add(run(stack.ports.api, lambda _, body=body: body, 1, 0.001).answers)  # type: ignore[misc]
 
 

@@ -1,7 +1,7 @@
 """The rows by name, and the run of some of them."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from bench.throughput.deliveries import deliveries
@@ -13,7 +13,8 @@ from bench.throughput.plan import Plan
 from bench.throughput.posts import batches, posts
 from bench.throughput.streams import streams
 
-ROWS: Final[dict[str, Callable[[Plan], Iterator[Outcome]]]] = {
+Rows = Mapping[str, Callable[[Plan], Iterator[Outcome]]]
+ROWS: Final[Rows] = {
     "posts": posts,
     "ndjson": batches,
     "evaluation": backlog,
@@ -24,10 +25,10 @@ ROWS: Final[dict[str, Callable[[Plan], Iterator[Outcome]]]] = {
 }
 
 
-def measure(names: list[str], plan: Plan) -> list[Outcome]:
+def measure(names: list[str], plan: Plan, rows: Rows = ROWS) -> list[Outcome]:
     """Some rows, each on a fresh stack; the load average is told before each."""
-    rows: list[Outcome] = []
+    outcomes: list[Outcome] = []
     for name in names:
         plan.say(f"— {name}, at a load average of {os.getloadavg()[0]:.1f}")
-        rows += ROWS[name](plan)
-    return rows
+        outcomes += rows[name](plan)
+    return outcomes

@@ -1,0 +1,1 @@
+"""Rules with memory, measured: `./sentinel bench stateful`."""
