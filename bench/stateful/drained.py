@@ -57,8 +57,8 @@ def cost(stack: Stack, kind: str, events: int, ledger: Ledger) -> Cost:
     """What an event costs, from the first to the last."""
     accept(stack, events, ledger, partial(ndjson, kind=kind))
     worker = stack.start("events")
-    pids = lambda: (worker.pid, stack.processes["postgres"].pid)  # noqa: E731
-    measured = emptied(lambda: int(stack.sql(WAITING)[0][0]), lambda: spent(*pids()))
+    pids = (worker.pid, stack.processes["postgres"].pid)
+    measured = emptied(lambda: int(stack.sql(WAITING)[0][0]), lambda: spent(*pids))
     worker.stop()
     return measured
 

@@ -6,6 +6,7 @@ None of the rules is ever true, so that what is measured is to remember, not to 
 import json
 from collections.abc import Iterable
 from typing import Final
+from uuid import UUID
 
 from bench.throughput.events import TEXT, add_rule
 from tests.acceptance.stack import Stack
@@ -36,17 +37,15 @@ def event(number: int, kind: str, keys: int = KEYS) -> dict[str, object]:
     }
 
 
-def ndjson(numbers: Iterable[int], kind: str, keys: int = KEYS) -> bytes:
+def ndjson(numbers: Iterable[int], kind: str, keys: int = KEYS, first: int = 0) -> bytes:
     """Events, one a line."""
-    return b"\n".join(json.dumps(event(number, kind, keys)).encode() for number in numbers)
+    return b"\n".join(json.dumps(event(first + each, kind, keys)).encode() for each in numbers)
 
 
-def add_windows(stack: Stack) -> dict[str, str]:
+def add_windows(stack: Stack) -> dict[str, UUID]:
     """The rules with memory; the id of each one's version, by the function."""
     return {
-        name: _add(
-            stack, name, f'type == "{LOGIN}" and {window} over {SPAN} by user.id > 1000000'
-        )
+        name: _add(stack, name, f'type == "{LOGIN}" and {window} over {SPAN} by user.id > 1000000')
         for name, window in WINDOWS.items()
     }
 
@@ -57,7 +56,7 @@ def add_without(stack: Stack) -> None:
         _add(stack, name, f'type == "{VISIT}" and {condition}')
 
 
-def _add(stack: Stack, name: str, condition: str) -> str:
+def _add(stack: Stack, name: str, condition: str) -> UUID:
     rule = add_rule(stack, name, f'when {condition} then notify("{NOWHERE}")')
     [(version,)] = stack.sql("SELECT id FROM rule_versions WHERE rule_id = %s", rule["id"])
-    return str(version)
+    return UUID(str(version))
