@@ -21,3 +21,17 @@ def test_a_small_run_tells_both_sides_and_looks_for_every_event(tmp_path: Path) 
     assert cost["ours"] > 0
     assert "each with its outcome" in ran.stderr
     assert plot.read_text(encoding="utf-8").startswith("<svg")
+
+
+def test_a_small_run_of_rules_with_memory_finds_what_it_has_filled_in() -> None:
+    words = ("stateful", "--rounds", "1", "--scale", "0.01", "--json")
+    command = [sys.executable, "-m", "app.cli", "bench", *words]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    rows = json.loads(ran.stdout)
+    against = rows[0]
+    assert against["value"] == pytest.approx(against["ours"] / against["parts"])
+    assert [row["met"] is not None for row in rows].count(True) == 4
+    held = [row["ours"] for row in rows if row["unit"] == "MB"]
+    assert held[-1] == max(held)
+    assert "0 matched" in ran.stderr
+    assert "101 matched" in ran.stderr
