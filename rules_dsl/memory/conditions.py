@@ -72,6 +72,13 @@ class Gathered(Condition):
 
     kind = "seq"
 
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        # How far back each log is asked.
+        self._reach = [0] * len(plan.feeds)
+        for spec in plan.windows:
+            self._reach[spec.feed] = max(self._reach[spec.feed], spec.over + spec.offset)
+
     def brought(self, state: State, run: Run, time: int, single: Outcome) -> Any:
         if single is not True:
             return None
@@ -161,7 +168,7 @@ class Gathered(Condition):
         return False
 
     def due(self, state: State) -> int | None:
-        return min((each.due for each in state.pending), default=None)
+        return min(each.due for each in state.pending) if state.pending else None
 
     def ripen(self, state: State, due: int) -> tuple[Cause, dict[str, object]]:
         pending = min(state.pending, key=lambda each: each.due)
@@ -170,11 +177,8 @@ class Gathered(Condition):
 
     def forget(self, state: State, oldest: int, most: int) -> None:
         plan = self.plan
-        reach = [0] * len(state.logs)
-        for spec in plan.windows:
-            reach[spec.feed] = max(reach[spec.feed], spec.over + spec.offset)
         for feed, log in enumerate(state.logs):
-            log.prune(oldest - reach[feed])
+            log.prune(oldest - self._reach[feed])
             if len(log) > most:
                 self._drop(state, feed, len(log) - most + most // 16)
         if plan.sequence is None:

@@ -7,6 +7,7 @@ missing field is no key. What is longer than a database likes to index ends in a
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring_ascii
 from typing import Any, Final
 
 from rules_dsl.compiler import walk
@@ -16,6 +17,8 @@ from rules_dsl.values import number_text
 NO_KEY: Final = "[]"
 _LONGEST: Final = 512
 _DIGEST: Final = 16
+# What `json.dumps` does, without a look at its options.
+_quoted: Final = encode_basestring_ascii
 
 
 def key_text(body: Mapping[str, object], steps: Sequence[tuple[str | int, ...]]) -> str | None:
@@ -42,7 +45,7 @@ def scalar_text(value: object) -> str | None:
     """A string, number or boolean as one text; None for anything else."""
     kind = type(value)
     if kind is str:
-        return json.dumps(value)
+        return _quoted(value)
     if kind is bool:
         return "true" if value else "false"
     if not is_number(value):

@@ -72,8 +72,11 @@ class Log:
 
     def prune(self, time: int) -> None:
         """Forget what is not later than a time, once that is worth the moving."""
-        gone = bisect_right(self.times, time)
-        if gone >= _LEAST_PRUNED and 2 * gone >= len(self.times):
+        times = self.times
+        if len(times) < _LEAST_PRUNED or times[_LEAST_PRUNED - 1] > time:
+            return
+        gone = bisect_right(times, time)
+        if 2 * gone >= len(times):
             self.drop(gone)
 
     def drop(self, count: int) -> None:

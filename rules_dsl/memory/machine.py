@@ -53,6 +53,7 @@ class Machine:
         self.lateness = lateness
         self.limits = limits or Limits()
         self.condition: Condition = condition_of(self.plan)
+        self._reach = self.plan.reach
 
     @property
     def most(self) -> int:
@@ -150,7 +151,7 @@ class Machine:
         if state.due is not None or state.matches or state.since is not None:
             return None
         throttle = self.plan.clauses.get(tree.Throttle)
-        until = state.latest + self.lateness + self.plan.reach
+        until = state.latest + self.lateness + self._reach
         if throttle and state.rounds:
             until = max(until, state.rounds[-1] + microseconds(throttle.per))
         return until

@@ -11,6 +11,8 @@ from array import array
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
+import orjson
+
 from rules_dsl.memory.log import Log
 from rules_dsl.memory.plan import Plan
 from rules_dsl.memory.recent import Recent
@@ -19,6 +21,8 @@ from rules_dsl.memory.sums import ExactSum
 from rules_dsl.memory.windows import RUNNING, Cursor
 
 VERSION: Final = 1
+_FAST: Final = bytes((VERSION,))
+_WIDE: Final = bytes((VERSION | 128,))
 NEVER: Final = -(2**62)
 Keys: TypeAlias = Mapping[str, str]
 
@@ -49,14 +53,15 @@ class State:
         "pending", "recent", "resolve_due", "rounds", "since", "spell_due",
     )  # fmt: skip
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan | None) -> None:
         self.changed = True
         self.due: int | None = None  # the earliest of its timers
         self.dropped = 0  # entries that the cap has cost
         self.latest = NEVER  # the time of the newest event
         self.recent = Recent()
-        self.logs = [Log(None, array(column) if column else None) for column in plan.columns]
-        self.cursors = [Cursor() if each.function in RUNNING else None for each in plan.windows]
+        if plan is not None:  # a saved one brings its own
+            self.logs = [Log(None, array(column) if column else None) for column in plan.columns]
+            self.cursors = [Cursor() if each.function in RUNNING else None for each in plan.windows]
         self.candidates: list[Candidate] = []
         self.pending: list[Pending] = []
         self.last: Cause | None = None  # the last event that `for` or `absent` knows
@@ -78,8 +83,9 @@ class State:
         """Note a change, and which timer comes first."""
         timers = (self.spell_due, self.absent_due, self.resolve_due, self.group_due, self.held_due)
         first = [each for each in timers if each is not None]
-        first += [min(each.due for each in self.pending)] if self.pending else []
-        self.due = min(first, default=None)
+        if self.pending:
+            first.append(min(each.due for each in self.pending))
+        self.due = min(first) if first else None
         self.changed = True
 
     @property
@@ -121,22 +127,18 @@ class State:
         head |= {name: _cause(each) for name in ("last", "group") if (each := getattr(self, name))}
         if self.held:
             head["held"] = [(_cause(each.cause), *each[1:]) for each in self.held]
-        text = _dumps(head).encode()
-        ids = b"".join(self.recent.ids)
-        saved = b"".join(map(_bytes_of, columns))
-        return bytes((VERSION,)) + len(text).to_bytes(4, "little") + text + ids + saved
+        version, text = _written(head)
+        size = len(text).to_bytes(4, "little")
+        return b"".join((version, size, text, *self.recent.ids, *map(_bytes_of, columns)))
 
     @classmethod
     def unpack(cls, plan: Plan, data: bytes) -> "State":
         """A state from what `pack` gave; ValueError when another version gave it."""
-        if data[0] != VERSION:
-            raise ValueError(f"a state of version {data[0]}, this library reads {VERSION}")
         start = 5 + int.from_bytes(data[1:5], "little")
-        head = json.loads(data[5:start])
-        state = cls(plan)
-        for name in _PLAIN:
-            if name in head:
-                setattr(state, name, head[name])
+        head = _read(data[:1], data[5:start])
+        state = cls(None)
+        for name in head.keys() & _PLAIN.keys():
+            setattr(state, name, head[name])
         reader = _Reader(data, start)
         count = head["ids"]
         ids = reader.take(16 * count)
@@ -147,16 +149,18 @@ class State:
         )
         state.logs = [_log(each, reader) for each in head["logs"]]
         state.cursors = [each and Cursor(each[0], each[1], _sum(each)) for each in head["cursors"]]
-        state.candidates = [Candidate(t, _id(i), s, k) for t, i, s, k in head.get("candidates", ())]
-        state.pending = [
-            Pending(due, last, _id(i), keys, names)
-            for due, last, i, keys, names in head.get("pending", ())
-        ]
+        if "candidates" in head:
+            state.candidates = [Candidate(t, _id(i), s, k) for t, i, s, k in head["candidates"]]
+        if "pending" in head:
+            state.pending = [
+                Pending(due, last, _id(i), keys, names)
+                for due, last, i, keys, names in head["pending"]
+            ]
         state.last, state.group = _caused(head.get("last")), _caused(head.get("group"))
-        state.held = [
-            Kept(_made(cause), key, rounds, kind)
-            for cause, key, rounds, kind in head.get("held", ())
-        ]
+        if "held" in head:
+            state.held = [
+                Kept(_made(cause), key, rounds, kind) for cause, key, rounds, kind in head["held"]
+            ]
         state.settle()
         state.changed = False
         return state
@@ -235,3 +239,19 @@ _PLAIN: Final[dict[str, object]] = {
     "group_rounds": 0, "group_due": None, "held_due": None,
 }  # fmt: skip
 _dumps: Final = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _written(head: dict[str, Any]) -> tuple[bytes, bytes]:
+    """A head and which of the two JSON libraries it needs: the fast one has no numbers past 64 bits."""
+    try:
+        return _FAST, orjson.dumps(head)
+    except TypeError:
+        return _WIDE, _dumps(head).encode()
+
+
+def _read(version: bytes, text: bytes) -> Any:
+    if version == _FAST:
+        return orjson.loads(text)
+    if version == _WIDE:
+        return json.loads(text)
+    raise ValueError(f"a state of version {version[0]}, this library reads {VERSION}")
