@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
@@ -53,7 +54,7 @@ def write(session: Session, turns: Sequence[Turn], now: datetime) -> None:
             of_times.append(_timer(turn, made, now))
     if of_events:
         moment = str(now)
-        rows = ((str(key), moment, escape(_dumps(made))) for key, made in of_events.values())
+        rows = ((str(key), moment, escape(_text(made))) for key, made in of_events.values())
         copy_rows(session.connection(), "decisions (event_id, decided_at, made)", rows)
     if of_times:
         session.execute(insert(TimerDecision.__table__), of_times)
@@ -112,3 +113,10 @@ def _timer(turn: Turn, made: dict[str, Any], now: datetime) -> dict[str, Any]:
         "decided_at": now,
         "made": made,
     }
+
+
+def _text(made: Mapping[str, Any]) -> str:
+    try:
+        return orjson.dumps(made).decode()
+    except TypeError:  # a whole number past 64 bits
+        return _dumps(made)
