@@ -18,7 +18,7 @@ from tasks.upkeep import Upkeep
 
 EXTENSION: Final = "publisher"
 FLUSH_SECONDS: Final = 3.0
-YOUNG_OBJECTS: Final = 20_000
+YOUNG_OBJECTS: Final = 100_000
 
 
 def make_celery(app: Flask, where: Broker) -> Celery:

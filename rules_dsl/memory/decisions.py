@@ -1,8 +1,9 @@
 """Decisions: what a machine makes of an event or of a time that has come, to be recorded as it is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from rules_dsl.evaluator import Outcome
 
@@ -40,8 +41,10 @@ class Verdict:
         return {"kind": self.kind, "reason": self.reason, "until": self.until}
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+_NONE: Final[Mapping[str, object]] = MappingProxyType({})
+
+
+class Decision(NamedTuple):
     """What came of one event under one key, or of one of its timers."""
 
     kind: str  # "event", or the timer: "for", "absent", "seq", "resolve", "group", "held"
@@ -49,7 +52,7 @@ class Decision:
     time: int  # of the event, or when the timer was due
     outcome: Outcome = None
     reason: str | None = None
-    values: Mapping[str, object] = field(default_factory=dict)  # what `explain_decision` reads
+    values: Mapping[str, object] = _NONE  # what `explain_decision` reads
     event: bytes | None = None  # whose body is the message about
     alert: str | None = None  # "open", "count" or "resolve"
     verdict: Verdict | None = None

@@ -45,7 +45,7 @@ def scalar_text(value: object) -> str | None:
     """A string, number or boolean as one text; None for anything else."""
     kind = type(value)
     if kind is str:
-        return _quoted(value)
+        return _quoted(value)  # type: ignore[arg-type]
     if kind is bool:
         return "true" if value else "false"
     if not is_number(value):

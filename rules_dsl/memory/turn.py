@@ -55,7 +55,12 @@ class Turn:
         self._state = state
         self._key = key
         self._now = now
-        self._rounds = Rounds(machine.plan, states, machine.most, now, is_open)
+        self._made = (machine.plan, states, machine.most, now, is_open)
+
+    @property
+    def _rounds(self) -> Rounds:
+        # Few events match: most need no clauses.
+        return Rounds(*self._made)
 
     def passed(self, time: int) -> list[Decision]:
         """What the condition comes to at times that an event shows to have passed."""
