@@ -143,15 +143,15 @@ def _read(session: Session, books: Books, wanted: Mapping[UUID, Iterable[Address
         address: Address = (at[0], at[1])
         book.numbers[address] = number
         if data is not None:
-            before = _unpack(book.machine, places[place - 1], mark, data)
+            before = _unpack(places[place - 1], mark, data)
         if before is not None:
             book.known[address], book.states[address] = before, before.state
             book.dropped[address] = before.state.dropped
 
 
-def _unpack(machine: Machine, place: Place, mark: int, data: bytes) -> Known | None:
+def _unpack(place: Place, mark: int, data: bytes) -> Known | None:
     try:
-        return Known(State.unpack(machine.plan, data), mark, len(data))
+        return Known(State.unpack(data), mark, len(data))
     except (
         ValueError
     ) as error:  # another release wrote it; the rule begins anew, and the others go on

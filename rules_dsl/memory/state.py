@@ -132,21 +132,20 @@ class State:
         return b"".join((version, size, text, *self.recent.ids, *map(_bytes_of, columns)))
 
     @classmethod
-    def unpack(cls, plan: Plan, data: bytes) -> "State":
+    def unpack(cls, data: bytes) -> "State":
         """A state from what `pack` gave; ValueError when another version gave it."""
         start = 5 + int.from_bytes(data[1:5], "little")
         head = _read(data[:1], data[5:start])
         state = cls(None)
-        for name in head.keys() & _PLAIN.keys():
-            setattr(state, name, head[name])
+        for name, value in head.items():
+            if name in _PLAIN:
+                setattr(state, name, value)
         reader = _Reader(data, start)
         count = head["ids"]
         ids = reader.take(16 * count)
-        state.recent.ids = [ids[at : at + 16] for at in range(0, 16 * count, 16)]
-        state.recent.times, state.recent.marks = (
-            reader.column("q", count),
-            reader.column("b", count),
-        )
+        recent = state.recent
+        recent.ids = [ids[at : at + 16] for at in range(0, 16 * count, 16)]
+        recent.times, recent.marks = reader.column("q", count), reader.column("b", count)
         state.logs = [_log(each, reader) for each in head["logs"]]
         state.cursors = [each and Cursor(each[0], each[1], _sum(each)) for each in head["cursors"]]
         if "candidates" in head:
@@ -180,8 +179,7 @@ class _Reader:
 
     def column(self, code: str, count: int) -> Any:
         """The next numbers."""
-        column = array(code)
-        column.frombytes(self.take(count * column.itemsize))
+        column = array(code, self.take(count * _SIZES[code]))
         if sys.byteorder == "big":
             column.byteswap()
         return column
@@ -232,6 +230,7 @@ def _made(saved: Any) -> Cause:
 
 
 _id: Final = bytes.fromhex
+_SIZES: Final = {code: array(code).itemsize for code in "qdb"}
 # What is kept as it is, with what it is when nothing has happened.
 _PLAIN: Final[dict[str, object]] = {
     "dropped": 0, "latest": NEVER, "since": None, "falsified": NEVER, "spell_due": None,

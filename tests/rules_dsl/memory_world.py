@@ -35,7 +35,7 @@ class World:
     def decide(self, event: Occurrence, at: float | None = None) -> list[Decision]:
         """What an event comes to; every state is saved and loaded before."""
         for address, state in list(self.states.items()):
-            self.states[address] = State.unpack(self.machine.plan, state.pack())
+            self.states[address] = State.unpack(state.pack())
         self.sent.append(event)
         now = event.accepted_at if at is None else self.begin + int(at * SECOND)
         return self.machine.decide(event, self.states, now, self._is_open)

@@ -108,7 +108,7 @@ def through_bytes(machine: Machine, states: dict[Address, State]) -> None:
     """Save and load every state."""
     for address, state in states.items():
         saved = state.pack()
-        states[address] = State.unpack(machine.plan, saved)
+        states[address] = State.unpack(saved)
         assert states[address].pack() == saved
         assert states[address].due == state.due
 

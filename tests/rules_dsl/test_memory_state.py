@@ -113,7 +113,7 @@ def test_a_state_of_another_version_is_refused() -> None:
     world.send(0)
     saved = world.states[MAIN].pack()
     with pytest.raises(ValueError, match="a state of version 9"):
-        State.unpack(world.machine.plan, b"\x09" + saved[1:])
+        State.unpack(b"\x09" + saved[1:])
 
 
 def test_a_hundred_entries_take_little_room() -> None:
