@@ -13,6 +13,7 @@ import pytest
 from celery import Celery
 
 from app.broker import broker_of
+from app.cli.local.services import CORE
 from tests.acceptance.rows import Row
 from tests.acceptance.stack import Stack
 
@@ -254,9 +255,7 @@ SCRIPTS: dict[str, Callable[[Row], None]] = {
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with Stack() as running:
-        running.start("events-2")
-        running.wait_ready()
+    with Stack(start=(*CORE, "events-2")) as running:
         yield running
 
 
