@@ -31,7 +31,7 @@ BATCH: Final = 500
 # With as many messages as a queue may hold, Redis stays below 100 MB.
 EVENTS_A_MESSAGE: Final = 100
 # A message costs as much as half a delivery. Few share one until enough threads have something to do.
-NOTIFICATIONS_A_MESSAGE: Final = 16
+NOTIFICATIONS_A_MESSAGE: Final = 8
 THREADS_BUSY: Final = 8
 # Beyond this many waiting messages a queue needs no more of them: workers are busy, and rows wait as well as messages.
 QUEUE_LIMIT: Final = 10_000

@@ -88,6 +88,8 @@ def test_a_silence_holds_back_and_its_end_brings_a_digest(stack: Stack) -> None:
 def test_a_storm_is_calmed_with_two_workers_and_told_by_one_digest(stack: Stack) -> None:
     make_rule(stack, "storm")
     stack.start("events-2")
+    both = "SELECT 1 FROM workers WHERE name LIKE '%events%' HAVING count(*) = 2"
+    stack.eventually(lambda: stack.sql(both))
     # All within one minute of the clock.
     stack.eventually(lambda: datetime.now(UTC).second < 40, 30)
     for _ in range(10):
