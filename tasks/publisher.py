@@ -21,6 +21,7 @@ from celery import Celery
 from app.services.claims import TOGETHER
 from app.services.receivers import Due
 from tasks import broker
+from tasks.pace import Pace
 
 log = structlog.get_logger()
 
@@ -40,8 +41,10 @@ BUSY: Final = 500
 MEASURE_EVERY: Final = 0.5
 PAUSE_AFTER_FAILURE: Final = 1.0
 LONGEST_SUMMARY: Final = 200
-# What comes this soon after a message waits for company: a message costs as much for a hundred events as for one.
+# Where so many are likely to come meanwhile, a wake-up waits so long for company: a message costs as much for a hundred
+# events as for one.
 GATHER_SECONDS: Final = 0.02
+COMPANY: Final = 1.5
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ class Publisher:
         self._thread: threading.Thread | None = None
         self._room: dict[str, int] = {}
         self._measured_at: dict[str, float] = {}
-        self._sent_at = -inf
+        self._pace = Pace()
 
     def publish(self, wake_ups: Sequence[WakeUp]) -> None:
         """Hand over wake-ups whose rows are committed; returns at once and never fails."""
@@ -195,13 +198,14 @@ class Publisher:
 
     def _next_batch(self) -> list[WakeUp]:
         batch = [self._queue.get()]
-        if time.monotonic() - self._sent_at < GATHER_SECONDS:
+        if self._pace.company(GATHER_SECONDS, time.monotonic()) > COMPANY:
             time.sleep(GATHER_SECONDS)
         while len(batch) < BATCH:
             try:
                 batch.append(self._queue.get_nowait())
             except Empty:
                 break
+        self._pace.came(len(batch), time.monotonic())
         return batch
 
     def _send(self, batch: Sequence[WakeUp]) -> None:
@@ -219,7 +223,6 @@ class Publisher:
                     ignore_result=True,
                 )
                 self._room[wake_up.queue] -= 1
-        self._sent_at = time.monotonic()
 
     def _has_room(self, queue: str) -> bool:
         if self._room.get(queue, 0) <= 0 and self._is_stale(queue):
