@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from app.api.acceptance import group
 from app.config import Settings
 from app.extensions import db
 from app.factory import create_app
@@ -75,6 +76,7 @@ def app(settings: Settings, clock: TestClock) -> Iterator[Flask]:
         db.session.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE"))
         db.session.commit()
         db.session.remove()
+        group().close()
         db.engine.dispose()
 
 

@@ -38,6 +38,10 @@ class GroupCommit:
         """Store an event and hand it to the publisher; returns after the commit, or raises what kept it from it."""
         self._together(arrival)
 
+    def close(self) -> None:
+        """Let the connection go: a pool that is disposed of does not close what is in use."""
+        self._hang_up()
+
     def _store(self, arrivals: Sequence[Arrival]) -> list[None]:
         try:
             ingest.store(self._connected(), arrivals, source="http")

@@ -9,6 +9,7 @@ from flask import Flask
 from psycopg import InterfaceError
 from sqlalchemy import event, func, select, text
 
+from app.api.acceptance import group
 from app.extensions import db, session
 from app.models.events import Event, PendingEvent
 from tests.app.client import Client
@@ -124,3 +125,23 @@ def test_a_connection_that_breaks_as_it_is_given_back_makes_no_false_202(app: Fl
             connection.execute(text("DROP FUNCTION refuse CASCADE"))
     assert statuses == {422}
     assert session().scalar(select(func.count()).select_from(Event)) == 0
+
+
+def test_a_group_that_is_closed_leaves_no_connection_behind(client: Client) -> None:
+    def ours() -> int:
+        query = """
+            SELECT count(*) FROM pg_stat_activity
+            WHERE query LIKE '%INTO pending_events%' AND pid <> pg_backend_pid()
+        """
+        # Within a transaction the view does not change.
+        with db.engine.begin() as connection:
+            return int(connection.scalar(text(query)) or 0)
+
+    before = ours()
+    assert client.post("/events", json={"type": "a"}).status_code == 202
+    assert ours() > before
+    group().close()
+    deadline = time.monotonic() + 10
+    while ours() > before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert ours() <= before

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.api.acceptance import group
 from app.broker import Broker
 from app.config import Settings
 from app.extensions import session
@@ -49,6 +50,7 @@ def test_without_a_broker_events_are_still_accepted(
     assert "broker" in ready.json["down"]
     with nowhere.app_context():
         assert post_event(client).version == 7
+        group().close()
 
 
 def test_without_a_database_the_answer_is_503_and_never_202(
