@@ -4,10 +4,22 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import insert, select, text, true, tuple_, update
+from sqlalchemy import (
+    ARRAY,
+    Executable,
+    Uuid,
+    any_,
+    bindparam,
+    insert,
+    select,
+    text,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
@@ -115,6 +127,42 @@ class Standing:
         return None
 
 
+def _counting() -> Executable:
+    """The statement that counts into the alert of a rule and key, or opens it."""
+    statement = upsert(Alert.__table__)
+    new, alert = statement.excluded, Alert.__table__.c
+    fields = [alert[name] for name in Standing.__dataclass_fields__]
+    return statement.on_conflict_do_update(
+        index_elements=["rule_id", "key"],
+        index_where=text("state <> 'resolved'"),
+        set_={
+            "count": alert.count + new.count,
+            "last_at": new.last_at,
+            "last_event_id": new.last_event_id,
+            "rule_version_id": new.rule_version_id,
+            "severity": new.severity,
+        },
+    ).returning(alert.rule_id, alert.key, *fields)
+
+
+# To spell a statement costs as much as to run it.
+_rule = Rule.__table__.c
+_LIVE: Final = (
+    select(_rule.id)
+    .where(
+        _rule.id == any_(bindparam("ids", type_=ARRAY(Uuid()))),
+        _rule.enabled == true(),
+        _rule.deleted_at.is_(None),
+    )
+    .order_by(_rule.id)
+    .with_for_update(read=True)
+)
+_COUNT: Final = _counting()
+_WRITE_CHANGES: Final = insert(AlertChange.__table__)
+_WRITE_FAILURES: Final = upsert(RuleFailure.__table__).on_conflict_do_nothing()
+_WRITE_MATCHES: Final = upsert(Match.__table__).on_conflict_do_nothing()
+
+
 def collect(
     session: Session, found: Sequence[FoundMatch], live: Collection[UUID], now: datetime
 ) -> list[Round]:
@@ -201,19 +249,12 @@ def record_errors(session: Session, failed: Sequence[FailedRule], now: datetime)
         for one in failed
     ]
     if rows:
-        session.execute(upsert(RuleFailure.__table__).on_conflict_do_nothing(), rows)
+        session.execute(_WRITE_FAILURES, rows)
 
 
 def live_rules(session: Session, rule_ids: set[UUID]) -> set[UUID]:
     """Those still enabled, locked against being switched off until the notifications are written."""
-    return set(
-        session.scalars(
-            select(Rule.id)
-            .where(Rule.id.in_(rule_ids), Rule.enabled == true(), Rule.deleted_at.is_(None))
-            .order_by(Rule.id)
-            .with_for_update(read=True)
-        )
-    )
+    return set(session.scalars(_LIVE, {"ids": list(rule_ids)}))
 
 
 def _count_into_alerts(
@@ -230,28 +271,12 @@ def _count_into_alerts(
         row["severity"] = match.rule.severity
         row["rule_version_id"] = match.rule.version_id
         row["last_event_id"] = match.about
-    statement = upsert(Alert.__table__)
-    new = statement.excluded
-    fields = [getattr(Alert, name) for name in Standing.__dataclass_fields__]
-    counted = session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["rule_id", "key"],
-            index_where=text("state <> 'resolved'"),
-            set_={
-                "count": Alert.count + new.count,
-                "last_at": new.last_at,
-                "last_event_id": new.last_event_id,
-                "rule_version_id": new.rule_version_id,
-                "severity": new.severity,
-            },
-        ).returning(Alert.rule_id, Alert.key, *fields),
-        list(rows.values()),
-    )
+    counted = session.execute(_COUNT, list(rows.values()))
     alerts = {(rule_id, key): Standing(*standing) for rule_id, key, *standing in counted}
     opened = [place for place, alert in alerts.items() if alert.id == rows[place]["id"]]
     if opened:
         session.execute(
-            insert(AlertChange.__table__),
+            _WRITE_CHANGES,
             [change(alerts[one].id, one, OPENED, now) for one in opened],
         )
     return alerts
@@ -321,7 +346,7 @@ def _write_matches(
         }
         for match in found
     ]
-    session.execute(upsert(Match.__table__).on_conflict_do_nothing(), rows)
+    session.execute(_WRITE_MATCHES, rows)
 
 
 def message_of(match: FoundMatch) -> str:

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import bindparam, select, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -154,6 +154,11 @@ def check_target(
         ) from error
 
 
+_NAMED: Final = select(ChannelRow).where(
+    tuple_(ChannelRow.kind, ChannelRow.name).in_(bindparam("names", expanding=True))
+)
+
+
 def destinations(
     session: Session, settings: Settings, targets: Collection[str]
 ) -> dict[str, Destination]:
@@ -161,9 +166,7 @@ def destinations(
     if not targets:
         return {}
     names = [(kind, address) for kind, _, address in (one.partition(":") for one in targets)]
-    rows = session.scalars(
-        select(ChannelRow).where(tuple_(ChannelRow.kind, ChannelRow.name).in_(names))
-    )
+    rows = session.scalars(_NAMED, {"names": names})
     named = {f"{row.kind}:{row.name}": row for row in rows}
     return {target: _destination(settings, target, named.get(target)) for target in targets}
 

@@ -9,13 +9,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
-    CTE,
     BigInteger,
     ColumnElement,
+    DateTime,
+    Executable,
     Integer,
     Select,
     Uuid,
@@ -45,11 +47,17 @@ GIVE_UP_AFTER = 5
 POISON = f"poison: its evaluation was begun {GIVE_UP_AFTER} times and never ended"
 # The sweep looks after this long whether what was woken still waits.
 WAKE_GRACE = timedelta(seconds=5)
+# Statements that each event needs are made once: to spell one costs as much as to run it.
+_PENDING = PendingEvent.__table__
+_waits = _PENDING.c
 # Constants, not parameters: the partial index of the suspects is only used where the planner sees them.
-_FRESH = PendingEvent.begun == literal_column("0")
-_SUSPECT = PendingEvent.begun > literal_column("0")
+_FRESH = _waits.begun == literal_column("0")
+_SUSPECT = _waits.begun > literal_column("0")
 _NO_WAIT_FOR_THE_DISK = func.set_config("synchronous_commit", "off", literal_column("true"))
-_GIVEN_UP = PendingEvent.begun >= literal_column(str(GIVE_UP_AFTER))
+_GIVEN_UP = _waits.begun >= literal_column(str(GIVE_UP_AFTER))
+_NOW = bindparam("now", type_=DateTime(timezone=True))
+_FREE = or_(_waits.lease_until.is_(None), _waits.lease_until < _NOW)
+_NAMED = _waits.event_id == any_(bindparam("ids", type_=ARRAY(Uuid())))
 
 
 @dataclass(frozen=True)
@@ -67,27 +75,13 @@ def together(
 
     So a message does the work of many when many wait, whether their own messages come, come late or were never sent.
     """
-    named = _among(event_ids)
-    own = _locked(select(PendingEvent.event_id).where(named, _FRESH, _free(now)), "own")
-    others = _locked(
-        select(PendingEvent.event_id)
-        .where(not_(named), _FRESH, _free(now))
-        .order_by(PendingEvent.event_id)
-        .limit(max(0, TOGETHER - len(event_ids))),
-        "others",
-    )
-    rows = union_all(select(own.c.event_id), select(others.c.event_id)).subquery("taken")
-    return _lease(session, PendingEvent.event_id == rows.c.event_id, now, holder)
+    most = max(0, TOGETHER - len(event_ids))
+    return _lease(session, _TOGETHER, event_ids, now, holder, most=most)
 
 
 def suspected(session: Session, event_ids: Collection[UUID], now: datetime) -> list[UUID]:
     """Those of the events that wait as suspects, in nobody's hands."""
-    found = session.scalars(
-        select(PendingEvent.event_id)
-        .where(_among(list(event_ids)), _SUSPECT, _free(now))
-        .order_by(PendingEvent.event_id)
-    )
-    return list(found)
+    return list(session.scalars(_SUSPECTED, {"ids": list(event_ids), "now": now}))
 
 
 def suspects(
@@ -97,23 +91,18 @@ def suspects(
 
     Those that were begun once go in small companies, since most are innocent of a death that left no name; later alone.
     """
-    named = _among(event_ids)
-    first = [named.desc(), PendingEvent.wake_at]
-    waiting = (_SUSPECT, not_(_GIVEN_UP), _free(now), or_(named, PendingEvent.wake_at <= now))
-    begun = session.scalar(select(PendingEvent.begun).where(*waiting).order_by(*first).limit(1))
+    begun = session.scalar(_FIRST_SUSPECT, {"ids": list(event_ids), "now": now})
     if begun is None:
         return []
-    alike = select(PendingEvent.event_id).where(*waiting, PendingEvent.begun == begun)
-    rows = _locked(alike.order_by(*first).limit(COMPANY if begun == 1 else 1), "suspects")
-    return _lease(session, PendingEvent.event_id == rows.c.event_id, now, holder)
+    most = COMPANY if begun == 1 else 1
+    return _lease(session, _SUSPECTS, event_ids, now, holder, most=most, begun=begun)
 
 
 def settle(session: Session, claims: Sequence[Claim]) -> set[UUID]:
     """Strike the claimed events off; those whose epoch moved on belong to somebody else."""
     if not claims:
         return set()
-    settled = delete(PendingEvent).where(_still_held(claims)).returning(PendingEvent.event_id)
-    return set(session.scalars(settled))
+    return set(session.scalars(_SETTLE, _held(claims)))
 
 
 def fail(session: Session, claim: Claim, reason: str, now: datetime) -> None:
@@ -128,11 +117,7 @@ def fail(session: Session, claim: Claim, reason: str, now: datetime) -> None:
 def give_back(session: Session, claims: Sequence[Claim], now: datetime) -> None:
     """End leases as though they had not been; the caller commits."""
     if claims:
-        free = update(PendingEvent).where(_still_held(claims))
-        began = PendingEvent.begun - 1
-        session.execute(
-            free.values(lease_until=None, holder=None, wake_at=now + WAKE_GRACE, begun=began)
-        )
+        session.execute(_GIVE_BACK, {**_held(claims), "again": now + WAKE_GRACE})
 
 
 def release(session: Session, holder: UUID, culprit: UUID | None, now: datetime) -> list[UUID]:
@@ -140,17 +125,17 @@ def release(session: Session, holder: UUID, culprit: UUID | None, now: datetime)
 
     Where the culprit is known the others' leases end as though they had not been; else all are suspects.
     """
-    innocent = literal(0) if culprit is None else cast(PendingEvent.event_id != culprit, Integer)
+    innocent = literal(0) if culprit is None else cast(_waits.event_id != culprit, Integer)
     freed = session.scalars(
-        update(PendingEvent)
-        .where(_SUSPECT, PendingEvent.lease_until > now, PendingEvent.holder == holder)
+        update(_PENDING)
+        .where(_SUSPECT, _waits.lease_until > now, _waits.holder == holder)
         .values(
             lease_until=None,
             holder=None,
             wake_at=now + WAKE_GRACE,
-            begun=PendingEvent.begun - innocent,
+            begun=_waits.begun - innocent,
         )
-        .returning(PendingEvent.event_id)
+        .returning(_waits.event_id)
     )
     return sorted(freed)
 
@@ -158,15 +143,15 @@ def release(session: Session, holder: UUID, culprit: UUID | None, now: datetime)
 def give_up(session: Session, now: datetime) -> int:
     """Write off what was begun too often, with the reason; the caller commits. Tells how many."""
     gone = (
-        delete(PendingEvent)
-        .where(_SUSPECT, _GIVEN_UP, _free(now))
-        .returning(PendingEvent.event_id, PendingEvent.epoch)
+        delete(_PENDING)
+        .where(_SUSPECT, _GIVEN_UP, _FREE)
+        .returning(_waits.event_id, _waits.epoch)
         .cte("gone")
     )
     rows = select(gone.c.event_id, gone.c.epoch, literal(POISON), literal(now))
     columns = ["event_id", "epoch", "reason", "failed_at"]
     written = insert(FailedEvent).from_select(columns, rows).returning(FailedEvent.event_id)
-    return len(session.scalars(written).all())
+    return len(session.scalars(written, {"now": now}).all())
 
 
 def retry(session: Session, event_id: UUID, now: datetime) -> None:
@@ -186,43 +171,75 @@ def retry(session: Session, event_id: UUID, now: datetime) -> None:
 
 
 def _lease(
-    session: Session, chosen: ColumnElement[bool], now: datetime, holder: UUID
+    session: Session,
+    statement: Executable,
+    event_ids: Sequence[UUID],
+    now: datetime,
+    holder: UUID,
+    **more: int,
 ) -> list[Claim]:
-    claimed = session.execute(
-        update(PendingEvent)
-        .where(chosen)
-        .values(
-            lease_until=now + LEASE,
-            wake_at=now + LEASE,
-            epoch=PendingEvent.epoch + 1,
-            begun=PendingEvent.begun + 1,
-            holder=holder,
-        )
-        # A lease that PostgreSQL forgets as it crashes harms nobody: the event waits, and is claimed anew.
-        .returning(PendingEvent.event_id, PendingEvent.epoch, _NO_WAIT_FOR_THE_DISK)
-    )
+    values = {"ids": list(event_ids), "now": now, "until": now + LEASE, "by": holder, **more}
+    claimed = session.execute(statement, values)
     return sorted((Claim(key, epoch) for key, epoch, _ in claimed), key=attrgetter("event_id"))
 
 
-def _locked(rows: Select[UUID], name: str) -> CTE:
-    return rows.with_for_update(skip_locked=True).cte(name)
-
-
-def _free(now: datetime) -> ColumnElement[bool]:
-    return or_(PendingEvent.lease_until.is_(None), PendingEvent.lease_until < now)
-
-
-def _among(event_ids: Sequence[UUID]) -> ColumnElement[bool]:
-    return PendingEvent.event_id == any_(_array(event_ids, Uuid()))
-
-
-def _still_held(claims: Sequence[Claim]) -> ColumnElement[bool]:
+def _held(claims: Sequence[Claim]) -> dict[str, list[object]]:
     # Two arrays, not a thousand parameters.
-    keys = _array([claim.event_id for claim in claims], Uuid())
-    epochs = _array([claim.epoch for claim in claims], BigInteger())
+    return {
+        "keys": [claim.event_id for claim in claims],
+        "epochs": [claim.epoch for claim in claims],
+    }
+
+
+def _leasing(*chosen: Select[UUID]) -> Executable:
+    """The statement that leases rows which nobody else has locked."""
+    locked = [rows.with_for_update(skip_locked=True).cte() for rows in chosen]
+    taken = union_all(*(select(rows.c.event_id) for rows in locked)).subquery("taken")
+    until = bindparam("until", type_=DateTime(timezone=True))
+    return (
+        update(_PENDING)
+        .where(_waits.event_id == taken.c.event_id)
+        .values(
+            lease_until=until,
+            wake_at=until,
+            epoch=_waits.epoch + 1,
+            begun=_waits.begun + 1,
+            holder=bindparam("by", type_=Uuid()),
+        )
+        # A lease that PostgreSQL forgets as it crashes harms nobody: the event waits, and is claimed anew.
+        .returning(_waits.event_id, _waits.epoch, _NO_WAIT_FOR_THE_DISK)
+    )
+
+
+def _still_held() -> ColumnElement[bool]:
+    keys, epochs = (
+        bindparam("keys", type_=ARRAY(Uuid())),
+        bindparam("epochs", type_=ARRAY(BigInteger())),
+    )
     held = func.unnest(keys, epochs).table_valued("event_id", "epoch", name="held").render_derived()
-    return (PendingEvent.event_id == held.c.event_id) & (PendingEvent.epoch == held.c.epoch)
+    return (_waits.event_id == held.c.event_id) & (_waits.epoch == held.c.epoch)
 
 
-def _array(values: Sequence[object], kind: Uuid[UUID] | BigInteger) -> ColumnElement[object]:
-    return bindparam(None, list(values), type_=ARRAY(kind), unique=True)
+_keys = select(_waits.event_id)
+_most = bindparam("most", type_=Integer())
+_TOGETHER: Final = _leasing(
+    _keys.where(_NAMED, _FRESH, _FREE),
+    _keys.where(not_(_NAMED), _FRESH, _FREE).order_by(_waits.event_id).limit(_most),
+)
+_SUSPECTED: Final = _keys.where(_NAMED, _SUSPECT, _FREE).order_by(_waits.event_id)
+_overdue = (_SUSPECT, not_(_GIVEN_UP), _FREE, or_(_NAMED, _waits.wake_at <= _NOW))
+_first = (_NAMED.desc(), _waits.wake_at)
+_FIRST_SUSPECT: Final = select(_waits.begun).where(*_overdue).order_by(*_first).limit(1)
+_alike = _waits.begun == bindparam("begun", type_=Integer())
+_SUSPECTS: Final = _leasing(_keys.where(*_overdue, _alike).order_by(*_first).limit(_most))
+_SETTLE: Final = delete(_PENDING).where(_still_held()).returning(_waits.event_id)
+_GIVE_BACK: Final = (
+    update(_PENDING)
+    .where(_still_held())
+    .values(
+        lease_until=None,
+        holder=None,
+        wake_at=bindparam("again", type_=DateTime(timezone=True)),
+        begun=_waits.begun - 1,
+    )
+)

@@ -15,6 +15,8 @@ from uuid import UUID
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    DateTime,
+    Executable,
     Uuid,
     any_,
     bindparam,
@@ -110,7 +112,7 @@ _SIZES: Final[dict[type, int]] = {
     kind: len(fields(kind)) for kind in (Subject, _Row, AlertFacts, EventFacts)
 }
 _COLUMNS: Final = [
-    getattr(model, one.name)
+    model.__table__.c[one.name]
     for model, kind in (
         (Notification, Subject),
         (Notification, _Row),
@@ -119,6 +121,62 @@ _COLUMNS: Final = [
     )
     for one in fields(kind)
 ]
+
+
+def _locking() -> Executable:
+    """The statement that locks what is due, with all that is told of it."""
+    sent, alert, event, rule, receiver = (
+        model.__table__ for model in (Notification, Alert, Event, Rule, Receiver)
+    )
+    timers = select(TimerDecision.event_id).where(TimerDecision.id == sent.c.cause_id)
+    about = case(
+        (sent.c.cause == Cause.ALERT, alert.c.last_event_id),
+        (sent.c.cause.in_([Cause.TIMER, Cause.GROUP]), timers.scalar_subquery()),
+        else_=sent.c.cause_id,
+    )
+    return (
+        select(*_COLUMNS, rule.c.enabled, rule.c.deleted_at, receiver.c.held_until)
+        .select_from(sent)
+        .outerjoin(rule, rule.c.id == sent.c.rule_id)
+        .outerjoin(alert, alert.c.id == sent.c.alert_id)
+        .outerjoin(event, event.c.id == about)
+        .outerjoin(receiver, receiver.c.key == sent.c.receiver)
+        .where(
+            sent.c.id == any_(_IDS),
+            sent.c.status == Status.PENDING,
+            sent.c.next_attempt_at <= bindparam("by", type_=DateTime(timezone=True)),
+        )
+        .with_for_update(of=sent, skip_locked=True)
+    )
+
+
+def _opening() -> Executable:
+    """The statement that leases notifications, and writes an attempt of each."""
+    table = Notification.__table__
+    until = bindparam("until", type_=DateTime(timezone=True))
+    leased = (
+        update(table)
+        .where(table.c.id == any_(_IDS))
+        .values(
+            epoch=table.c.epoch + 1,
+            attempts=table.c.attempts + 1,
+            slot_at=None,
+            lease_until=until,
+            wake_at=until,
+        )
+        .returning(table.c.id, table.c.attempts, table.c.epoch)
+        .cte("leased")
+    )
+    started = bindparam("started", type_=DateTime(timezone=True))
+    unknown = select(leased, started, literal(AttemptOutcome.UNKNOWN.value))
+    columns = ["notification_id", "number", "epoch", "started_at", "outcome"]
+    return insert(Attempt.__table__).from_select(columns, unknown)
+
+
+# To spell a statement costs as much as to run it.
+_IDS: Final = bindparam("ids", type_=ARRAY(Uuid()))
+_LOCK_DUE: Final = _locking()
+_OPEN_ATTEMPTS: Final = _opening()
 
 
 @dataclass(frozen=True)
@@ -188,28 +246,7 @@ def postponed(until: datetime, now: datetime) -> tuple[float | None, dict[str, d
 
 
 def _lock_due(session: Session, ids: Sequence[UUID], now: datetime) -> dict[UUID, _Due]:
-    resolved = Notification.cause == Cause.ALERT
-    timed = Notification.cause.in_([Cause.TIMER, Cause.GROUP])
-    timers = select(TimerDecision.event_id).where(TimerDecision.id == Notification.cause_id)
-    about = case(
-        (resolved, Alert.last_event_id),
-        (timed, timers.scalar_subquery()),
-        else_=Notification.cause_id,
-    )
-    rows = session.execute(
-        select(*_COLUMNS, Rule.enabled, Rule.deleted_at, Receiver.held_until)
-        .select_from(Notification)
-        .outerjoin(Rule, Rule.id == Notification.rule_id)
-        .outerjoin(Alert, Alert.id == Notification.alert_id)
-        .outerjoin(Event, Event.id == about)
-        .outerjoin(Receiver, Receiver.key == Notification.receiver)
-        .where(
-            Notification.id == any_(_keys(ids)),
-            Notification.status == Status.PENDING,
-            Notification.next_attempt_at <= now + EARLY,
-        )
-        .with_for_update(of=Notification, skip_locked=True)
-    )
+    rows = session.execute(_LOCK_DUE, {"ids": list(ids), "by": now + EARLY})
     due = {}
     for one in (_due(row) for row in rows.all()):
         if one.row.lease_until is not None and one.row.lease_until > now:
@@ -301,22 +338,8 @@ def _open_attempts(session: Session, admitted: Sequence[_Admitted], now: datetim
     if not admitted:
         return []
     dues = [one.due for one in admitted]
-    leased = (
-        update(Notification)
-        .where(Notification.id == any_(_keys([due.subject.id for due in dues])))
-        .values(
-            epoch=Notification.epoch + 1,
-            attempts=Notification.attempts + 1,
-            slot_at=None,
-            lease_until=now + LEASE,
-            wake_at=now + LEASE,
-        )
-        .returning(Notification.id, Notification.attempts, Notification.epoch)
-        .cte("leased")
-    )
-    unknown = select(leased, literal(now), literal(AttemptOutcome.UNKNOWN.value))
-    columns = ["notification_id", "number", "epoch", "started_at", "outcome"]
-    session.execute(insert(Attempt).from_select(columns, unknown))
+    ids = [due.subject.id for due in dues]
+    session.execute(_OPEN_ATTEMPTS, {"ids": ids, "until": now + LEASE, "started": now})
     named = {key for due in dues if (key := due.subject.rule_version_id) is not None}
     versions = notices.versions(session, named)
     return [

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -26,6 +27,8 @@ log = structlog.get_logger()
 JUDGE_SECONDS = 0.5
 # Likewise: rules with memory decide while others wait for their states.
 CONCERNS = 5_000
+_ids = bindparam("ids", type_=ARRAY(Uuid()))
+_EVENTS: Final = select(Event).where(Event.id == any_(_ids)).order_by(Event.id)
 
 
 @dataclass
@@ -79,8 +82,7 @@ def load(session: Session, held: Sequence[Claim]) -> list[Event]:
     """
     if not held:
         return []
-    ids = bindparam(None, [claim.event_id for claim in held], type_=ARRAY(Uuid()), unique=True)
-    events = session.scalars(select(Event).where(Event.id == any_(ids)).order_by(Event.id)).all()
+    events = session.scalars(_EVENTS, {"ids": [claim.event_id for claim in held]}).all()
     for revision in sorted({event.revision for event in events}):
         live.reach(session, revision)
     return list(events)

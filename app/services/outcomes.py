@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Uuid, any_, bindparam, select, text
@@ -40,6 +40,18 @@ _TURN_NOTIFICATIONS = text("""
         AS e (id, status, reason, finished_at, next_attempt_at, wake_at)
     WHERE n.id = e.id
 """)
+
+
+_sent = Notification.__table__.c
+_LOCK_HELD: Final = (
+    select(_sent.id, _sent.epoch)
+    .where(
+        _sent.id == any_(bindparam("ids", type_=ARRAY(Uuid()))),
+        _sent.status == Status.PENDING,
+    )
+    .order_by(_sent.id)
+    .with_for_update()
+)
 
 
 @dataclass(frozen=True)
@@ -93,14 +105,7 @@ def _receivers(ended: Sequence[Ended]) -> set[str]:
 
 def _lock_held(session: Session, ended: Sequence[Ended]) -> set[tuple[UUID, int]]:
     """The notifications that wait, and the epochs that their attempts must have; locked in one order by all."""
-    ids = [one.sending.notification_id for one in ended]
-    keys = bindparam(None, ids, type_=ARRAY(Uuid()), unique=True)
-    rows = session.execute(
-        select(Notification.id, Notification.epoch)
-        .where(Notification.id == any_(keys), Notification.status == Status.PENDING)
-        .order_by(Notification.id)
-        .with_for_update()
-    )
+    rows = session.execute(_LOCK_HELD, {"ids": [one.sending.notification_id for one in ended]})
     return {(key, epoch) for key, epoch in rows}
 
 

@@ -9,10 +9,21 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import CursorResult, delete, func, select, text, update
+from sqlalchemy import (
+    ARRAY,
+    CursorResult,
+    Text,
+    any_,
+    bindparam,
+    delete,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -107,13 +118,20 @@ def admit(
     return Admission(allowed=bool(taken.rowcount), probe=True)
 
 
+_LOCK: Final = (
+    select(Receiver)
+    .where(Receiver.key == any_(bindparam("keys", type_=ARRAY(Text()))))
+    .order_by(Receiver.key)
+    .with_for_update()
+)
+
+
 def lock(session: Session, keys: Collection[str], failing: Collection[str]) -> dict[str, Receiver]:
     """The rows of receivers, and new ones of those that fail; in one order for all who lock several."""
     if failing:
         fresh = [{"key": key, "failures": 0, "pauses": 0} for key in sorted(failing)]
         session.execute(upsert(Receiver).on_conflict_do_nothing(), fresh)
-    rows = select(Receiver).where(Receiver.key.in_(keys)).order_by(Receiver.key)
-    return {row.key: row for row in session.scalars(rows.with_for_update())}
+    return {row.key: row for row in session.scalars(_LOCK, {"keys": list(keys)})}
 
 
 def record(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -17,6 +17,14 @@ from app.services.suppressions import Held
 
 # The evaluating task enqueues the notification at once; the sweep looks after this long whether it still waits.
 FIRST_WAKE = timedelta(seconds=5)
+
+
+_new = Notification.__table__.c
+_WRITE: Final = (
+    upsert(Notification.__table__)
+    .on_conflict_do_nothing(index_elements=["cause_id", "rule_version_id", "target"])
+    .returning(_new.id, _new.receiver, _new.target, _new.status)
+)
 
 
 @dataclass(frozen=True)
@@ -104,14 +112,7 @@ def write(session: Session, rows: Sequence[dict[str, Any]]) -> Queued:
     """Write notifications, each once for its cause, rule version and target; the caller commits."""
     if not rows:
         return Queued([], [])
-    written = session.execute(
-        upsert(Notification.__table__)
-        .on_conflict_do_nothing(index_elements=["cause_id", "rule_version_id", "target"])
-        .returning(
-            Notification.id, Notification.receiver, Notification.target, Notification.status
-        ),
-        rows,
-    ).all()
+    written = session.execute(_WRITE, rows).all()
     return Queued(
         pending=[Due(row.id, row.receiver) for row in written if row.status == Status.PENDING],
         cancelled=[kind_of(row.target) for row in written if row.status != Status.PENDING],

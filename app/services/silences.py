@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -53,6 +53,9 @@ class LiveSilence:
         return event is not None and self.condition.matches(event.body, event.accepted_at) is True
 
 
+_REVISION: Final = select(Ruleset.__table__.c.silences)
+
+
 class LiveSilences:
     """What this process knows of the silences, as of one revision."""
 
@@ -66,7 +69,7 @@ class LiveSilences:
 
     def reach(self, session: Session, now: datetime) -> None:
         """Load the silences, if they have changed since; one small query where they have not."""
-        revision = session.scalars(select(Ruleset.silences)).one()
+        revision = session.scalars(_REVISION).one()
         if revision == self._known[0]:
             return
         recent = select(Silence).where(Silence.ends_at > now - REMEMBERED).order_by(Silence.id)
