@@ -228,6 +228,40 @@ def test_an_open_alert_of_another_rule_inhibits_also_within_a_batch(
     assert held() == [("inhibited", 'inhibited: "db-down" is open')] * 2
 
 
+def test_a_rule_that_is_off_or_gone_holds_nobody_back(client: Client, clock: TestClock) -> None:
+    down = 'when type == "db_down" then notify("slack:#db")'
+    parents = [make_rule(client, down, name) for name in ("off", "gone")]
+    for name in ("off", "gone"):
+        dsl = f'when amount > 500 then notify("slack:#{name}") unless open("{name}")'
+        make_rule(client, dsl, f"under {name}")
+    post_event(client, type="db_down", amount=1)
+    evaluate(clock.tick(1))
+    client.patch(f"/rules/{parents[0]}", json={"enabled": False})
+    client.delete(f"/rules/{parents[1]}")
+    before = len(notifications())
+    post_event(client)
+    evaluate(clock.tick(1))
+    told = sorted(one.target for one in notifications()[before:])
+    assert told == ["slack:#gone", "slack:#off"]
+
+
+def test_a_rule_is_known_by_the_names_that_it_has_and_had(client: Client, clock: TestClock) -> None:
+    parent = make_rule(client, 'when type == "db_down" then notify("slack:#db")', "db-down")
+    child = make_rule(client, 'when amount > 500 then notify("slack:#o") unless open("db-down")')
+    client.patch(f"/rules/{parent}", json={"name": "database-down"})
+    post_event(client, type="db_down", amount=1)
+    clock.tick(1)
+    post_event(client)
+    evaluate(clock.tick(1))
+    assert held() == [("inhibited", 'inhibited: "db-down" is open')]
+    assert client.get(f"/rules/{child}").json["warnings"] == []
+    # Whoever takes the name is meant from then on.
+    make_rule(client, 'when type == "other" then notify("slack:#db")', "db-down")
+    post_event(client)
+    evaluate(clock.tick(1))
+    assert len(held()) == 1
+
+
 def test_a_rule_resolves_its_alert_by_an_event(client: Client, clock: TestClock) -> None:
     make_rule(
         client,
