@@ -188,11 +188,11 @@ def postponed(until: datetime, now: datetime) -> tuple[float | None, dict[str, d
 
 
 def _lock_due(session: Session, ids: Sequence[UUID], now: datetime) -> dict[UUID, _Due]:
-    resolved = Notification.cause == Cause.ALERT
+    of_alert = Notification.cause.in_([Cause.ALERT, Cause.WAKE])
     timed = Notification.cause.in_([Cause.TIMER, Cause.GROUP])
     timers = select(TimerDecision.event_id).where(TimerDecision.id == Notification.cause_id)
     about = case(
-        (resolved, Alert.last_event_id),
+        (of_alert, Alert.last_event_id),
         (timed, timers.scalar_subquery()),
         else_=Notification.cause_id,
     )

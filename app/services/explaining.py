@@ -45,7 +45,7 @@ def of_notification(
 ) -> dict[str, Any] | None:
     """Why a rule with memory notifies; None where there is no such rule, or where that is forgotten."""
     version_id = notification.rule_version_id
-    if notification.cause not in (Cause.EVENT, Cause.TIMER, Cause.GROUP):
+    if notification.cause not in (Cause.EVENT, Cause.TIMER, Cause.GROUP, Cause.WAKE):
         return None
     rule = rules_of(session, [version_id]).get(version_id) if version_id else None
     if rule is None or event is None or not rule.compiled.has_memory:

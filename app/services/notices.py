@@ -107,7 +107,7 @@ def build(
 
     The explanation of an opening is recomputed from the version that decided, unless it was `recorded`.
     """
-    opened = notification.cause == Cause.EVENT
+    opened = notification.cause in (Cause.EVENT, Cause.WAKE)
     return Notice(
         id=str(notification.id),
         kind=_kind(notification),
