@@ -22,6 +22,7 @@ from app.services import alerting, notices, remembered, rounds, silences
 from app.services.alerting import OPENED
 from app.services.errors import Conflict, NotFound
 from app.services.rounds import Queued, Round
+from app.services.silences import Asked
 
 ACKNOWLEDGED_FOR = timedelta(hours=24)
 FLAPPING_WINDOW = timedelta(hours=1)
@@ -169,7 +170,7 @@ def _end(session: Session, alert: Alert, by: Hand, now: datetime) -> Round | Non
         alert_id=alert.id,
         targets=[str(target) for target in targets if target.resolved],
         message=lambda: f"Resolved by {by.name} after {matches} since {since}{said}",
-        held=silences.live.holding(alert.rule_id, alert.severity, event, now),
+        held=silences.live.holding(Asked.of(alert, event, now), now),
     )
 
 

@@ -52,6 +52,7 @@ class AlertFacts:
     """What a notice tells of an alert."""
 
     id: UUID
+    key: str
     state: str
     severity: str
     count: int
@@ -62,9 +63,9 @@ class AlertFacts:
 
 @dataclass(frozen=True, slots=True)
 class EventFacts:
-    """What a notice tells of an event."""
+    """What a notice tells of an event; what stands in for one that never came has no key."""
 
-    id: UUID
+    id: UUID | None
     type: str | None
     accepted_at: datetime
     body: dict[str, Any]
@@ -135,6 +136,7 @@ def _kind(notification: Subject) -> str:
 def _alert(alert: AlertFacts) -> dict[str, Any]:
     shown = {
         "id": str(alert.id),
+        "key": alert.key,
         "state": alert.state,
         "count": alert.count,
         "opened_at": alert.opened_at.isoformat(),
@@ -155,7 +157,7 @@ def _rule(version: Version, alert: AlertFacts) -> dict[str, Any]:
 
 def _event(event: EventFacts) -> dict[str, Any]:
     return {
-        "id": str(event.id),
+        "id": event.id and str(event.id),
         "type": event.type,
         "accepted_at": event.accepted_at.isoformat(),
         "body": event.body,

@@ -22,6 +22,7 @@ from app.services import alerting, alerts, deciding, machines, rounds, silences
 from app.services.alerting import FoundMatch, Timed
 from app.services.rounds import Queued, Round
 from app.services.rulesets import JudgingRule
+from app.services.silences import Asked
 from app.services.suppressions import Kind
 from rules_dsl.memory import Decision
 
@@ -78,7 +79,7 @@ def _woken(session: Session, alert: Alert, now: datetime) -> Round | None:
         alert_id=alert.id,
         targets=rule.targets,
         message=partial(_message, ended, count, _last(rule, alert, event)),
-        held=silences.live.holding(alert.rule_id, alert.severity, event, now),
+        held=silences.live.holding(Asked.of(alert, event, now), now),
     )
 
 

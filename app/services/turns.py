@@ -99,6 +99,7 @@ def _match(turn: Turn, now: datetime) -> FoundMatch:
             subject=turn.machine.subject(decision, turn.event.body if turn.event else None),
             at=now,
             matches=decision.rounds,
+            ripened=is_match(turn),
         )
     assert decision.verdict is not None
     held = _held(decision.verdict)

@@ -13,7 +13,14 @@ from app.models.events import Event
 from app.services import digests
 from app.services.delivery import Sending
 from tests.app.client import Client
-from tests.app.helpers import begin_attempt, evaluate, make_rule, notifications, post_event
+from tests.app.helpers import (
+    begin_attempt,
+    evaluate,
+    fire,
+    make_rule,
+    notifications,
+    post_event,
+)
 from tests.conftest import TestClock
 
 DISKS = 'when type == "disk" then notify("slack:#disks") severity high'
@@ -81,6 +88,42 @@ def test_what_came_in_a_silence_is_held_back_however_late_it_is_evaluated(
     silence(client)
     event = post_event(client, type="disk", host="db-1")
     assert evaluate(clock.tick(7200), [event]).notification_ids == []
+
+
+ABSENT = 'when absent(type == "disk") for 10m by host expect ["db-9"] then notify("slack:#disks")'
+
+
+def test_what_a_time_makes_true_is_held_back_by_the_silences_of_that_time_alone(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(client, ABSENT.replace(' expect ["db-9"]', ""))
+    silence(client, **{"for": "5m"})
+    told(client, clock)
+    assert notifications() == []
+    # The disk is missed after the silence, though it was seen last in it.
+    fire(clock.tick(601))
+    assert len(notifications()) == 1
+
+
+def test_what_never_came_is_silenced_by_what_stands_in_for_it(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(client, ABSENT)
+    silence(client, condition='host == "db-9"')
+    fire(clock.tick(601))
+    assert client.get("/alerts").json["data"][0]["key"] == '["db-9"]'
+    assert notifications() == []
+
+
+def test_a_silence_that_is_over_keeps_no_end_quiet(client: Client, clock: TestClock) -> None:
+    make_rule(client, 'when type == "disk" then notify("slack:#disks", resolved: true)')
+    told(client, clock)
+    silence(client, **{"for": "5m"})
+    assert told(client, clock) == 0
+    clock.tick(301)
+    alert = client.get("/alerts").json["data"][0]["id"]
+    client.post(f"/alerts/{alert}/resolve", json={})
+    assert [row.cause for row in notifications()] == ["event", "alert"]
 
 
 def test_what_waits_already_is_held_back_by_a_new_silence(client: Client, clock: TestClock) -> None:

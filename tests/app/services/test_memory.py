@@ -157,7 +157,23 @@ def test_absence_is_about_the_last_event(
     assert isinstance(sending, Sending)
     assert sending.notice.kind == "alert.opened"
     assert sending.notice.event["id"] == str(event_id)
+    assert sending.notice.event["body"]["last"]["host"] == "b"
     assert "nothing since" in str(sending.notice.explanation)
+
+
+def test_what_never_came_is_told_by_what_stands_in_for_it(
+    client: Client, clock: TestClock, settings: Settings
+) -> None:
+    make_rule(client, SILENT)
+    fire(clock.tick(601))
+    sending = begin_attempt(notifications()[0].id, settings, clock)
+    assert isinstance(sending, Sending)
+    notice = sending.notice
+    assert notice.alert["key"] == '["a"]'
+    assert (notice.event["id"], notice.event["type"]) == (None, "sentinel.absent")
+    assert notice.event["body"] == {"type": "sentinel.absent", "host": "a", "last": None}
+    assert notice.explanation is not None
+    assert notice.explanation["reason"] == 'nothing since 12:00 for host = "a"'
 
 
 def test_no_time_passes_while_an_event_waits(client: Client, clock: TestClock) -> None:
