@@ -146,6 +146,18 @@ def _resolve(session: Session, alert: Alert, by: Hand, now: datetime) -> list[Ro
     return [told] if told else []
 
 
+def belated_ends(session: Session, told: Sequence[Round], now: datetime) -> list[Round]:
+    """The ends of alerts that were resolved before anybody was told of them, as somebody is now."""
+    ids = {one.alert_id for one in told if not one.held}
+    if not ids:
+        return []
+    over = (Alert.id.in_(ids), Alert.state == AlertState.RESOLVED)
+    ended = session.scalars(select(Alert).where(*over).order_by(Alert.id)).all()
+    ends = (_end(session, alert, Hand(alert.resolved_by or ""), now) for alert in ended)
+    # Written once for each alert and target, whoever was told before.
+    return [end for end in ends if end]
+
+
 def _end(session: Session, alert: Alert, by: Hand, now: datetime) -> Round | None:
     """The round that tells of an alert's end; None where its rule tells nobody."""
     version_id = alert.rule_version_id or session.scalar(

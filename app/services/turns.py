@@ -86,7 +86,8 @@ def _rounds(
         elif turn.decision.verdict is not None:
             released.append(_match(turn, now))
     made += alerting.collect(session, matches, live, now)
-    return made + alerting.let_go(session, released, live, now)
+    gone = alerting.let_go(session, released, live, now)
+    return made + gone + alerts.belated_ends(session, gone, now)
 
 
 def _match(turn: Turn, now: datetime) -> FoundMatch:

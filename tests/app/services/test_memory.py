@@ -219,6 +219,40 @@ def test_what_is_held_is_told_when_its_time_begins(client: Client, clock: TestCl
     assert [one.message for one in notifications()] == ["Orders matched an event of type order"]
 
 
+HELD = (
+    'when status == "down" then notify("slack:#o", resolved: true) {clause}'
+    ' resolve when status == "ok" by host'
+)
+
+
+@pytest.mark.parametrize("clause", ["group 60s", 'during daily 12:01-14:00 "UTC"'])
+def test_the_end_of_what_is_told_after_it_is_told_too(
+    client: Client, clock: TestClock, clause: str
+) -> None:
+    make_rule(client, HELD.replace("{clause}", clause))
+    for status in ("down", "ok"):
+        post_event(client, status=status, host="a")
+        evaluate(clock.tick(1))
+    assert (open_alerts(), notifications()) == ([], [])
+    fire(clock.tick(60))
+    assert sorted(one.message for one in notifications()) == [
+        "Orders matched an event of type order",
+        "Resolved by Orders after 1 match since 2026-03-01 12:00 UTC",
+    ]
+
+
+def test_what_is_told_after_its_end_and_silenced_has_no_end_to_tell(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(client, HELD.replace("{clause}", "group 60s"))
+    for status in ("down", "ok"):
+        post_event(client, status=status, host="a")
+        evaluate(clock.tick(1))
+    client.post("/silences", json={"severity": "warning", "for": "1h"})
+    fire(clock.tick(60))
+    assert notifications() == []
+
+
 def test_a_throttled_match_says_so(client: Client, clock: TestClock) -> None:
     make_rule(client, 'when amount > 500 then notify("slack:#o") throttle 2 per 10m')
     for _ in range(3):
