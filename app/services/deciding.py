@@ -18,6 +18,7 @@ from app.ids import uuid7
 from app.models.events import Event
 from app.services import states
 from app.services.alerting import FailedRule, FoundMatch
+from app.services.hush import Hush
 from app.services.inhibition import OpenAlerts
 from app.services.machines import alert_key, machine_of, microseconds, occurrence_of, rules_of
 from app.services.rulesets import JudgingRule
@@ -145,6 +146,7 @@ class Deciding:
         self._now = now
         self._moment = microseconds(now)
         self._turns: list[Turn] = []
+        self._hush = Hush(session, now)
 
     def note(self, matches: Iterable[FoundMatch]) -> None:
         """What is true of an event without memory opens alerts too."""
@@ -207,6 +209,7 @@ class Deciding:
             log.exception("rule_failed", rule=part.rule.name)
             part.problem = f"error: {type(error).__name__}"
             return
+        self._forgive(part, book, decisions, event)
         state = book.states.get(address) if address else None
         touched = state is not None and state.changed
         if state is not None:
@@ -214,6 +217,18 @@ class Deciding:
         for decision in decisions:
             number = book.number(address, self._moment) if address and touched else None
             self._add(part, decision, number, event)
+
+    def _forgive(
+        self, part: _Part, book: Book, decisions: Sequence[Decision], event: Event | None
+    ) -> None:
+        """Let no throttle count what people keep quiet."""
+        for decision in decisions:
+            verdict = decision.verdict
+            if verdict is None or verdict.counted is None:
+                continue
+            by_event = event if decision.kind == BY_EVENT else None
+            if self._hush.keeps(part.rule, part.machine, decision, by_event):
+                part.machine.forgive(book.states, verdict)
 
     def _add(
         self, part: _Part, decision: Decision, number: int | None, event: Event | None

@@ -169,6 +169,16 @@ def test_what_came_during_a_snooze_is_told_once_at_its_end(
     assert wake(clock, 601) == []
 
 
+def test_what_a_snooze_held_back_is_no_round_of_a_throttle(
+    client: Client, clock: TestClock
+) -> None:
+    alert = alert_of(client, clock, f"{HEARD} throttle 2 per 1d")
+    do(client, alert, "snooze", **{"for": "10m"})
+    assert match(client, clock) == []
+    clock.tick(601)
+    assert [len(match(client, clock)) for _ in range(2)] == [1, 0]
+
+
 def test_a_snooze_within_an_acknowledgement_is_told_with_it(
     client: Client, clock: TestClock
 ) -> None:

@@ -126,6 +126,41 @@ def test_a_silence_that_is_over_keeps_no_end_quiet(client: Client, clock: TestCl
     assert [row.cause for row in notifications()] == ["event", "alert"]
 
 
+@pytest.mark.parametrize(
+    "condition", ['type == "disk"', 'type == "disk" and count() over 1h by host >= 1']
+)
+def test_what_a_silence_held_back_is_no_round_of_a_throttle(
+    client: Client, clock: TestClock, condition: str
+) -> None:
+    make_rule(client, f'when {condition} then notify("slack:#disks") throttle 1 per 1d by type')
+    silence(client, **{"for": "5m"})
+    assert told(client, clock) == 0
+    # In one batch: the first is silenced, the second is not, the third one too many.
+    ids = []
+    for host in ("db-1", "db-2", "db-3"):
+        ids.append(post_event(client, type="disk", host=host))
+        clock.tick(1)
+    assert len(evaluate(clock(), ids).notification_ids) == 1
+    kinds = [one["kind"] for one in client.get("/suppressions").json["data"]]
+    assert sorted(kinds) == ["silenced", "silenced", "throttled"]
+
+
+def test_what_a_time_made_true_in_a_silence_is_no_round_of_a_throttle_either(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(
+        client, 'when full for 2m by host then notify("slack:#disks") throttle 1 per 1d by type'
+    )
+    silence(client, **{"for": "5m"})
+    told(client, clock, full=True)
+    fire(clock.tick(121))
+    assert notifications() == []
+    clock.tick(300)
+    told(client, clock, "db-2", full=True)
+    fire(clock.tick(121))
+    assert len(notifications()) == 1
+
+
 def test_what_waits_already_is_held_back_by_a_new_silence(client: Client, clock: TestClock) -> None:
     make_rule(client, DISKS)
     event = post_event(client, type="disk", host="db-1")
