@@ -64,10 +64,12 @@ def of_notification(
     if exact is not None and machine_of(rule, Memory()).plan.absent is not None:
         event = _standing_in(rule, exact, event)
     recorded = [] if event is None or event.id is None else decisions.of_event(session, event.id)
+    known = rules_of(session, {one.rule_version_id for one in recorded} | {version_id})
+    mine = {key for key, each in known.items() if each.memory_id == rule.memory_id}
     made = [
         one
         for one in [*([exact] if exact else []), *recorded]
-        if one.rule_version_id == version_id and one.made["kind"] not in _RELEASES
+        if one.rule_version_id in mine and one.made["kind"] not in _RELEASES
     ]
     same = [one for one in made if one.id == notification.cause_id]
     chosen = same or [one for one in made if one.made["outcome"]]

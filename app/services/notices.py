@@ -31,6 +31,7 @@ class Version:
     name: str
     number: int
     compiled: CompiledRule | None
+    memory_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ def _version(row: RuleVersion) -> Version:
         compiled = restore(row.tree, row.dsl)
     except RuleError:
         compiled = None
-    return Version(row.rule_id, row.name, row.number, compiled)
+    return Version(row.rule_id, row.name, row.number, compiled, row.memory_of or row.id)
 
 
 def _explanation(version: Version, event: EventFacts) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from app.extensions import session
 from app.models.alerts import Alert, AlertState, Match, Suppression
 from app.models.memory import RuleState
 from app.models.notifications import Cause
-from app.services import alerts, decisions
+from app.services import alerts, decisions, forgetting
 from app.services.alerts import Hand
 from app.services.delivery import Sending
 from tests.app.client import Client
@@ -42,6 +42,12 @@ def fail(client: Client, clock: TestClock, user: str = "ada", **more: object) ->
 
 def reasons(event_id: UUID) -> list[str]:
     return [str(one.made["reason"]) for one in decisions.of_event(session(), event_id)]
+
+
+def windows(event_id: UUID) -> list[object]:
+    [made] = decisions.of_event(session(), event_id)
+    found: list[object] = made.made["values"]["windows"]
+    return found
 
 
 def held() -> list[tuple[str, str]]:
@@ -130,6 +136,57 @@ def test_an_edit_begins_anew_and_its_events_of_before_go_by_the_old_version(
     post_event(client, type="login_failed", user="ada")
     evaluate(clock())
     assert [(one.cause_id, one.target) for one in notifications()] == [(before, "slack:#sec")]
+
+
+def test_another_name_is_no_reason_to_forget(client: Client, clock: TestClock) -> None:
+    rule_id = make_rule(client, LOGINS)
+    fail(client, clock)
+    before = post_event(client, type="login_failed", user="ada")
+    client.patch(f"/rules/{rule_id}", json={"name": "Logins"})
+    client.patch(f"/rules/{rule_id}", json={"description": "of one user", "tags": ["sec"]})
+    clock.tick(1)
+    after = post_event(client, type="login_failed", user="ada")
+    # In one batch, of which the first event goes by the version of before.
+    assert evaluate(clock()).triggered != []
+    assert [windows(before), windows(after)] == [[2], [3]]
+    client.patch(f"/rules/{rule_id}", json={"enabled": False})
+    client.patch(f"/rules/{rule_id}", json={"enabled": True})
+    assert windows(fail(client, clock)) == [1]
+
+
+def test_another_name_keeps_what_is_awaited_and_grouped(client: Client, clock: TestClock) -> None:
+    silent = make_rule(client, SILENT, "silent")
+    grouped = make_rule(client, 'when amount > 5 then notify("slack:#g") group 30s', "grouped")
+    post_event(client, type="beat", host="b")
+    evaluate(clock.tick(1))
+    for key in (silent, grouped):
+        client.patch(f"/rules/{key}", json={"name": f"New {key}"})
+    fire(clock.tick(31))
+    assert [one.target for one in notifications()] == ["slack:#g"]
+    fire(clock.tick(601))
+    assert open_alerts() == [("", 1), ('["a"]', 1), ('["b"]', 1)]
+    fire(clock.tick(601))
+    assert len(notifications()) == 3
+
+
+def test_a_memory_is_forgotten_when_its_last_version_ends(client: Client, clock: TestClock) -> None:
+    rule_id = make_rule(client, LOGINS)
+    fail(client, clock)
+    client.patch(f"/rules/{rule_id}", json={"name": "Logins"})
+    fail(client, clock)
+    assert forgotten(clock) == 1
+    client.delete(f"/rules/{rule_id}")
+    assert forgotten(clock) == 0
+
+
+def forgotten(clock: TestClock) -> int:
+    """How many states are left by the housekeeping of a little later."""
+    clock.tick(61)
+    for step in forgetting.steps(session(), clock()):
+        while step(session()):
+            pass
+    session().commit()
+    return len(session().scalars(select(RuleState.key)).all())
 
 
 def test_absence_is_told_once_by_the_timers(client: Client, clock: TestClock) -> None:
