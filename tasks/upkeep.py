@@ -15,15 +15,16 @@ import structlog
 from flask import Flask
 
 from app.extensions import session
-from app.metrics import EVENTS_FAILED, totals
+from app.metrics import EVENTS_FAILED, NOTIFICATIONS_SENT, totals
+from app.models.notifications import Status
 from app.runtime import now, runtime
 from app.services import (
-    alerts,
     claims,
     digests,
     forgetting,
     heartbeat,
     idempotency,
+    quiet,
     retention,
     rules,
     storms,
@@ -119,12 +120,14 @@ class Upkeep:
         if not upkeep.try_lock(session()):
             session().rollback()
             return
-        alerts.wake(session(), moment)
+        woken = quiet.wake(session(), runtime().settings.storm_limit, moment)
         digested = digests.send(session(), moment)
         watched = runtime().settings.heartbeat_url is not None
         beat = heartbeat.begin(session(), moment) if watched else None
         session().commit()
-        self._publisher.publish(wake_notifications(digested))
+        self._publisher.publish(wake_notifications(woken.pending + digested))
+        for kind in woken.cancelled:
+            totals.count(NOTIFICATIONS_SENT, kind, Status.CANCELLED)
         if beat is not None:
             self._publisher.publish([wake_events([beat])])
 

@@ -65,7 +65,7 @@ class Notice:
     """One message for one target; `id` stays the same over retries and redrives.
 
     `event` has `id`, `type` and `accepted_at`, and what was sent as its `body`; it is empty where it is gone, and in a
-    `digest`, which stands for many notifications that were held back.
+    `digest`, which stands for many notifications that were held back. Its `id` is None where an event never came.
     """
 
     id: str

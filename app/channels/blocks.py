@@ -89,7 +89,7 @@ def _field(label: str, value: object) -> dict[str, Any]:
 
 
 def _context(notice: Notice) -> Iterator[dict[str, Any]]:
-    event = str(notice.event.get("id", ""))
+    event = str(notice.event.get("id") or "")
     moment = notice.timestamp.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     yield _plain(f"Event {event} · {moment}" if event else moment, FIELD_LIMIT)
     if notice.url and not set(notice.url) & set("<>|"):

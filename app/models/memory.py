@@ -10,7 +10,10 @@ from app.models.columns import Document, Key, Moment, Ref
 
 
 class RuleState(Base):
-    """What one rule version remembers under one key; times are microseconds since 1970."""
+    """What one rule version remembers under one key; times are microseconds since 1970.
+
+    Versions of one sentence share the memory of the first.
+    """
 
     __tablename__ = "rule_states"
     __table_args__ = (

@@ -33,6 +33,8 @@ class Cause(StrEnum):
     TIMER = "timer"
     # Likewise, about the matches of a group.
     GROUP = "group"
+    # The turn in an alert's life by which its acknowledgement or snooze was over.
+    WAKE = "wake"
     SILENCE = "silence"
     STORM = "storm"
 

@@ -42,6 +42,11 @@ class RuleVersion(Base):
             unique=True,
             postgresql_where=text("until_revision IS NULL"),
         ),
+        Index(
+            "ix_rule_versions_memory_of",
+            "memory_of",
+            postgresql_where=text("memory_of IS NOT NULL"),
+        ),
     )
 
     id: Mapped[Key]
@@ -58,6 +63,8 @@ class RuleVersion(Base):
     since_revision: Mapped[int]
     until_revision: Mapped[int | None]
     created_at: Mapped[Moment]
+    # The first of the versions whose memory it goes on with; None where it begins with an empty one.
+    memory_of: Mapped[UUID | None]
 
     rule: Mapped[Rule] = relationship(lazy="raise_on_sql")
 

@@ -16,7 +16,9 @@ class SuppressionOut(Schema):
     """Notifications that were not made, and why."""
 
     id = fields.UUID(required=True)
-    cause = fields.String(required=True, metadata={"description": "event, timer, group or alert"})
+    cause = fields.String(
+        required=True, metadata={"description": "event, timer, group, alert or wake"}
+    )
     cause_id = fields.UUID(required=True)
     rule_id = fields.UUID(required=True)
     rule_version_id = fields.UUID(required=True)

@@ -28,7 +28,8 @@ class NotificationOut(Schema):
     cause = fields.String(
         required=True,
         metadata={
-            "description": "event; timer, group: a time; alert: its end; silence, storm: a digest of many rules"
+            "description": "event; timer, group: a time; alert: its end; wake: the end of its snooze;"
+            " silence, storm: a digest of many rules"
         },
     )
     cause_id = fields.UUID(required=True)

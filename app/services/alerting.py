@@ -32,6 +32,7 @@ from app.models.rules import Rule
 from app.services import silences
 from app.services.rounds import Round
 from app.services.rulesets import JudgingRule
+from app.services.silences import Asked
 from app.services.suppressions import Held, Kind
 
 OPENED = "opened"
@@ -48,6 +49,8 @@ class Timed:
     at: datetime
     # How many matches it stands for: those of a group.
     matches: int = 1
+    # Whether it is a match itself, and lets go none of before.
+    ripened: bool = False
 
 
 @dataclass(frozen=True)
@@ -204,11 +207,7 @@ def _rounds(
 
 def _round(match: FoundMatch, alert: Standing, now: datetime) -> Round:
     rule = match.rule
-    held = (
-        match.held
-        or silences.live.holding(rule.rule_id, rule.severity, match.event, now)
-        or alert.quiet(now)
-    )
+    held = match.held or silences.live.holding(_asked(match, now), now) or alert.quiet(now)
     cause, cause_id = match.cause
     return Round(
         cause=cause,
@@ -220,6 +219,16 @@ def _round(match: FoundMatch, alert: Standing, now: datetime) -> Round:
         message=partial(message_of, match),
         held=held,
     )
+
+
+def _asked(match: FoundMatch, now: datetime) -> Asked:
+    event, timed = match.event, match.timed
+    bodies = [event.body] if event is not None else []
+    if timed is not None and timed.subject not in bodies:
+        bodies.append(timed.subject)
+    at = event.accepted_at if event is not None else now
+    came = None if timed is not None and timed.ripened else at
+    return Asked(match.rule.rule_id, match.rule.severity, bodies, at, came)
 
 
 def _note_told(

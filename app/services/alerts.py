@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, tuple_
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.config import Memory
@@ -22,13 +22,13 @@ from app.services import alerting, notices, remembered, rounds, silences
 from app.services.alerting import OPENED
 from app.services.errors import Conflict, NotFound
 from app.services.rounds import Queued, Round
+from app.services.silences import Asked
 
 ACKNOWLEDGED_FOR = timedelta(hours=24)
 FLAPPING_WINDOW = timedelta(hours=1)
 # Three times open and resolved again.
 FLAPPING_FROM = 6
 RESOLVED = "resolved"
-TOGETHER = 500
 
 
 @dataclass(frozen=True)
@@ -88,21 +88,21 @@ def acknowledge(
     alert.state = AlertState.ACKNOWLEDGED
     alert.acknowledged_at, alert.acknowledged_by = now, by.name
     alert.acknowledged_until = until or now + ACKNOWLEDGED_FOR
-    _note(session, alert, "acknowledged", by, now, alert.acknowledged_until)
+    note(session, alert, "acknowledged", by, now, alert.acknowledged_until)
 
 
 def snooze(session: Session, alert_id: UUID, by: Hand, until: datetime, now: datetime) -> None:
     """Let it tell nobody until then; the caller commits."""
     alert = _lock(session, alert_id)
     alert.snoozed_until, alert.snoozed_by = until, by.name
-    _note(session, alert, "snoozed", by, now, until)
+    note(session, alert, "snoozed", by, now, until)
 
 
 def reopen(session: Session, alert_id: UUID, by: Hand, now: datetime) -> None:
     """End an acknowledgement and a snooze; the caller commits."""
     alert = _lock(session, alert_id)
     _unquiet(alert)
-    _note(session, alert, "reopened", by, now)
+    note(session, alert, "reopened", by, now)
 
 
 def resolve(
@@ -139,28 +139,23 @@ def _resolve(session: Session, alert: Alert, by: Hand, now: datetime) -> list[Ro
     _unquiet(alert)
     alert.state = AlertState.RESOLVED
     alert.resolved_at, alert.resolved_by = now, by.name
-    _note(session, alert, RESOLVED, by, now)
+    note(session, alert, RESOLVED, by, now)
     session.flush()
     # Nobody is told the end of what nobody was told of.
     told = _end(session, alert, by, now) if alert.notified_at is not None else None
     return [told] if told else []
 
 
-def wake(session: Session, now: datetime) -> int:
-    """End the acknowledgements and snoozes whose time is over; how many. The caller commits."""
-    over = or_(Alert.acknowledged_until <= now, Alert.snoozed_until <= now)
-    quiet = or_(Alert.acknowledged_until.is_not(None), Alert.snoozed_until.is_not(None))
-    query = select(Alert).where(quiet, over).order_by(Alert.id).limit(TOGETHER)
-    due = session.scalars(query.with_for_update(skip_locked=True)).all()
-    for alert in due:
-        if alert.acknowledged_until is not None and alert.acknowledged_until <= now:
-            alert.state = AlertState.OPEN
-            alert.acknowledged_until = None
-            _note(session, alert, "reopened", None, now)
-        if alert.snoozed_until is not None and alert.snoozed_until <= now:
-            alert.snoozed_until = None
-            _note(session, alert, "woken", None, now)
-    return len(due)
+def belated_ends(session: Session, told: Sequence[Round], now: datetime) -> list[Round]:
+    """The ends of alerts that were resolved before anybody was told of them, as somebody is now."""
+    ids = {one.alert_id for one in told if not one.held}
+    if not ids:
+        return []
+    over = (Alert.id.in_(ids), Alert.state == AlertState.RESOLVED)
+    ended = session.scalars(select(Alert).where(*over).order_by(Alert.id)).all()
+    ends = (_end(session, alert, Hand(alert.resolved_by or ""), now) for alert in ended)
+    # Written once for each alert and target, whoever was told before.
+    return [end for end in ends if end]
 
 
 def _end(session: Session, alert: Alert, by: Hand, now: datetime) -> Round | None:
@@ -187,7 +182,7 @@ def _end(session: Session, alert: Alert, by: Hand, now: datetime) -> Round | Non
         alert_id=alert.id,
         targets=[str(target) for target in targets if target.resolved],
         message=lambda: f"Resolved by {by.name} after {matches} since {since}{said}",
-        held=silences.live.holding(alert.rule_id, alert.severity, event, now),
+        held=silences.live.holding(Asked.of(alert, event, now), now),
     )
 
 
@@ -225,14 +220,17 @@ def _unquiet(alert: Alert) -> None:
     alert.acknowledged_until = alert.snoozed_until = None
 
 
-def _note(
+def note(
     session: Session,
     alert: Alert,
     what: str,
     by: Hand | None,
     now: datetime,
     until: datetime | None = None,
-) -> None:
+) -> UUID:
+    """Write down a turn in an alert's life; gives its key. The caller commits."""
     place = (alert.rule_id, alert.key)
     said = {"actor": by.name, "comment": by.comment} if by else {}
-    session.add(AlertChange(**alerting.change(alert.id, place, what, now, until=until, **said)))
+    turn = alerting.change(alert.id, place, what, now, until=until, **said)
+    session.add(AlertChange(**turn))
+    return UUID(str(turn["id"]))

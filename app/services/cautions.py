@@ -30,6 +30,7 @@ def of(session: Session, versions: Sequence[RuleVersion]) -> dict[UUID, list[str
     for key, name in named.items():
         if name in unknown:
             found[key].append(f'unless open("{name}"): there is no rule of that name')
-    for key, said in losses.warnings(session, remembering).items():
-        found[key] += said
+    lost = losses.warnings(session, {rules[key].memory_id for key in remembering})
+    for key in remembering:
+        found[key] += lost.get(rules[key].memory_id, [])
     return found

@@ -18,8 +18,16 @@ from app.ids import uuid7
 from app.models.events import Event
 from app.services import states
 from app.services.alerting import FailedRule, FoundMatch
+from app.services.hush import Hush
 from app.services.inhibition import OpenAlerts
-from app.services.machines import alert_key, machine_of, microseconds, occurrence_of, rules_of
+from app.services.machines import (
+    alert_key,
+    latest,
+    machine_of,
+    microseconds,
+    occurrence_of,
+    rules_of,
+)
 from app.services.rulesets import JudgingRule
 from app.services.states import Book, Books
 from rules_dsl.memory import Decision, Machine, Occurrence, State
@@ -136,7 +144,7 @@ class Deciding:
         now: datetime,
     ) -> None:
         self._session = session
-        self._parts = {part.rule.version_id: part for part in parts}
+        self._parts = {part.rule.memory_id: part for part in parts}
         asked = {key: (part.machine, part.addresses) for key, part in self._parts.items()}
         self.books = states.hold(session, asked)
         for version, part in self._parts.items():
@@ -145,6 +153,7 @@ class Deciding:
         self._now = now
         self._moment = microseconds(now)
         self._turns: list[Turn] = []
+        self._hush = Hush(session, now)
 
     def note(self, matches: Iterable[FoundMatch]) -> None:
         """What is true of an event without memory opens alerts too."""
@@ -178,11 +187,11 @@ class Deciding:
         broken = {key: part.problem for key, part in self._parts.items() if part.problem}
         turns, failed = self._turns, []
         if broken:
-            turns = [one for one in turns if one.rule.version_id not in broken]
+            turns = [one for one in turns if one.rule.memory_id not in broken]
             failed = [
-                FailedRule(event, rule, broken[rule.version_id] or "")
+                FailedRule(event, rule, broken[rule.memory_id] or "")
                 for event, rule in concerns
-                if rule.version_id in broken
+                if rule.memory_id in broken
             ]
         books = {key: book for key, book in self.books.items() if key not in broken}
         return Decided(_with_events(self._session, turns), failed, books)
@@ -207,6 +216,7 @@ class Deciding:
             log.exception("rule_failed", rule=part.rule.name)
             part.problem = f"error: {type(error).__name__}"
             return
+        self._forgive(part, book, decisions, event)
         state = book.states.get(address) if address else None
         touched = state is not None and state.changed
         if state is not None:
@@ -214,6 +224,18 @@ class Deciding:
         for decision in decisions:
             number = book.number(address, self._moment) if address and touched else None
             self._add(part, decision, number, event)
+
+    def _forgive(
+        self, part: _Part, book: Book, decisions: Sequence[Decision], event: Event | None
+    ) -> None:
+        """Let no throttle count what people keep quiet."""
+        for decision in decisions:
+            verdict = decision.verdict
+            if verdict is None or verdict.counted is None:
+                continue
+            by_event = event if decision.kind == BY_EVENT else None
+            if self._hush.keeps(part.rule, part.machine, decision, by_event):
+                part.machine.forgive(book.states, verdict)
 
     def _add(
         self, part: _Part, decision: Decision, number: int | None, event: Event | None
@@ -232,8 +254,8 @@ def timed(
     session: Session, due: Mapping[UUID, Sequence[Address]], memory: Memory, now: datetime
 ) -> Deciding:
     """What is to decide on times that have come, of the rule versions that this release understands."""
-    rules = rules_of(session, due.keys())
-    parts = [_Part(rule, machine_of(rule, memory), set(due[key])) for key, rule in rules.items()]
+    rules = rules_of(session, latest(session, due.keys()).values()).values()
+    parts = [_Part(rule, machine_of(rule, memory), set(due[rule.memory_id])) for rule in rules]
     return Deciding(session, parts, (), now)
 
 
@@ -241,17 +263,20 @@ def _ask(concerns: Sequence[Concern], memory: Memory) -> tuple[list[_Asked], lis
     asked = []
     # By their identity: a rule's hash costs more than all the rest.
     parts: dict[int, _Part] = {}
+    # Two versions of one sentence decide as one, on one memory.
+    shared: dict[UUID, _Part] = {}
     last, occurrence = None, None
     for event, rule in concerns:
         part = parts.get(id(rule))
         if part is None:
-            part = parts[id(rule)] = _Part(rule, machine_of(rule, memory), set())
+            fresh = _Part(rule, machine_of(rule, memory), set())
+            part = parts[id(rule)] = shared.setdefault(rule.memory_id, fresh)
         if occurrence is None or event is not last:
             last, occurrence = event, occurrence_of(event)
         addresses = part.machine.addresses(occurrence)
         part.addresses.update(addresses)
         asked.append(_Asked(event, part, occurrence, addresses[0] if addresses else None))
-    return asked, list(parts.values())
+    return asked, list(shared.values())
 
 
 def _inhibitors_of(books: Books) -> set[tuple[str, str]]:

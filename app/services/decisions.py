@@ -68,6 +68,12 @@ def of_event(session: Session, event_id: UUID) -> list[Recorded]:
     return found + [_of_timer(each) for each in session.scalars(about.order_by(TimerDecision.id))]
 
 
+def of_time(session: Session, key: UUID) -> Recorded | None:
+    """What a time came to."""
+    row = session.get(TimerDecision, key)
+    return None if row is None else _of_timer(row)
+
+
 def whole(made: Mapping[str, Any]) -> dict[str, Any]:
     """A record with what was left out of it."""
     return {**_DEFAULTS, **made}

@@ -42,6 +42,7 @@ from app.models.notifications import Attempt, AttemptOutcome, Cause, Notificatio
 from app.models.rules import Rule
 from app.services import channels, explaining, notices, receivers
 from app.services.channels import Destination
+from app.services.explaining import About
 from app.services.notices import AlertFacts, EventFacts, Subject, Version
 from app.services.receivers import Admission
 from app.services.rounds import kind_of
@@ -130,7 +131,7 @@ def _locking() -> Executable:
     )
     timers = select(TimerDecision.event_id).where(TimerDecision.id == sent.c.cause_id)
     about = case(
-        (sent.c.cause == Cause.ALERT, alert.c.last_event_id),
+        (sent.c.cause.in_([Cause.ALERT, Cause.WAKE]), alert.c.last_event_id),
         (sent.c.cause.in_([Cause.TIMER, Cause.GROUP]), timers.scalar_subquery()),
         else_=sent.c.cause_id,
     )
@@ -348,13 +349,12 @@ def _open_attempts(session: Session, admitted: Sequence[_Admitted], now: datetim
     ]
 
 
-def _sending(
-    one: _Admitted, versions: Mapping[UUID, Version], recorded: dict[str, Any] | None
-) -> Sending:
+def _sending(one: _Admitted, versions: Mapping[UUID, Version], about: About | None) -> Sending:
     due, subject = one.due, one.due.subject
     of_event = due.event is not None and subject.cause == Cause.EVENT
     version_id = subject.rule_version_id
     version = None if version_id is None else versions[version_id]
+    event, explanation = (about.event, about.explanation) if about else (due.event, None)
     return Sending(
         notification_id=subject.id,
         number=due.row.attempts + 1,
@@ -363,7 +363,7 @@ def _sending(
         channel=one.destination.label,
         caused_at=due.event.accepted_at if due.event and of_event else subject.created_at,
         destination=one.destination,
-        notice=notices.build(subject, version, due.alert, due.event, recorded),
+        notice=notices.build(subject, version, due.alert, event, explanation),
         receiver=due.receiver,
         probe=one.probe,
     )

@@ -1,7 +1,7 @@
 """Explanations of what rules with memory decided, told from its record: what they looked at may be gone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -16,8 +16,9 @@ from app.services.decisions import Recorded
 from app.services.machines import alert_key, machine_of, microseconds, rules_of
 from app.services.notices import EventFacts, Subject
 from app.services.rulesets import JudgingRule
-from rules_dsl.memory import Occurrence
+from rules_dsl.memory import Decision, Occurrence
 
+_CAUSES: Final = (Cause.EVENT, Cause.TIMER, Cause.GROUP, Cause.WAKE)
 # What has no condition of its own to tell of: the match that was held back has, and the end of an alert by its time.
 _RELEASES: Final = ("held", "group", "resolve")
 
@@ -40,25 +41,51 @@ class Decided:
     explanation: dict[str, Any] | None
 
 
+@dataclass(frozen=True)
+class About:
+    """What a notification of a rule with memory is about, and why there is one, as far as that is known."""
+
+    event: EventFacts | None
+    explanation: dict[str, Any] | None
+
+
 def of_notification(
     session: Session, notification: Subject, event: EventFacts | None
-) -> dict[str, Any] | None:
-    """Why a rule with memory notifies; None where there is no such rule, or where that is forgotten."""
+) -> About | None:
+    """What to tell of a rule with memory beside the event itself; None where there is no such rule."""
     version_id = notification.rule_version_id
-    if notification.cause not in (Cause.EVENT, Cause.TIMER, Cause.GROUP):
+    if notification.cause not in _CAUSES or version_id is None:
         return None
-    rule = rules_of(session, [version_id]).get(version_id) if version_id else None
-    if rule is None or event is None or not rule.compiled.has_memory:
+    rule = rules_of(session, [version_id]).get(version_id)
+    if rule is None or not rule.compiled.has_memory:
         return None
+    timed = notification.cause in (Cause.TIMER, Cause.GROUP)
+    exact = decisions.of_time(session, notification.cause_id) if timed else None
+    if exact is not None and machine_of(rule, Memory()).plan.absent is not None:
+        event = _standing_in(rule, exact, event)
+    recorded = [] if event is None or event.id is None else decisions.of_event(session, event.id)
+    known = rules_of(session, {one.rule_version_id for one in recorded} | {version_id})
+    mine = {key for key, each in known.items() if each.memory_id == rule.memory_id}
     made = [
         one
-        for one in decisions.of_event(session, event.id)
-        if one.rule_version_id == version_id and one.made["kind"] not in _RELEASES
+        for one in [*([exact] if exact else []), *recorded]
+        if one.rule_version_id in mine and one.made["kind"] not in _RELEASES
     ]
-    exact = [one for one in made if one.id == notification.cause_id]
-    matched = [one for one in made if one.made["outcome"]]
-    chosen = exact or matched
-    return _explained(rule, chosen[0], event) if chosen else None
+    same = [one for one in made if one.id == notification.cause_id]
+    chosen = same or [one for one in made if one.made["outcome"]]
+    if not chosen or event is None:
+        return About(event, None)
+    # What held it back before is over.
+    told = replace(chosen[0], made=chosen[0].made | {"verdict": None})
+    return About(event, _explained(rule, told, event))
+
+
+def _standing_in(rule: JudgingRule, one: Recorded, event: EventFacts | None) -> EventFacts:
+    """What stands for the event that did not come: the fields of its key, and the last that did."""
+    decision = Decision(one.made["kind"], one.made["key"], one.made["time"])
+    body = machine_of(rule, Memory()).subject(decision, event.body if event else None)
+    accepted_at = event.accepted_at if event else one.decided_at
+    return EventFacts(event.id if event else None, body["type"], accepted_at, body)
 
 
 def told(session: Session, recorded: Sequence[Recorded], event: Event) -> list[Decided]:
@@ -90,6 +117,7 @@ def _explained(
     if one.made["kind"] in _RELEASES:
         return None
     accepted = microseconds(event.accepted_at)
-    occurrence = Occurrence(event.id.bytes, event.body, accepted, accepted)
+    # The explanation asks for no key.
+    occurrence = Occurrence(b"", event.body, accepted, accepted)
     explanation = machine_of(rule, Memory()).explain(occurrence, one.made)
     return dict(explanation.to_dict())

@@ -25,7 +25,7 @@ from app.models.events import Event, PendingEvent
 from app.models.memory import RuleState
 from app.models.rules import Rule, RuleVersion
 from app.services import losses
-from app.services.machines import microseconds
+from app.services.machines import latest, microseconds
 from app.services.retention import BATCH, Step
 
 # Keys past the cap.
@@ -80,7 +80,7 @@ _KEY: Final = (RuleState.rule_version_id, RuleState.scope, RuleState.key)
 
 
 def _past(known: list[UUID], session: Session, now: datetime) -> Select[UUID]:
-    """Versions that have ended, and that no event asks for any more."""
+    """The memories of versions that have ended, and that no event asks for any more."""
     waiting = select(PendingEvent.event_id).order_by(PendingEvent.event_id).limit(1)
     oldest = session.scalar(waiting)
     revision = (
@@ -90,8 +90,9 @@ def _past(known: list[UUID], session: Session, now: datetime) -> Select[UUID]:
     if revision is not None:
         passed = RuleVersion.until_revision <= revision
     ended = func.coalesce(Rule.deleted_at, Rule.updated_at) < now - ON_THEIR_WAY
-    query = select(RuleVersion.id).join(Rule, Rule.id == RuleVersion.rule_id)
-    return query.where(RuleVersion.id.in_(known), passed, ended)
+    memory = func.coalesce(RuleVersion.memory_of, RuleVersion.id)
+    query = select(memory).join(Rule, Rule.id == RuleVersion.rule_id)
+    return query.where(RuleVersion.id.in_(latest(session, known).values()), passed, ended)
 
 
 def _forget(session: Session, old: ColumnElement[bool]) -> bool:

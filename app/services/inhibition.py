@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import ColumnElement, select, true, tuple_
 from sqlalchemy.orm import Session
 
 from app.models.alerts import Alert, AlertState
@@ -18,7 +18,9 @@ class OpenAlerts:
 
     def __init__(self, session: Session, asked: Collection[Asked]) -> None:
         """`asked` are names of rules, and the keys of machines."""
-        self._rules = _named(session, {name for name, _ in asked}) if asked else {}
+        names = {name for name, _ in asked}
+        # The alert of a rule that is off ends by nobody's hand but a person's, and must not keep others quiet.
+        self._rules = _named(session, names, Rule.enabled == true()) if asked else {}
         self._open: set[tuple[UUID, str]] = set()
         if self._rules:
             keys = {alert_key(key) for _, key in asked} | {""}
@@ -51,13 +53,15 @@ def unknown_names(session: Session, names: Collection[str]) -> list[str]:
     return sorted(name for name in names if name not in known)
 
 
-def _named(session: Session, names: Collection[str]) -> dict[str, UUID]:
+def _named(
+    session: Session, names: Collection[str], *which: ColumnElement[bool]
+) -> dict[str, UUID]:
     """The rules of these names: those that have them now, else those that had them before."""
     there = (RuleVersion.name.in_(names), Rule.deleted_at.is_(None))
     rows = session.execute(
         select(RuleVersion.name, RuleVersion.rule_id)
         .join(Rule, Rule.id == RuleVersion.rule_id)
-        .where(*there)
+        .where(*there, *which)
         .order_by(RuleVersion.until_revision.is_(None), RuleVersion.until_revision)
     )
     # The last of them wins.

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.models.memory import MemoryLoss
 from app.models.rules import RuleVersion
+from app.services.machines import latest
 from app.services.states import Books
 
 
@@ -53,10 +54,11 @@ def note(
 
 def by_rule(session: Session, lost: Mapping[UUID, int]) -> dict[str, int]:
     """Likewise, by the rules' names."""
-    names = select(RuleVersion.id, RuleVersion.name).where(RuleVersion.id.in_(lost))
+    versions = {version: memory for memory, version in latest(session, lost).items()}
+    names = select(RuleVersion.id, RuleVersion.name).where(RuleVersion.id.in_(versions))
     counted: Counter[str] = Counter()
     for version, name in session.execute(names):
-        counted[name] += lost[version]
+        counted[name] += lost[versions[version]]
     return dict(counted)
 
 

@@ -6,10 +6,12 @@ from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.config import Memory
 from app.models.events import Event
+from app.models.rules import RuleVersion
 from app.services import notices
 from app.services.rulesets import JudgingRule
 from rules_dsl.memory import Limits, Machine, Occurrence
@@ -35,11 +37,22 @@ def rules_of(session: Session, versions: Collection[UUID]) -> dict[UUID, Judging
     }
 
 
+def latest(session: Session, memories: Collection[UUID]) -> dict[UUID, UUID]:
+    """The last version that goes on with each memory."""
+    mine = RuleVersion.id.in_(memories) | RuleVersion.memory_of.in_(memories)
+    memory = func.coalesce(RuleVersion.memory_of, RuleVersion.id)
+    rows = session.execute(select(memory, RuleVersion.id).where(mine).order_by(RuleVersion.number))
+    # The last of them wins.
+    return {key: version for key, version in rows}  # noqa: C416 - rows are no pairs to mypy
+
+
 @lru_cache(maxsize=10_000)
 def _judging(key: UUID, found: notices.Version) -> JudgingRule:
     # One for each, since its machine is kept by it.
     assert found.compiled is not None
-    return JudgingRule(key, found.rule_id, found.number, found.name, found.compiled)
+    return JudgingRule(
+        key, found.rule_id, found.number, found.name, found.compiled, found.memory_id
+    )
 
 
 def occurrence_of(event: Event) -> Occurrence:

@@ -31,6 +31,7 @@ class Version:
     name: str
     number: int
     compiled: CompiledRule | None
+    memory_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class AlertFacts:
     """What a notice tells of an alert."""
 
     id: UUID
+    key: str
     state: str
     severity: str
     count: int
@@ -62,9 +64,9 @@ class AlertFacts:
 
 @dataclass(frozen=True, slots=True)
 class EventFacts:
-    """What a notice tells of an event."""
+    """What a notice tells of an event; what stands in for one that never came has no key."""
 
-    id: UUID
+    id: UUID | None
     type: str | None
     accepted_at: datetime
     body: dict[str, Any]
@@ -107,7 +109,7 @@ def build(
 
     The explanation of an opening is recomputed from the version that decided, unless it was `recorded`.
     """
-    opened = notification.cause == Cause.EVENT
+    opened = notification.cause in (Cause.EVENT, Cause.WAKE)
     return Notice(
         id=str(notification.id),
         kind=_kind(notification),
@@ -135,6 +137,7 @@ def _kind(notification: Subject) -> str:
 def _alert(alert: AlertFacts) -> dict[str, Any]:
     shown = {
         "id": str(alert.id),
+        "key": alert.key,
         "state": alert.state,
         "count": alert.count,
         "opened_at": alert.opened_at.isoformat(),
@@ -155,7 +158,7 @@ def _rule(version: Version, alert: AlertFacts) -> dict[str, Any]:
 
 def _event(event: EventFacts) -> dict[str, Any]:
     return {
-        "id": str(event.id),
+        "id": event.id and str(event.id),
         "type": event.type,
         "accepted_at": event.accepted_at.isoformat(),
         "body": event.body,
@@ -167,7 +170,7 @@ def _version(row: RuleVersion) -> Version:
         compiled = restore(row.tree, row.dsl)
     except RuleError:
         compiled = None
-    return Version(row.rule_id, row.name, row.number, compiled)
+    return Version(row.rule_id, row.name, row.number, compiled, row.memory_of or row.id)
 
 
 def _explanation(version: Version, event: EventFacts) -> dict[str, Any] | None:

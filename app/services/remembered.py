@@ -24,6 +24,8 @@ def begin(session: Session, version: RuleVersion, memory: Memory, now: datetime)
     rule = rules_of(session, [version.id]).get(version.id)
     if rule is None or not rule.compiled.has_memory or not version.enabled:
         return
+    if version.memory_of is not None:  # it goes on as before
+        return
     book = Book(machine_of(rule, memory))
     book.machine.begin(book.states, microseconds(now))
     _know_alerts(session, rule.rule_id, book, now)
@@ -53,8 +55,8 @@ def close(session: Session, rule_id: UUID, key: str, memory: Memory, now: dateti
     if rule is None or not rule.compiled.has_memory:
         return
     address = ("", machine_key(key))
-    books = states.hold(session, {rule.version_id: (machine_of(rule, memory), [address])})
-    state = books[rule.version_id].states.get(address)
+    books = states.hold(session, {rule.memory_id: (machine_of(rule, memory), [address])})
+    state = books[rule.memory_id].states.get(address)
     if state is not None:
         state.close()
         states.write(session, books, now)

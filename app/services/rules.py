@@ -91,7 +91,9 @@ def change(
     rule.name, rule.enabled, rule.updated_at = draft.name, draft.enabled, now
     _flush_name(session, draft.name)
     cancelled = () if draft.enabled else _cancel_unsent(session, rule_id, now)
-    version = _add_version(session, rule, draft, tree, current.number + 1, revision, now)
+    version = _add_version(
+        session, rule, draft, tree, current.number + 1, revision, now, _memory_of(current, draft)
+    )
     remembered.begin(session, version, memory, now)
     return Change(version, cancelled)
 
@@ -218,6 +220,7 @@ def _add_version(
     number: int,
     revision: int,
     now: datetime,
+    memory_of: UUID | None = None,
 ) -> RuleVersion:
     fields = asdict(draft) | {"tags": list(draft.tags)}
     version = RuleVersion(
@@ -228,11 +231,18 @@ def _add_version(
         schema=SCHEMA_VERSION,
         since_revision=revision,
         created_at=now,
+        memory_of=memory_of,
         **fields,
     )
     session.add(version)
     session.flush()
     return version
+
+
+def _memory_of(current: RuleVersion, draft: Draft) -> UUID | None:
+    """Whose memory the next version goes on with: another name, say, is no reason to forget."""
+    same = draft.dsl == current.dsl and draft.enabled and current.enabled
+    return (current.memory_of or current.id) if same else None
 
 
 def _cancel_unsent(session: Session, rule_id: UUID, now: datetime) -> tuple[str, ...]:

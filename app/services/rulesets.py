@@ -36,6 +36,8 @@ class JudgingRule:
     number: int
     name: str
     compiled: CompiledRule
+    # Versions of one sentence share what they remember.
+    memory_id: UUID
 
     @property
     def severity(self) -> str:
@@ -179,4 +181,7 @@ def _judging(version: RuleVersion) -> JudgingRule | None:
         totals.count(RULE_ERRORS, version.name)
         log.error("rule_left_out", rule=version.name, error=error.message)
         return None
-    return JudgingRule(version.id, version.rule_id, version.number, version.name, compiled)
+    memory_id = version.memory_of or version.id
+    return JudgingRule(
+        version.id, version.rule_id, version.number, version.name, compiled, memory_id
+    )

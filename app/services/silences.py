@@ -1,7 +1,7 @@
 """Silences: planned quiet, by a condition on events, a rule or a severity, with a begin and an end."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.ids import uuid7
+from app.models.alerts import Alert
 from app.models.events import Event
 from app.models.rules import Rule, Ruleset
 from app.models.silences import Silence
@@ -29,6 +30,27 @@ CheckTarget = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What somebody would be notified of: by whom, about what, and when its event came, if that counts.
+
+    What is about a time is held back by the silences of that time alone, or one that is over would keep quiet what
+    goes on after it.
+    """
+
+    rule_id: UUID
+    severity: str
+    bodies: Sequence[Mapping[str, Any]]
+    at: datetime
+    came: datetime | None = None
+
+    @classmethod
+    def of(cls, alert: Alert, event: Event | None, now: datetime) -> "Asked":
+        """About an alert whose last event is known, or gone."""
+        bodies, at = ([event.body], event.accepted_at) if event is not None else ([], now)
+        return cls(alert.rule_id, alert.severity, bodies, at)
+
+
+@dataclass(frozen=True)
 class LiveSilence:
     """A silence, compiled."""
 
@@ -40,17 +62,17 @@ class LiveSilence:
     ends_at: datetime
     held: Held
 
-    def holds(self, rule_id: UUID, severity: str, event: Event | None, now: datetime) -> bool:
+    def holds(self, asked: Asked, now: datetime) -> bool:
         """Whether it is in force now, or was when the event came, and means this match."""
-        moments = (now, event.accepted_at) if event is not None else (now,)
+        moments = (now,) if asked.came is None else (now, asked.came)
         if not any(self.begins_at <= moment < self.ends_at for moment in moments):
             return False
-        if self.rule_id not in (None, rule_id) or self.severity not in (None, severity):
+        if self.rule_id not in (None, asked.rule_id) or self.severity not in (None, asked.severity):
             return False
         if self.condition is None:
             return True
         # Of an event that is gone nobody knows; people rather hear once too often.
-        return event is not None and self.condition.matches(event.body, event.accepted_at) is True
+        return any(self.condition.matches(body, asked.at) is True for body in asked.bodies)
 
 
 _REVISION: Final = select(Ruleset.__table__.c.silences)
@@ -78,12 +100,10 @@ class LiveSilences:
         with self._lock:
             self._known = (revision, compiled)
 
-    def holding(
-        self, rule_id: UUID, severity: str, event: Event | None, now: datetime
-    ) -> Held | None:
+    def holding(self, asked: Asked, now: datetime) -> Held | None:
         """The oldest silence that means a match."""
         for silence in self._known[1]:
-            if silence.holds(rule_id, severity, event, now):
+            if silence.holds(asked, now):
                 return silence.held
         return None
 

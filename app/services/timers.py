@@ -23,7 +23,7 @@ from app.models.memory import RuleState
 from app.models.rules import Rule, RuleVersion
 from app.services import turns
 from app.services.deciding import timed
-from app.services.machines import microseconds
+from app.services.machines import latest, microseconds
 from app.services.states import Books
 from app.services.turns import Outcome
 from rules_dsl.memory.decisions import Address
@@ -92,8 +92,9 @@ def _due(session: Session, until: datetime) -> dict[UUID, list[Address]]:
     return due
 
 
-def _ended(session: Session, versions: Collection[UUID]) -> dict[UUID, datetime]:
-    """Which of the versions have ended, and when."""
+def _ended(session: Session, memories: Collection[UUID]) -> dict[UUID, datetime]:
+    """Which of the memories no version goes on with any more, and since when."""
+    versions = {version: memory for memory, version in latest(session, memories).items()}
     following = aliased(RuleVersion)
     after = (following.rule_id == RuleVersion.rule_id) & (
         following.number == RuleVersion.number + 1
@@ -105,7 +106,7 @@ def _ended(session: Session, versions: Collection[UUID]) -> dict[UUID, datetime]
         .outerjoin(following, after)
         .where(RuleVersion.id.in_(versions), RuleVersion.until_revision.is_not(None))
     )
-    return {version: at for version, at in rows}  # noqa: C416 - rows are no pairs to mypy
+    return {versions[version]: at for version, at in rows}
 
 
 def _mute(session: Session, due: Mapping[UUID, Sequence[Address]], books: Books) -> None:

@@ -86,7 +86,8 @@ def _rounds(
         elif turn.decision.verdict is not None:
             released.append(_match(turn, now))
     made += alerting.collect(session, matches, live, now)
-    return made + alerting.let_go(session, released, live, now)
+    gone = alerting.let_go(session, released, live, now)
+    return made + gone + alerts.belated_ends(session, gone, now)
 
 
 def _match(turn: Turn, now: datetime) -> FoundMatch:
@@ -99,6 +100,7 @@ def _match(turn: Turn, now: datetime) -> FoundMatch:
             subject=turn.machine.subject(decision, turn.event.body if turn.event else None),
             at=now,
             matches=decision.rounds,
+            ripened=is_match(turn),
         )
     assert decision.verdict is not None
     held = _held(decision.verdict)

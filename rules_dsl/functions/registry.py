@@ -13,7 +13,6 @@ from typing import Annotated, Any, Final, TypeAlias, TypeVar, Union, get_args, g
 from rules_dsl.kinds import Kind
 
 Number: TypeAlias = int | float
-Time: TypeAlias = str | int | float
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 

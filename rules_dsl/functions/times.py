@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Annotated, Final, TypeAlias
 from zoneinfo import ZoneInfo
 
-from rules_dsl.functions.registry import BadArgument, LiteralCheck, Now, Time, function
+from rules_dsl.functions.registry import BadArgument, LiteralCheck, Now, Number, function
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339: Final = re.compile(
@@ -31,18 +31,6 @@ def _find_zone(name: str) -> ZoneInfo | None:
         return None
 
 
-Zone: TypeAlias = Annotated[str, LiteralCheck(zone_of)]
-
-
-def _moment(time: Time) -> datetime:
-    try:
-        if isinstance(time, str):
-            return _parse(time)
-        return _EPOCH + timedelta(seconds=time)
-    except (ValueError, OverflowError) as error:
-        raise BadArgument("no such time") from error
-
-
 def _parse(text: str) -> datetime:
     match = _RFC3339.fullmatch(text)
     if match is None:
@@ -51,7 +39,23 @@ def _parse(text: str) -> datetime:
     # RFC 3339 has leap seconds and datetime has none: the 60th is the first of the next minute.
     leap = second == "60"
     plain = f"{day}T{minute}:{'59' if leap else second}{fraction or ''}{offset.upper()}"
-    return datetime.fromisoformat(plain) + timedelta(seconds=leap)
+    try:
+        return datetime.fromisoformat(plain) + timedelta(seconds=leap)
+    except (ValueError, OverflowError) as error:
+        raise BadArgument("no such time") from error
+
+
+Zone: TypeAlias = Annotated[str, LiteralCheck(zone_of)]
+Time: TypeAlias = Annotated[str | Number, LiteralCheck(_parse)]
+
+
+def _moment(time: Time) -> datetime:
+    if isinstance(time, str):
+        return _parse(time)
+    try:
+        return _EPOCH + timedelta(seconds=time)
+    except (ValueError, OverflowError) as error:
+        raise BadArgument("no such time") from error
 
 
 def _local(time: Time, zone: str) -> datetime:

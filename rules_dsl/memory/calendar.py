@@ -1,7 +1,7 @@
 """The times of day of `during`, in a zone with its changes of clock.
 
 A range belongs to the day it begins, also when it runs past midnight. A time that comes twice means the
-first; one that is skipped means as long after the jump.
+first; one that is skipped means as long after the jump. A range that so ends before it begins is left out.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ class Calendar:
         """When the next range begins; None while one goes on."""
         today = local(now, self.zone).date()
         for begin, end in self._ranges(today - _DAY):
-            if now < end:
+            if now < end and begin < end:
                 return None if begin <= now else begin
         raise AssertionError("a week has at least one of the days")
 

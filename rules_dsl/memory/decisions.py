@@ -1,7 +1,7 @@
 """Decisions: what a machine makes of an event or of a time that has come, to be recorded as it is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -35,6 +35,8 @@ class Verdict:
     kind: str
     reason: str | None = None
     until: int | None = None
+    # The state whose throttle counts the round, while it can be taken back.
+    counted: Address | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, object]:
         """The verdict as JSON."""

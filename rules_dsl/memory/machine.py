@@ -15,7 +15,7 @@ from typing import Any
 from rules_dsl import tree
 from rules_dsl.explanation import Explanation
 from rules_dsl.memory.conditions import Condition, condition_of
-from rules_dsl.memory.decisions import LATE, SEEN, Address, Decision, Occurrence
+from rules_dsl.memory.decisions import LATE, SEEN, Address, Decision, Occurrence, Verdict
 from rules_dsl.memory.explained import explained
 from rules_dsl.memory.keys import NO_KEY, joined, key_text, key_values, scalar_text
 from rules_dsl.memory.plan import SECOND, Plan, microseconds, plan_of
@@ -129,6 +129,13 @@ class Machine:
         if state is None:
             return []
         return Turn(self, states, state, address[1], now, is_open).fired(address)
+
+    def forgive(self, states: States, verdict: Verdict) -> None:
+        """Take back from the throttle a round just counted, of which somebody else lets nobody hear."""
+        assert verdict.counted is not None
+        state = states[verdict.counted]
+        state.rounds.pop()
+        state.settle()
 
     def begin(self, states: States, now: int) -> None:
         """Await what is expected from now on; for a rule that has just become active."""

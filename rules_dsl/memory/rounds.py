@@ -52,12 +52,13 @@ class Rounds:
             verdict = step(round)
             if verdict:
                 return verdict
-        throttle = self._plan.clauses.get(tree.Throttle)
-        if throttle:
-            state = self.state(round.key_of("throttle"))
-            state.rounds.append(self._now)
-            state.settle()
-        return Verdict("notify")
+        if tree.Throttle not in self._plan.clauses:
+            return Verdict("notify")
+        address = round.key_of("throttle")
+        state = self.state(address)
+        state.rounds.append(self._now)
+        state.settle()
+        return Verdict("notify", counted=address)
 
     def flush(self, state: State, address: Address) -> Decision:
         """End a group: its matches become one round."""

@@ -13,7 +13,14 @@ from app.models.events import Event
 from app.services import digests
 from app.services.delivery import Sending
 from tests.app.client import Client
-from tests.app.helpers import begin_attempt, evaluate, make_rule, notifications, post_event
+from tests.app.helpers import (
+    begin_attempt,
+    evaluate,
+    fire,
+    make_rule,
+    notifications,
+    post_event,
+)
 from tests.conftest import TestClock
 
 DISKS = 'when type == "disk" then notify("slack:#disks") severity high'
@@ -81,6 +88,77 @@ def test_what_came_in_a_silence_is_held_back_however_late_it_is_evaluated(
     silence(client)
     event = post_event(client, type="disk", host="db-1")
     assert evaluate(clock.tick(7200), [event]).notification_ids == []
+
+
+ABSENT = 'when absent(type == "disk") for 10m by host expect ["db-9"] then notify("slack:#disks")'
+
+
+def test_what_a_time_makes_true_is_held_back_by_the_silences_of_that_time_alone(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(client, ABSENT.replace(' expect ["db-9"]', ""))
+    silence(client, **{"for": "5m"})
+    told(client, clock)
+    assert notifications() == []
+    # The disk is missed after the silence, though it was seen last in it.
+    fire(clock.tick(601))
+    assert len(notifications()) == 1
+
+
+def test_what_never_came_is_silenced_by_what_stands_in_for_it(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(client, ABSENT)
+    silence(client, condition='host == "db-9"')
+    fire(clock.tick(601))
+    assert client.get("/alerts").json["data"][0]["key"] == '["db-9"]'
+    assert notifications() == []
+
+
+def test_a_silence_that_is_over_keeps_no_end_quiet(client: Client, clock: TestClock) -> None:
+    make_rule(client, 'when type == "disk" then notify("slack:#disks", resolved: true)')
+    told(client, clock)
+    silence(client, **{"for": "5m"})
+    assert told(client, clock) == 0
+    clock.tick(301)
+    alert = client.get("/alerts").json["data"][0]["id"]
+    client.post(f"/alerts/{alert}/resolve", json={})
+    assert [row.cause for row in notifications()] == ["event", "alert"]
+
+
+@pytest.mark.parametrize(
+    "condition", ['type == "disk"', 'type == "disk" and count() over 1h by host >= 1']
+)
+def test_what_a_silence_held_back_is_no_round_of_a_throttle(
+    client: Client, clock: TestClock, condition: str
+) -> None:
+    make_rule(client, f'when {condition} then notify("slack:#disks") throttle 1 per 1d by type')
+    silence(client, **{"for": "5m"})
+    assert told(client, clock) == 0
+    # In one batch: the first is silenced, the second is not, the third one too many.
+    ids = []
+    for host in ("db-1", "db-2", "db-3"):
+        ids.append(post_event(client, type="disk", host=host))
+        clock.tick(1)
+    assert len(evaluate(clock(), ids).notification_ids) == 1
+    kinds = [one["kind"] for one in client.get("/suppressions").json["data"]]
+    assert sorted(kinds) == ["silenced", "silenced", "throttled"]
+
+
+def test_what_a_time_made_true_in_a_silence_is_no_round_of_a_throttle_either(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(
+        client, 'when full for 2m by host then notify("slack:#disks") throttle 1 per 1d by type'
+    )
+    silence(client, **{"for": "5m"})
+    told(client, clock, full=True)
+    fire(clock.tick(121))
+    assert notifications() == []
+    clock.tick(300)
+    told(client, clock, "db-2", full=True)
+    fire(clock.tick(121))
+    assert len(notifications()) == 1
 
 
 def test_what_waits_already_is_held_back_by_a_new_silence(client: Client, clock: TestClock) -> None:

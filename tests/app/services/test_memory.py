@@ -11,7 +11,7 @@ from app.extensions import session
 from app.models.alerts import Alert, AlertState, Match, Suppression
 from app.models.memory import RuleState
 from app.models.notifications import Cause
-from app.services import alerts, decisions
+from app.services import alerts, decisions, forgetting
 from app.services.alerts import Hand
 from app.services.delivery import Sending
 from tests.app.client import Client
@@ -42,6 +42,12 @@ def fail(client: Client, clock: TestClock, user: str = "ada", **more: object) ->
 
 def reasons(event_id: UUID) -> list[str]:
     return [str(one.made["reason"]) for one in decisions.of_event(session(), event_id)]
+
+
+def windows(event_id: UUID) -> list[object]:
+    [made] = decisions.of_event(session(), event_id)
+    found: list[object] = made.made["values"]["windows"]
+    return found
 
 
 def held() -> list[tuple[str, str]]:
@@ -132,6 +138,57 @@ def test_an_edit_begins_anew_and_its_events_of_before_go_by_the_old_version(
     assert [(one.cause_id, one.target) for one in notifications()] == [(before, "slack:#sec")]
 
 
+def test_another_name_is_no_reason_to_forget(client: Client, clock: TestClock) -> None:
+    rule_id = make_rule(client, LOGINS)
+    fail(client, clock)
+    before = post_event(client, type="login_failed", user="ada")
+    client.patch(f"/rules/{rule_id}", json={"name": "Logins"})
+    client.patch(f"/rules/{rule_id}", json={"description": "of one user", "tags": ["sec"]})
+    clock.tick(1)
+    after = post_event(client, type="login_failed", user="ada")
+    # In one batch, of which the first event goes by the version of before.
+    assert evaluate(clock()).triggered != []
+    assert [windows(before), windows(after)] == [[2], [3]]
+    client.patch(f"/rules/{rule_id}", json={"enabled": False})
+    client.patch(f"/rules/{rule_id}", json={"enabled": True})
+    assert windows(fail(client, clock)) == [1]
+
+
+def test_another_name_keeps_what_is_awaited_and_grouped(client: Client, clock: TestClock) -> None:
+    silent = make_rule(client, SILENT, "silent")
+    grouped = make_rule(client, 'when amount > 5 then notify("slack:#g") group 30s', "grouped")
+    post_event(client, type="beat", host="b")
+    evaluate(clock.tick(1))
+    for key in (silent, grouped):
+        client.patch(f"/rules/{key}", json={"name": f"New {key}"})
+    fire(clock.tick(31))
+    assert [one.target for one in notifications()] == ["slack:#g"]
+    fire(clock.tick(601))
+    assert open_alerts() == [("", 1), ('["a"]', 1), ('["b"]', 1)]
+    fire(clock.tick(601))
+    assert len(notifications()) == 3
+
+
+def test_a_memory_is_forgotten_when_its_last_version_ends(client: Client, clock: TestClock) -> None:
+    rule_id = make_rule(client, LOGINS)
+    fail(client, clock)
+    client.patch(f"/rules/{rule_id}", json={"name": "Logins"})
+    fail(client, clock)
+    assert forgotten(clock) == 1
+    client.delete(f"/rules/{rule_id}")
+    assert forgotten(clock) == 0
+
+
+def forgotten(clock: TestClock) -> int:
+    """How many states are left by the housekeeping of a little later."""
+    clock.tick(61)
+    for step in forgetting.steps(session(), clock()):
+        while step(session()):
+            pass
+    session().commit()
+    return len(session().scalars(select(RuleState.key)).all())
+
+
 def test_absence_is_told_once_by_the_timers(client: Client, clock: TestClock) -> None:
     make_rule(client, SILENT)
     assert fire(clock.tick(599)).triggered == []
@@ -157,7 +214,23 @@ def test_absence_is_about_the_last_event(
     assert isinstance(sending, Sending)
     assert sending.notice.kind == "alert.opened"
     assert sending.notice.event["id"] == str(event_id)
+    assert sending.notice.event["body"]["last"]["host"] == "b"
     assert "nothing since" in str(sending.notice.explanation)
+
+
+def test_what_never_came_is_told_by_what_stands_in_for_it(
+    client: Client, clock: TestClock, settings: Settings
+) -> None:
+    make_rule(client, SILENT)
+    fire(clock.tick(601))
+    sending = begin_attempt(notifications()[0].id, settings, clock)
+    assert isinstance(sending, Sending)
+    notice = sending.notice
+    assert notice.alert["key"] == '["a"]'
+    assert (notice.event["id"], notice.event["type"]) == (None, "sentinel.absent")
+    assert notice.event["body"] == {"type": "sentinel.absent", "host": "a", "last": None}
+    assert notice.explanation is not None
+    assert notice.explanation["reason"] == 'nothing since 12:00 for host = "a"'
 
 
 def test_no_time_passes_while_an_event_waits(client: Client, clock: TestClock) -> None:
@@ -203,6 +276,40 @@ def test_what_is_held_is_told_when_its_time_begins(client: Client, clock: TestCl
     assert [one.message for one in notifications()] == ["Orders matched an event of type order"]
 
 
+HELD = (
+    'when status == "down" then notify("slack:#o", resolved: true) {clause}'
+    ' resolve when status == "ok" by host'
+)
+
+
+@pytest.mark.parametrize("clause", ["group 60s", 'during daily 12:01-14:00 "UTC"'])
+def test_the_end_of_what_is_told_after_it_is_told_too(
+    client: Client, clock: TestClock, clause: str
+) -> None:
+    make_rule(client, HELD.replace("{clause}", clause))
+    for status in ("down", "ok"):
+        post_event(client, status=status, host="a")
+        evaluate(clock.tick(1))
+    assert (open_alerts(), notifications()) == ([], [])
+    fire(clock.tick(60))
+    assert sorted(one.message for one in notifications()) == [
+        "Orders matched an event of type order",
+        "Resolved by Orders after 1 match since 2026-03-01 12:00 UTC",
+    ]
+
+
+def test_what_is_told_after_its_end_and_silenced_has_no_end_to_tell(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(client, HELD.replace("{clause}", "group 60s"))
+    for status in ("down", "ok"):
+        post_event(client, status=status, host="a")
+        evaluate(clock.tick(1))
+    client.post("/silences", json={"severity": "warning", "for": "1h"})
+    fire(clock.tick(60))
+    assert notifications() == []
+
+
 def test_a_throttled_match_says_so(client: Client, clock: TestClock) -> None:
     make_rule(client, 'when amount > 500 then notify("slack:#o") throttle 2 per 10m')
     for _ in range(3):
@@ -226,6 +333,40 @@ def test_an_open_alert_of_another_rule_inhibits_also_within_a_batch(
     evaluate(clock.tick(1))
     assert [one.target for one in notifications()] == ["slack:#db"]
     assert held() == [("inhibited", 'inhibited: "db-down" is open')] * 2
+
+
+def test_a_rule_that_is_off_or_gone_holds_nobody_back(client: Client, clock: TestClock) -> None:
+    down = 'when type == "db_down" then notify("slack:#db")'
+    parents = [make_rule(client, down, name) for name in ("off", "gone")]
+    for name in ("off", "gone"):
+        dsl = f'when amount > 500 then notify("slack:#{name}") unless open("{name}")'
+        make_rule(client, dsl, f"under {name}")
+    post_event(client, type="db_down", amount=1)
+    evaluate(clock.tick(1))
+    client.patch(f"/rules/{parents[0]}", json={"enabled": False})
+    client.delete(f"/rules/{parents[1]}")
+    before = len(notifications())
+    post_event(client)
+    evaluate(clock.tick(1))
+    told = sorted(one.target for one in notifications()[before:])
+    assert told == ["slack:#gone", "slack:#off"]
+
+
+def test_a_rule_is_known_by_the_names_that_it_has_and_had(client: Client, clock: TestClock) -> None:
+    parent = make_rule(client, 'when type == "db_down" then notify("slack:#db")', "db-down")
+    child = make_rule(client, 'when amount > 500 then notify("slack:#o") unless open("db-down")')
+    client.patch(f"/rules/{parent}", json={"name": "database-down"})
+    post_event(client, type="db_down", amount=1)
+    clock.tick(1)
+    post_event(client)
+    evaluate(clock.tick(1))
+    assert held() == [("inhibited", 'inhibited: "db-down" is open')]
+    assert client.get(f"/rules/{child}").json["warnings"] == []
+    # Whoever takes the name is meant from then on.
+    make_rule(client, 'when type == "other" then notify("slack:#db")', "db-down")
+    post_event(client)
+    evaluate(clock.tick(1))
+    assert len(held()) == 1
 
 
 def test_a_rule_resolves_its_alert_by_an_event(client: Client, clock: TestClock) -> None:

@@ -243,7 +243,7 @@ def test_an_ended_version_is_forgotten_once_no_event_from_before_it_waits(
     hits(client, 1)
     evaluate(clock.tick(1))
     hits(client, 1)
-    client.patch(f"/rules/{rule_id}", json={"description": "better"})
+    client.patch(f"/rules/{rule_id}", json={"dsl": MANY + " severity high"})
     forget(clock.tick(61))
     assert states() == 1
     evaluate(clock())

@@ -1,0 +1,60 @@
+"""What people keep quiet, asked while rules with memory decide: what nobody hears of is no round of a throttle.
+
+Otherwise the first match after a silence would find the throttle spent, by rounds that told nobody.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from app.models.alerts import Alert, AlertState
+from app.models.events import Event
+from app.services import silences
+from app.services.machines import alert_key
+from app.services.rulesets import JudgingRule
+from app.services.silences import Asked
+from rules_dsl.memory import Decision, Machine
+
+
+class Hush:
+    """The silences, snoozes and acknowledgements of one moment, read when first asked for."""
+
+    def __init__(self, session: Session, now: datetime) -> None:
+        self._session = session
+        self._now = now
+        self._quiet: dict[UUID, set[str]] = {}
+
+    def keeps(
+        self, rule: JudgingRule, machine: Machine, decision: Decision, event: Event | None
+    ) -> bool:
+        """Whether nobody will hear of a decision that notifies."""
+        if rule.rule_id not in self._quiet:
+            silences.live.reach(self._session, self._now)
+            self._quiet[rule.rule_id] = self._alerts(rule.rule_id)
+        if decision.alert != "open" and alert_key(decision.key) in self._quiet[rule.rule_id]:
+            return True
+        return (
+            silences.live.holding(self._asked(rule, machine, decision, event), self._now)
+            is not None
+        )
+
+    def _alerts(self, rule_id: UUID) -> set[str]:
+        quiet = or_(Alert.acknowledged_until > self._now, Alert.snoozed_until > self._now)
+        mine = (Alert.rule_id == rule_id, Alert.state != AlertState.RESOLVED, quiet)
+        return set(self._session.scalars(select(Alert.key).where(*mine)))
+
+    def _asked(
+        self, rule: JudgingRule, machine: Machine, decision: Decision, event: Event | None
+    ) -> Asked:
+        about, came = event, None
+        if event is None and decision.event is not None:
+            about = self._session.get(Event, UUID(bytes=decision.event))
+        if about is not None and (event is not None or decision.alert is None):
+            came = about.accepted_at
+        bodies = [] if about is None else [about.body]
+        if event is None:
+            bodies.append(machine.subject(decision, about.body if about else None))
+        at = about.accepted_at if about else self._now
+        return Asked(rule.rule_id, rule.severity, bodies, at, came)
