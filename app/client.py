@@ -64,9 +64,10 @@ class Client:
             self._session.headers["Authorization"] = f"Bearer {key}"
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str] = os.environ) -> "Client":
-        """`SENTINEL_URL` and `SENTINEL_API_KEY`."""
-        return cls(env.get("SENTINEL_URL", "http://localhost:8000"), env.get("SENTINEL_API_KEY"))
+    def from_env(cls, url: str | None = None, env: Mapping[str, str] = os.environ) -> "Client":
+        """`SENTINEL_URL`, unless there is another `url`, and `SENTINEL_API_KEY`."""
+        here = url or env.get("SENTINEL_URL", "http://localhost:8000")
+        return cls(here, env.get("SENTINEL_API_KEY"))
 
     def create_key(self, name: str, scopes: tuple[str, ...]) -> tuple[KeyInfo, str]:
         """A new key and its text; raises `ApiError`."""

@@ -1,6 +1,6 @@
 """Files of rules: many sentences in one text, each with its name and lines about it before, and its tests below."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -26,6 +26,7 @@ class FileRule:
     tests: str  # the text of its tests, likewise
     blocks: tuple[Test, ...]
     span: Span  # of its name, in the file
+    place: Callable[[int], int]  # from an offset in the rule's own text to one in the file
 
     def format(self) -> str:
         """The rule as a file holds it, written in the one way; its tests stay as they are."""
@@ -108,7 +109,7 @@ def _begins(found: list[Token], index: int, word: str) -> bool:
 
 def _read(text: str, stretch: _Stretch, check_target: CheckTarget | None) -> FileRule:
     head = stretch.head
-    rule = _compile(text, stretch, check_target)
+    rule, place = _compile(text, stretch, check_target)
     above = text[stretch.start : stretch.name.start]
     notes = [*comments(_paragraph(above)), *comments(text[stretch.name.start : head.end])]
     sentence = text[head.end : stretch.tests].strip()
@@ -120,7 +121,7 @@ def _read(text: str, stretch: _Stretch, check_target: CheckTarget | None) -> Fil
     blocks = read_tests(Source(tests, text, places)) if tests else ()
     span = Span(stretch.name.start, head.name_end)
     assert rule.name is not None
-    return FileRule(rule.name, rule, head.lines, dsl, tests, blocks, span)
+    return FileRule(rule.name, rule, head.lines, dsl, tests, blocks, span, place)
 
 
 def _paragraph(above: str) -> str:
@@ -132,8 +133,10 @@ def _paragraph(above: str) -> str:
     return "\n".join(lines[last:])
 
 
-def _compile(text: str, stretch: _Stretch, check_target: CheckTarget | None) -> Rule:
-    """The rule by itself, without the lines about it, which no sentence has."""
+def _compile(
+    text: str, stretch: _Stretch, check_target: CheckTarget | None
+) -> tuple[Rule, Callable[[int], int]]:
+    """The rule by itself, without the lines about it, which no sentence has; and how to place it in the file."""
     head = stretch.head
     cut = head.end - head.name_end if head.has_lines else 0
     before = text[stretch.start : head.name_end] + (" " if cut else "")
@@ -147,7 +150,7 @@ def _compile(text: str, stretch: _Stretch, check_target: CheckTarget | None) -> 
     try:
         rule = compile_rule(whole.strip(), check_target)
         notes = comments(text[stretch.start : stretch.tests])
-        return Rule(rule.text, replace(rule.tree, comments=notes)) if cut else rule
+        return Rule(rule.text, replace(rule.tree, comments=notes)) if cut else rule, place
     except RuleError as error:
         span = Span(place(error.span.start), place(error.span.end))
         raise RuleError(

@@ -77,10 +77,8 @@ def of_file(loaded: Loaded) -> str:
 def _texts(paths: Sequence[str], mistakes: list[str]) -> Iterator[tuple[str, str]]:
     for path in dict.fromkeys(_paths(paths)):
         try:
-            if path == STDIN:
-                yield path, click.get_binary_stream("stdin").read().decode()
-            else:
-                yield path, Path(path).read_text(encoding="utf-8")
+            with click.open_file(path, encoding="utf-8") as file:
+                yield path, file.read()
         except UnicodeDecodeError:
             mistakes.append(f"{path}: is no UTF-8")
         except OSError as error:
