@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from app.cli.__main__ import sentinel
+from app.cli.local.home import CHECKOUT
 from app.cli.rule import FOLDER, rule
 from tests.app.cli.conftest import Command
 
@@ -136,3 +137,10 @@ def test_no_files_and_files_that_are_not_there_are_wrong_usage(
 def test_without_a_server_it_says_so_and_exits_with_1(command: Command, words: list[str]) -> None:
     done = command("rule", *words)
     assert (done.exit_code, "does not answer" in done.stderr) == (1, True)
+
+
+def test_the_examples_pass_their_tests_and_lint_finds_nothing(command: Command) -> None:
+    examples = str(CHECKOUT / "docs" / "examples")
+    done = command("rule", "test", examples)
+    assert (done.exit_code, done.output.split(", ")[1]) == (0, "0 failed.\n")
+    assert command("rule", "lint", examples).exit_code == 0
