@@ -1,8 +1,10 @@
 """A typed client of the HTTP API, for the command line."""
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 import requests
@@ -11,12 +13,31 @@ TIMEOUT: Final = 30
 LONGEST_PAGE: Final = 500
 
 
+LIVE: Final = "live"
+OFF: Final = "off"
+
+
 class ApiError(Exception):
     """What the API refused, in its own words; `status` is 0 when it did not answer."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
         self.status = status
+
+
+@dataclass(frozen=True)
+class RuleInfo:
+    """A rule in its current version."""
+
+    id: str
+    name: str
+    dsl: str
+    description: str
+    tags: tuple[str, ...]
+    mode: str
+    tests: str
+    version: int
+    has_modes: bool  # whether the API speaks of modes, and not only of enabled or not
 
 
 @dataclass(frozen=True)
@@ -43,9 +64,10 @@ class Client:
             self._session.headers["Authorization"] = f"Bearer {key}"
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str] = os.environ) -> "Client":
-        """`SENTINEL_URL` and `SENTINEL_API_KEY`."""
-        return cls(env.get("SENTINEL_URL", "http://localhost:8000"), env.get("SENTINEL_API_KEY"))
+    def from_env(cls, url: str | None = None, env: Mapping[str, str] = os.environ) -> "Client":
+        """`SENTINEL_URL`, unless there is another `url`, and `SENTINEL_API_KEY`."""
+        here = url or env.get("SENTINEL_URL", "http://localhost:8000")
+        return cls(here, env.get("SENTINEL_API_KEY"))
 
     def create_key(self, name: str, scopes: tuple[str, ...]) -> tuple[KeyInfo, str]:
         """A new key and its text; raises `ApiError`."""
@@ -59,6 +81,42 @@ class Client:
     def revoke_key(self, key_id: str) -> KeyInfo:
         """End a key at once; raises `ApiError`."""
         return _key(self._call("DELETE", f"/keys/{key_id}"))
+
+    def rules(self) -> list[RuleInfo]:
+        """All rules, oldest first; raises `ApiError`."""
+        return [_rule(found) for found in self._newest("/rules", sys.maxsize, {})]
+
+    def create_rule(self, wish: Mapping[str, object]) -> RuleInfo:
+        """A new rule; raises `ApiError`."""
+        return _rule(self._call("POST", "/rules", dict(wish)))
+
+    def change_rule(self, old: RuleInfo, changes: Mapping[str, object]) -> RuleInfo:
+        """A rule with some fields changed, unless it is no longer what it was; raises `ApiError`."""
+        headers = {"If-Match": self._etag(old)}
+        return _rule(self._call("PATCH", f"/rules/{old.id}", dict(changes), headers=headers))
+
+    def delete_rule(self, old: RuleInfo) -> None:
+        """End a rule, unless it is no longer what it was; raises `ApiError`."""
+        self._call("DELETE", f"/rules/{old.id}", headers={"If-Match": self._etag(old)})
+
+    def move_rule(self, rule_id: str, verb: str) -> RuleInfo:
+        """A rule after `promote` or `demote`; raises `ApiError`."""
+        return _rule(self._call("POST", f"/rules/{rule_id}/{verb}"))
+
+    def validate_rule(self, dsl: str) -> list[dict[str, Any]]:
+        """What the server's checker says of a sentence, its channels included; raises `ApiError`."""
+        return list(self._call("POST", "/rules/validate", {"dsl": dsl})["diagnostics"])
+
+    def fields(self, event_type: str) -> dict[str, Any]:
+        """The fields that were seen in events of a type; raises `ApiError`."""
+        return self._call("GET", "/fields", params={"type": event_type})
+
+    def _etag(self, old: RuleInfo) -> str:
+        """What the API calls the version that `old` was read from."""
+        answer = self._answer("GET", f"/rules/{old.id}")
+        if _rule(answer.json()) != old:
+            raise ApiError(412, f"`{old.name}` was changed meanwhile; look again")
+        return answer.headers["ETag"]
 
     def notifications(
         self, limit: int, *, status: str | None = None, channel: str | None = None
@@ -118,19 +176,64 @@ class Client:
         path: str,
         body: object = None,
         params: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
+        answer = self._answer(method, path, body, params, headers)
+        return {} if answer.status_code == HTTPStatus.NO_CONTENT else dict(answer.json())
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        params: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> requests.Response:
         try:
             answer = self._session.request(
-                method, self._url + path, json=body, params=cast(Any, params), timeout=TIMEOUT
+                method,
+                self._url + path,
+                json=body,
+                params=cast(Any, params),
+                headers=headers,
+                timeout=TIMEOUT,
             )
-            found = answer.json()
+            found = {} if answer.status_code == HTTPStatus.NO_CONTENT else answer.json()
         except requests.JSONDecodeError:
             raise ApiError(answer.status_code, f"{self._url} answered with no JSON") from None
         except requests.RequestException:
             raise ApiError(0, f"{self._url} does not answer; is it running?") from None
         if not answer.ok:
-            raise ApiError(answer.status_code, str(found.get("detail", answer.reason)))
-        return dict(found)
+            raise ApiError(answer.status_code, _said(found, answer.reason))
+        return answer
+
+
+def _said(found: Mapping[str, Any], otherwise: str) -> str:
+    """The problem in words: each error by itself where the document's detail is a summary."""
+    detail = str(found.get("detail", otherwise))
+    details = [str(each["detail"]) for each in found.get("errors", ())]
+    return detail if not details or "; ".join(details) in detail else "\n".join([detail, *details])
+
+
+def _rule(found: Mapping[str, Any]) -> RuleInfo:
+    return RuleInfo(
+        id=found["id"],
+        name=found["name"],
+        dsl=found["dsl"],
+        description=found["description"],
+        tags=tuple(found["tags"]),
+        mode=str(found.get("mode") or (LIVE if found["enabled"] else OFF)),
+        tests=found["tests"],
+        version=found["version"],
+        has_modes="mode" in found,
+    )
+
+
+def standing(mode: str, *, has_modes: bool) -> dict[str, object]:
+    """How a wish says in which mode a rule is to be: to an API that knows no modes, as far as it goes."""
+    if has_modes or mode not in (LIVE, OFF):
+        return {"mode": mode}
+    return {"enabled": mode == LIVE}
 
 
 def _key(found: Mapping[str, Any]) -> KeyInfo:

@@ -3,7 +3,7 @@
 from rules_dsl.diagnostics import Diagnostic, diagnostics
 from rules_dsl.errors import RuleError, SchemaMismatch, TargetError
 from rules_dsl.explanation import Explanation, NearestMiss, Seen
-from rules_dsl.file import parse_rules_file
+from rules_dsl.file import FileRule, parse_rules_file, read_rules_file
 from rules_dsl.functions import catalogue
 from rules_dsl.index import RuleSet
 from rules_dsl.rule import Condition, Rule, compile_rule, parse_condition
@@ -15,6 +15,7 @@ __all__ = [
     "Condition",
     "Diagnostic",
     "Explanation",
+    "FileRule",
     "NearestMiss",
     "Rule",
     "RuleError",
@@ -28,4 +29,5 @@ __all__ = [
     "diagnostics",
     "parse_condition",
     "parse_rules_file",
+    "read_rules_file",
 ]

@@ -6,11 +6,13 @@ change the meaning.
 
 import json
 import re
+from dataclasses import replace
 from typing import Final
 
 from rules_dsl import tree
+from rules_dsl.head import LINES, MODES, Lines
 from rules_dsl.tree import Expression
-from rules_dsl.words import DAY_SETS
+from rules_dsl.words import DAY_SETS, RESERVED
 
 _WIDEST: Final = 100
 _NAME: Final = re.compile(r"[^\W\d]\w*")
@@ -21,7 +23,7 @@ _OR, _AND, _NOT, _TEST, _SUM, _PRODUCT, _MINUS, _DEFAULT, _PRIMARY = range(9)
 
 def format_sentence(sentence: tree.Sentence) -> str:
     """A whole rule, on one line if it is short and has no clauses."""
-    head = [f"# {comment}".rstrip() for comment in sentence.comments]
+    head = _comments(sentence)
     if sentence.name is not None:
         head.append(f"rule {_quoted(sentence.name)}")
     when = f"when {format_expression(sentence.condition)}"
@@ -32,6 +34,28 @@ def format_sentence(sentence: tree.Sentence) -> str:
     if len(when) > _WIDEST:
         when = _broken(sentence.condition)
     return "\n".join([*head, when, then, *clauses])
+
+
+def format_file_rule(sentence: tree.Sentence, name: str, lines: Lines, tests: str) -> str:
+    """A rule as a file holds it: with its name, the lines about it, and its tests as they are."""
+    head = [*_comments(sentence), f"rule {_quoted(name)}"]
+    if lines.description:
+        head.append(f"description {_quoted(lines.description)}")
+    if lines.tags:
+        head.append(f"tags {', '.join(_tag(each) for each in lines.tags)}")
+    if lines.mode != MODES[0]:
+        head.append(f"mode {lines.mode}")
+    body = format_sentence(replace(sentence, name=name, comments=())).partition("\n")[2]
+    return "\n".join([*head, body, *(["", tests] if tests else [])])
+
+
+def _tag(tag: str) -> str:
+    plain = _NAME.fullmatch(tag) and tag not in RESERVED | LINES.keys()
+    return tag if plain else _quoted(tag)
+
+
+def _comments(sentence: tree.Sentence) -> list[str]:
+    return [f"# {comment}".rstrip() for comment in sentence.comments]
 
 
 def format_expression(node: Expression, quote: str = '"') -> str:

@@ -6,6 +6,7 @@ from typing import Final
 
 from rules_dsl import tree
 from rules_dsl.literals import NUMBER
+from rules_dsl.possible import TRUE, possible, written
 from rules_dsl.source import Span
 from rules_dsl.tree import Expression, children
 
@@ -29,6 +30,8 @@ def lint_sentence(sentence: tree.Sentence) -> list[LintWarning]:
     values = [part for part in parts if not isinstance(part, str)]
     expressions = [sentence.condition, *tests, *values]
     found = [warning for each in expressions for warning in _lint(each)]
+    for each in [sentence.condition, *tests]:
+        found += _foregone(each)
     return sorted([*found, *_repeated(sentence)], key=lambda warning: warning.span)
 
 
@@ -48,6 +51,36 @@ def _lint(node: Expression) -> Iterator[LintWarning]:
             pass
     for child in children(node):
         yield from _lint(child)
+
+
+def _foregone(node: Expression) -> Iterator[LintWarning]:
+    """The outermost parts whose outcome no event has a say in."""
+    outcomes = possible(node)
+    if TRUE not in outcomes:
+        hint = "its parts exclude each other" if isinstance(node, tree.And) else None
+        message = f"`{written(node)}` is never true"
+        yield LintWarning("never_true", message, hint or "no event can make it so", node.span)
+    elif outcomes == TRUE:
+        message = f"`{written(node)}` is always true"
+        yield LintWarning("always_true", message, "every event makes it so", node.span)
+    else:
+        for each in _parts(node):
+            yield from _foregone(each)
+
+
+def _parts(node: Expression) -> tuple[Expression, ...]:
+    """The conditions that a condition is made of."""
+    match node:
+        case tree.And() | tree.Or():
+            return node.items
+        case tree.Not():
+            return (node.operand,)
+        case tree.Quantifier() | tree.Held() | tree.Absence():
+            return (node.body,)
+        case tree.Sequence():
+            return tuple(step.condition for step in node.steps)
+        case _:
+            return ()
 
 
 def _types_in_held(node: tree.Held) -> Iterator[LintWarning]:

@@ -68,13 +68,7 @@ def http_problem(error: HTTPException) -> Response:
 
 def _refused(error: Refusal) -> Response:
     session().rollback()
-    entry: dict[str, object] = {
-        "pointer": error.pointer,
-        "detail": error.detail,
-        "code": error.code,
-    }
-    entry |= {name: value for name, value in error.extra.items() if value is not None}
-    return problem(error.status, error.detail, [entry])
+    return problem(error.status, error.detail, error.entries)
 
 
 def _invalid(error: ValidationError) -> Response:

@@ -57,6 +57,8 @@ class RuleVersion(Base):
     enabled: Mapped[bool]
     description: Mapped[String]
     tags: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    # The text of its test blocks, which ran well when it was saved.
+    tests: Mapped[String] = mapped_column(default="", server_default="")
     tree: Mapped[dict[str, Any]] = mapped_column(JSON)
     # The version of the library's tree format; a tree of another one is compiled again from `dsl`.
     schema: Mapped[int]

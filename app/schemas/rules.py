@@ -6,6 +6,10 @@ from app.schemas.common import NAME, Flag, Text
 
 EXAMPLE = 'when event.type == "order" and amount > 500 then notify("slack:#big-orders")'
 TAG = validate.Length(1, 64)
+TESTS = {
+    "description": "its test blocks, run on every save",
+    "example": 'test "a big order" {"type": "order", "amount": 750} expect true',
+}
 
 
 class RuleIn(Schema):
@@ -16,6 +20,7 @@ class RuleIn(Schema):
     enabled = Flag(load_default=True)
     description = Text(load_default="", validate=validate.Length(max=4000))
     tags = fields.List(Text(validate=TAG), load_default=list, validate=validate.Length(max=32))
+    tests = Text(load_default="", metadata=TESTS)
 
 
 class RulePatch(Schema):
@@ -26,6 +31,7 @@ class RulePatch(Schema):
     enabled = Flag()
     description = Text(validate=validate.Length(max=4000))
     tags = fields.List(Text(validate=TAG), validate=validate.Length(max=32))
+    tests = Text(metadata=TESTS)
 
 
 class RuleOut(Schema):
@@ -37,6 +43,7 @@ class RuleOut(Schema):
     enabled = fields.Boolean(required=True)
     description = fields.String(required=True)
     tags = fields.List(fields.String(), required=True)
+    tests = fields.String(required=True)
     version = fields.Integer(required=True, attribute="number")
     created_at = fields.AwareDateTime(required=True, attribute="rule.created_at")
     updated_at = fields.AwareDateTime(required=True, attribute="created_at")

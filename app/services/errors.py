@@ -23,6 +23,12 @@ class Refusal(Exception):
         self.code = code or type(self).code
         self.extra = extra
 
+    @property
+    def entries(self) -> list[dict[str, object]]:
+        """Each thing that is wrong, and where."""
+        said = {"pointer": self.pointer, "detail": self.detail, "code": self.code} | self.extra
+        return [{name: value for name, value in said.items() if value is not None}]
+
 
 def refusal_of(error: RuleError, pointer: str) -> Refusal:
     """What is wrong with a text in the rule language, with its place."""

@@ -15,7 +15,7 @@ from app.config import Memory
 from app.ids import uuid7
 from app.models.notifications import Notification, Status
 from app.models.rules import Rule, Ruleset, RuleVersion
-from app.services import remembered
+from app.services import proofs, remembered
 from app.services.errors import Conflict, NotFound, StaleVersion, refusal_of
 from app.services.machines import microseconds
 from app.services.rounds import kind_of
@@ -36,6 +36,7 @@ class Draft:
     enabled: bool = True
     description: str = ""
     tags: tuple[str, ...] = ()
+    tests: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,9 @@ def create(
     memory: Memory = Memory(),  # noqa: B008 - a frozen value
 ) -> RuleVersion:
     """A new rule in its first version; the caller commits."""
-    tree = _compile(draft.dsl, check_target).to_json()
+    compiled = _compile(draft.dsl, check_target)
+    proofs.prove(compiled, draft.name, draft.tests)
+    tree = compiled.to_json()
     revision = _next_revision(session)
     rule = Rule(
         id=uuid7(now), name=draft.name, enabled=draft.enabled, created_at=now, updated_at=now
@@ -76,13 +79,17 @@ def change(
     memory: Memory = Memory(),  # noqa: B008 - a frozen value
 ) -> Change:
     """A new version with `changes` (fields of `Draft`); the current one where nothing changes. The caller commits."""
-    # Before the lock that orders all changes: a target's name may take a while to resolve.
+    # Before the lock that orders all changes: a target's name may take a while to resolve, and so may tests.
     compiled = _compile(changes["dsl"], check_target) if "dsl" in changes else None
+    proven = proofs.prove_change(session, rule_id, changes, compiled)
     revision = _next_revision(session)
     current = get(session, rule_id)
     _check_etag(current, if_match)
     old = draft_of(current)
     draft = replace(old, **changes)
+    if proven != current.number and changes.keys() & proofs.PROVEN:  # it was changed meanwhile
+        rule_now = compiled or proofs.compiled_again(current.tree, current.dsl)
+        proofs.prove(rule_now, draft.name, draft.tests)
     if draft == old:
         return Change(current)
     tree = compiled.to_json() if compiled else current.tree
@@ -167,7 +174,12 @@ def _tried(
 def draft_of(version: RuleVersion) -> Draft:
     """What a person would write to get this version again."""
     return Draft(
-        version.name, version.dsl, version.enabled, version.description, tuple(version.tags)
+        version.name,
+        version.dsl,
+        version.enabled,
+        version.description,
+        tuple(version.tags),
+        version.tests,
     )
 
 

@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from app.api import request
 from app.channels.egress import Egress
 from app.channels.transport import Transport
+from app.extensions import session
+from app.models.rules import RuleVersion
 from app.runtime import EXTENSION, Runtime
 from tests.app.client import Client
 from tests.app.helpers import ORDERS, evaluate, make_rule, post_event
@@ -229,3 +232,59 @@ def test_what_only_passes_for_true_or_false_is_refused(client: Client, value: ob
     answer = client.post("/rules", json=body)
     assert answer.status_code == 422
     assert answer.json["errors"][0]["pointer"] == "/enabled"
+
+
+PASSING = 'test "big" {"type": "order", "amount": 501} expect true notify("slack:#big-orders")'
+FAILING = 'test "big" {"type": "order", "amount": 500} expect true\ntest "none" {} expect unknown'
+
+
+def test_the_tests_of_a_rule_are_kept_with_each_version(client: Client) -> None:
+    rule_id = make_rule(client, tests=PASSING)
+    assert client.get(f"/rules/{rule_id}").json["tests"] == PASSING
+    client.patch(f"/rules/{rule_id}", json={"tests": ""})
+    versions = client.get(f"/rules/{rule_id}/versions").json["data"]
+    assert [version["tests"] for version in versions] == ["", PASSING]
+
+
+def test_a_rule_that_fails_its_tests_is_not_saved_and_the_answer_names_them(client: Client) -> None:
+    answer = client.post("/rules", json={"name": "Orders", "dsl": ORDERS, "tests": FAILING})
+    assert answer.status_code == 422
+    [error] = answer.json["errors"]
+    assert (error["pointer"], error["code"], error["test"]) == ("/tests", "test_failed", "big")
+    assert error["detail"] == (
+        'test "big": expected true, but it is false\n'
+        "nearest miss: amount > 500 had to be true; amount was 500"
+    )
+    assert (error["line"], error["column"], error["end_column"]) == (1, 52, 56)
+    assert client.get("/rules").json["data"] == []
+
+
+def test_a_mistake_in_a_test_is_told_with_its_place(client: Client) -> None:
+    answer = client.post("/rules", json={"name": "R", "dsl": ORDERS, "tests": 'test "t" {} expct'})
+    [error] = answer.json["errors"]
+    assert (answer.status_code, error["pointer"], error["code"]) == (422, "/tests", "syntax")
+    assert (error["line"], error["column"], error["hint"]) == (1, 13, "did you mean `expect`?")
+
+
+@pytest.mark.parametrize("method", ["put", "patch"])
+def test_tests_run_when_only_the_sentence_changes_and_when_only_they_do(
+    client: Client, method: str
+) -> None:
+    rule_id = make_rule(client, tests=PASSING)
+    whole = {"name": "Orders", "dsl": ORDERS, "tests": PASSING}
+    change = getattr(client, method)
+    for edit in ({"dsl": ORDERS.replace("500", "600")}, {"tests": FAILING}):
+        body = whole | edit if method == "put" else edit
+        answer = change(f"/rules/{rule_id}", json=body)
+        assert (answer.status_code, answer.json["errors"][0]["code"]) == (422, "test_failed")
+    both = {"dsl": ORDERS.replace("500", "600"), "tests": PASSING.replace("501", "601")}
+    assert change(f"/rules/{rule_id}", json=whole | both).status_code == 200
+    assert client.get(f"/rules/{rule_id}").json["version"] == 2
+
+
+def test_a_rule_can_be_switched_off_whatever_its_tests_say(client: Client) -> None:
+    rule_id = make_rule(client)
+    session().execute(update(RuleVersion).values(tests=FAILING))
+    session().commit()
+    assert client.patch(f"/rules/{rule_id}", json={"enabled": False}).status_code == 200
+    assert client.patch(f"/rules/{rule_id}", json={"name": "Other"}).status_code == 422

@@ -1,0 +1,108 @@
+"""Lint of rules in files: what each has of its own, what two have in common, and what events never had."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from app.cli.local.rulefiles import Loaded
+from app.client import ApiError, Client
+from rules_dsl.kinds import Kind
+from rules_dsl.lint import LintWarning, lint_sentence
+from rules_dsl.overlap import overlaps
+from rules_dsl.seen import Seen, SeenField, lint_by_seen, types_of
+from rules_dsl.source import line_and_column
+from rules_dsl.tree import Sentence
+
+_KINDS: Final = {
+    "number": Kind.NUMBER,
+    "string": Kind.TEXT,
+    "boolean": Kind.BOOLEAN,
+    "list": Kind.LIST,
+    "array": Kind.LIST,
+    "object": Kind.OBJECT,
+    "null": Kind.NULL,
+}
+_NO_CONTENT: Final = (404, 422)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something worth a second look, and where it stands in a file."""
+
+    rule: Loaded
+    warning: LintWarning
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The line and column in the file."""
+        at = self.rule.found.place(self.warning.span.start)
+        return line_and_column(self.rule.text, at)
+
+    def __str__(self) -> str:
+        line, column = self.place
+        told = f"{self.rule.path}:{line}:{column}: {self.warning.message} [{self.warning.code}]"
+        return f"{told}\n  {self.warning.hint}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The finding as JSON."""
+        line, column = self.place
+        return {
+            "file": self.rule.path,
+            "rule": self.rule.found.name,
+            "line": line,
+            "column": column,
+            "code": self.warning.code,
+            "message": self.warning.message,
+            "hint": self.warning.hint,
+        }
+
+
+def lint(loaded: Sequence[Loaded], seen: Seen | None = None) -> list[Finding]:
+    """All findings, in the order of the files."""
+    found = [Finding(rule, each) for rule in loaded for each in lint_sentence(_tree(rule))]
+    found += _overlaps(loaded)
+    if seen is not None:
+        found += [
+            Finding(rule, each) for rule in loaded for each in lint_by_seen(_tree(rule), seen)
+        ]
+    order = {rule.path: number for number, rule in enumerate(loaded)}
+    return sorted(found, key=lambda each: (order[each.rule.path], each.place))
+
+
+def seen_by(client: Client, loaded: Sequence[Loaded]) -> Seen:
+    """What the server has seen in events of the types that the rules name; raises `ApiError`."""
+    types = sorted({name for rule in loaded for name in types_of(_tree(rule))})
+    found = {name: _fields(client, name) for name in types}
+    return {name: fields for name, fields in found.items() if fields}
+
+
+def _fields(client: Client, event_type: str) -> dict[str, SeenField]:
+    try:
+        answer = client.fields(event_type)
+    except ApiError as error:
+        if error.status in _NO_CONTENT:
+            raise ApiError(error.status, f"the server tells no fields: {error}") from error
+        raise
+    return {str(each["field"]): _field(each) for each in answer["data"]}
+
+
+def _field(told: dict[str, Any]) -> SeenField:
+    kinds = Kind(0)
+    for name in told["types"]:
+        kinds |= _KINDS[name]
+    values = told.get("values")
+    return SeenField(kinds, None if values is None else frozenset(values))
+
+
+def _overlaps(loaded: Sequence[Loaded]) -> Iterator[Finding]:
+    for each in overlaps([_tree(rule) for rule in loaded]):
+        first = loaded[each.first]
+        told = "is the same" if each.same else "is true where this one is, or the other way round"
+        message = f'`{each.target}` hears twice: the condition of "{first.found.name}" {told}'
+        hint = f"see {first.path}:{first.line(first.found.span.start)}"
+        warning = LintWarning("overlap", message, hint, each.span)
+        yield Finding(loaded[each.second], warning)
+
+
+def _tree(rule: Loaded) -> Sentence:
+    return rule.found.rule.tree

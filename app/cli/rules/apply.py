@@ -1,0 +1,101 @@
+"""`./sentinel rule apply`: the server's rules made those of files."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from app.cli.local.errors import LocalError
+from app.cli.local.proving import prove
+from app.cli.local.rulefiles import FILES, Loaded, load
+from app.cli.local.ruleplan import Plan, Step, plan_of
+from app.cli.local.told import AS_JSON, told
+from app.cli.rules.diff import tell
+from app.client import Client, standing
+
+
+@click.command()
+@FILES
+@click.option("--prune", is_flag=True, help="Delete the rules that only the server has.")
+@click.option("--dry-run", is_flag=True, help="Check and show everything, and change nothing.")
+@AS_JSON
+def apply(files: tuple[str, ...], prune: bool, dry_run: bool, as_json: bool) -> None:
+    """Create, change and with --prune delete rules until the server has those in FILES.
+
+    All is checked before the first change: syntax, tests, targets. What somebody else changes meanwhile is not
+    overwritten. To apply the same again changes nothing.
+    """
+    loaded = load(files)
+    _test(loaded)
+    with told():
+        client = Client.from_env()
+        plan = plan_of(loaded, client.rules(), prune=prune)
+        _check(client, plan)
+    if not as_json:
+        tell(plan)
+    done: list[Step] = []
+    try:
+        with told():
+            for step in plan.steps if not dry_run else ():
+                _do(client, step)
+                done.append(step)
+    finally:
+        _report(plan, done, dry_run=dry_run, as_json=as_json)
+
+
+def _report(plan: Plan, done: Sequence[Step], *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        steps = [step.to_json() | {"done": step in done} for step in plan.steps]
+        click.echo(json.dumps(steps))
+    elif dry_run:
+        click.echo("Nothing was changed.")
+    elif plan.steps:
+        click.echo(f"Done: {len(done)} of {len(plan.steps)}.")
+
+
+def _test(loaded: Sequence[Loaded]) -> None:
+    failed = [each for each in prove(loaded) if not each.passed]
+    for each in failed:
+        click.echo(f"{each}\n", err=True)
+    if failed:
+        click.echo("Nothing was changed, since tests fail.", err=True)
+        sys.exit(1)
+
+
+def _check(client: Client, plan: Plan) -> None:
+    """Let the server check what it is to get; raises `LocalError` with all that it refuses."""
+    refused = []
+    for step in plan.steps:
+        if step.new is None:
+            continue
+        found = step.new.found
+        for each in client.validate_rule(found.dsl):
+            if each["severity"] == "error":
+                hint = f"; {each['hint']}" if each["hint"] else ""
+                refused.append(f'{step.new.path}: rule "{found.name}": {each["message"]}{hint}')
+    if refused:
+        raise LocalError("\n".join([*refused, "Nothing was changed."]))
+
+
+def _do(client: Client, step: Step) -> None:
+    if step.new is None:
+        assert step.old is not None
+        client.delete_rule(step.old)
+    elif step.old is None:
+        client.create_rule(_wish(step.new, has_modes=False))
+    else:
+        client.change_rule(step.old, _wish(step.new, has_modes=step.old.has_modes))
+
+
+def _wish(new: Loaded, *, has_modes: bool) -> dict[str, Any]:
+    found = new.found
+    return {
+        "name": found.name,
+        "dsl": found.dsl,
+        "description": found.lines.description,
+        "tags": list(found.lines.tags),
+        "tests": found.tests,
+        **standing(found.lines.mode, has_modes=has_modes),
+    }

@@ -1,0 +1,30 @@
+"""`./sentinel rule export`: the server's rules as a file."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from app.cli.local.ruleplan import of_server
+from app.cli.local.rulesfound import the_rule
+from app.cli.local.told import AS_JSON, told
+from app.client import Client
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write there.")
+@AS_JSON
+def export(names: tuple[str, ...], output: str | None, as_json: bool) -> None:
+    """Write rules as a file that `apply` takes: all, or those of NAMES."""
+    with told():
+        rules = Client.from_env().rules()
+        chosen = [the_rule(rules, name) for name in names] if names else rules
+    text = "\n\n".join(of_server(each) for each in chosen)
+    if as_json:
+        text = json.dumps([asdict(each) for each in chosen])
+    if output is None:
+        click.echo(text)
+    else:
+        Path(output).write_text(f"{text}\n", encoding="utf-8")

@@ -1,0 +1,21 @@
+"""`./sentinel rule promote`: from shadow to live."""
+
+import json
+from dataclasses import asdict
+
+import click
+
+from app.cli.local.rulesfound import the_rule
+from app.cli.local.told import AS_JSON, told
+from app.client import Client
+
+
+@click.command()
+@click.argument("name")
+@AS_JSON
+def promote(name: str, as_json: bool) -> None:
+    """Let a rule in shadow notify people."""
+    with told():
+        client = Client.from_env()
+        moved = client.move_rule(the_rule(client.rules(), name).id, "promote")
+    click.echo(json.dumps(asdict(moved)) if as_json else f"{moved.name} is {moved.mode}")

@@ -1,0 +1,41 @@
+"""`./sentinel rule test`: the tests in files, without a server."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from app.cli.local.junit import junit
+from app.cli.local.proving import Proven, prove
+from app.cli.local.rulefiles import FILES, Loaded, load
+from app.cli.local.told import AS_JSON
+
+
+@click.command()
+@FILES
+@click.option(
+    "--junit", "report", type=click.Path(dir_okay=False), help="Write a JUnit report there."
+)
+@AS_JSON
+def test(files: tuple[str, ...], report: str | None, as_json: bool) -> None:
+    """Run the tests of the rules in FILES; sends nothing, and asks no server."""
+    loaded = load(files)
+    proven = prove(loaded)
+    if report:
+        Path(report).write_bytes(junit(proven))
+    if as_json:
+        click.echo(json.dumps([each.to_json() for each in proven]))
+    else:
+        _tell(loaded, proven)
+    sys.exit(0 if all(each.passed for each in proven) else 1)
+
+
+def _tell(loaded: list[Loaded], proven: list[Proven]) -> None:
+    for each in proven:
+        if not each.passed:
+            click.echo(f"{each}\n")
+    failed = sum(not each.passed for each in proven)
+    untested = sum(not each.found.blocks for each in loaded)
+    without = f" {untested} of {len(loaded)} rules have no test." if untested else ""
+    click.echo(f"{len(proven) - failed} passed, {failed} failed.{without}")

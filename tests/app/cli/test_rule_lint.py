@@ -1,0 +1,52 @@
+"""`./sentinel rule lint` finds what is seldom meant, where it stands in the files."""
+
+import json
+from pathlib import Path
+
+from tests.app.cli.conftest import Command
+
+FILE = """rule "Never"
+tags a
+when type == "order" and amount > 5
+  and amount < 3
+then notify("slack:#a")
+
+rule "Twice" when type == "order" and amount > 500 then notify("slack:#b")
+test "t" {"type": "order", "amount": 501} expect true
+"""
+OTHER = 'rule "Again" when amount > 500 and type == "order" then notify("slack:#b")\n'
+
+
+def test_findings_are_told_with_their_place_and_exit_with_1(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "a.rules").write_text(FILE)
+    (tmp_path / "b.rules").write_text(OTHER)
+    done = command("rule", "lint", "a.rules", "b.rules")
+    assert (done.exit_code, done.output) == (
+        1,
+        'a.rules:3:6: `type == "order" and amount > 5 and amount < 3` is never true [never_true]\n'
+        "  its parts exclude each other\n\n"
+        'b.rules:1:64: `slack:#b` hears twice: the condition of "Twice" is the same [overlap]\n'
+        "  see a.rules:7\n\n"
+        "3 rules, 2 findings.\n",
+    )
+    told = json.loads(command("rule", "lint", "a.rules", "--json").output)
+    assert [(each["rule"], each["line"], each["code"]) for each in told] == [
+        ("Never", 3, "never_true")
+    ]
+
+
+def test_what_is_allowed_is_not_told_and_a_clean_file_exits_with_0(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "a.rules").write_text(FILE)
+    done = command("rule", "lint", "a.rules", "--allow", "never_true")
+    assert (done.exit_code, done.output) == (0, "2 rules, 0 findings.\n")
+    assert command("rule", "lint", "-", said=OTHER).exit_code == 0
+
+
+def test_what_events_had_is_asked_of_a_server_only_when_told_to(command: Command) -> None:
+    for words in (["--seen"], ["--url", "http://127.0.0.1:1"]):
+        done = command("rule", "lint", "-", *words, said=OTHER)
+        assert (done.exit_code, "does not answer" in done.stderr) == (1, True)

@@ -1,0 +1,146 @@
+"""`./sentinel rule` on files, with no server anywhere."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from app.cli.__main__ import sentinel
+from app.cli.local.home import CHECKOUT
+from app.cli.rule import FOLDER, rule
+from tests.app.cli.conftest import Command
+
+GOOD = """rule "Big orders"
+when type == "order" and amount > 500
+then notify("slack:#orders")
+
+test "big" {"type": "order", "amount": 501} expect true notify("slack:#orders")
+"""
+BAD = """rule "Small <orders>"
+when type == "order" and amount < 5
+then notify("slack:#orders")
+
+test "small & \\u0001" {"type": "order", "amount": 5} expect true
+test "large" {"type": "order", "amount": 500} expect false
+"""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> None:
+    (tmp_path / "good.rules").write_text(GOOD, encoding="utf-8")
+    (tmp_path / "rules" / "deep").mkdir(parents=True)
+    (tmp_path / "rules" / "deep" / "bad.rules").write_text(BAD, encoding="utf-8")
+
+
+def test_every_command_has_a_line_of_help_and_a_file(command: Command) -> None:
+    said = command("rule", "--help").output
+    names = {file.stem for file in FOLDER.glob("[a-z]*.py")}
+    assert {"list", "show", "lint", "test", "diff", "apply", "export", "promote", "demote"} <= names
+    for name in names:
+        assert any(
+            line.split()[:1] == [name] and len(line.split()) > 1 for line in said.splitlines()
+        )
+        assert rule.get_command(None, name).name == name  # type: ignore[arg-type, union-attr]
+    assert sentinel.get_command(None, "rule") is rule  # type: ignore[arg-type]
+    assert command("rule", "nonsense").exit_code == 2
+
+
+@pytest.mark.usefixtures("files")
+def test_tests_that_pass_exit_with_0(command: Command) -> None:
+    done = command("rule", "test", "good.rules")
+    assert (done.exit_code, done.output) == (0, "1 passed, 0 failed.\n")
+    assert command("rule", "test", "-", said=GOOD).exit_code == 0
+
+
+@pytest.mark.usefixtures("files")
+def test_a_test_that_fails_is_told_with_its_line_and_exits_with_1(command: Command) -> None:
+    done = command("rule", "test", "good.rules", "rules")
+    assert done.exit_code == 1
+    first = done.output.splitlines()[0]
+    assert first.startswith('rules/deep/bad.rules:5: rule "Small <orders>", test "small & ')
+    assert first.endswith("expected true, but it is false")
+    assert "  nearest miss: amount < 5 had to be true; amount was 5" in done.output
+    assert done.output.endswith("2 passed, 1 failed.\n")
+
+
+@pytest.mark.usefixtures("files")
+def test_the_outcome_of_tests_as_json(command: Command) -> None:
+    done = command("rule", "test", "rules", "--json")
+    small, large = json.loads(done.output)
+    assert (done.exit_code, small["passed"], large["passed"]) == (1, False, True)
+    assert (small["file"], small["line"]) == ("rules/deep/bad.rules", 5)
+    assert (large["rule"], large["test"], large["message"]) == ("Small <orders>", "large", None)
+
+
+@pytest.mark.usefixtures("files")
+def test_a_junit_report_has_a_suite_for_each_file_and_a_case_for_each_test(
+    command: Command, tmp_path: Path
+) -> None:
+    done = command("rule", "test", "good.rules", "rules", "--junit", "out.xml")
+    assert done.exit_code == 1
+    root = ElementTree.fromstring((tmp_path / "out.xml").read_bytes())
+    assert root.tag == "testsuites"
+    assert (root.get("tests"), root.get("failures")) == ("3", "1")
+    suites = root.findall("testsuite")
+    assert [(each.get("name"), each.get("tests"), each.get("failures")) for each in suites] == [
+        ("good.rules", "1", "0"),
+        ("rules/deep/bad.rules", "2", "1"),
+    ]
+    cases = root.findall("testsuite/testcase")
+    assert [(each.get("classname"), each.get("name")) for each in cases] == [
+        ("Big orders", "big"),
+        ("Small <orders>", "small & �"),
+        ("Small <orders>", "large"),
+    ]
+    assert all(float(each.get("time", "")) >= 0 for each in [root, *suites, *cases])
+    [failure] = root.findall("testsuite/testcase/failure")
+    assert failure.get("message") == "expected true, but it is false"
+    assert failure.text is not None
+    assert "nearest miss: amount < 5" in failure.text
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize("verb", ["test", "lint", "diff", "apply"])
+def test_a_mistake_in_any_file_is_told_with_its_file_and_exits_with_1(
+    command: Command, tmp_path: Path, verb: str
+) -> None:
+    (tmp_path / "a.rules").write_text('rule "A" when lenght(a) > 1 then notify("a:b")')
+    (tmp_path / "b.rules").write_text('rule "B" when a then notify("a:b") tset')
+    (tmp_path / "c.rules").write_bytes(b"\xff")
+    done = command("rule", verb, "a.rules", "b.rules", "c.rules")
+    assert done.exit_code == 1
+    assert "a.rules: unknown function `lenght` (line 1, column 15)\n" in done.stderr
+    assert "b.rules: `tset` is no clause" in done.stderr
+    assert "c.rules: is no UTF-8" in done.stderr
+
+
+@pytest.mark.usefixtures("files")
+def test_two_files_cannot_hold_one_name(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "again.rules").write_text(GOOD)
+    done = command("rule", "test", "good.rules", "again.rules")
+    assert (done.exit_code, done.stderr) == (
+        1,
+        "again.rules:1: `Big orders` stands in good.rules too\n",
+    )
+
+
+@pytest.mark.parametrize("words", [["test"], ["test", "nowhere.rules"], ["test", "."], ["apply"]])
+def test_no_files_and_files_that_are_not_there_are_wrong_usage(
+    command: Command, words: list[str]
+) -> None:
+    assert command("rule", *words).exit_code == 2
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize("words", [["list"], ["diff", "good.rules"], ["apply", "good.rules"]])
+def test_without_a_server_it_says_so_and_exits_with_1(command: Command, words: list[str]) -> None:
+    done = command("rule", *words)
+    assert (done.exit_code, "does not answer" in done.stderr) == (1, True)
+
+
+def test_the_examples_pass_their_tests_and_lint_finds_nothing(command: Command) -> None:
+    examples = str(CHECKOUT / "docs" / "examples")
+    done = command("rule", "test", examples)
+    assert (done.exit_code, done.output.split(", ")[1]) == (0, "0 failed.\n")
+    assert command("rule", "lint", examples).exit_code == 0
