@@ -79,7 +79,7 @@ def _between(explained: Explanation, wanted: bool) -> Shortfall:
         case tree.Quantifier(kind=kind) if explained.complete:
             turned = wanted if kind != "none" else not wanted
             return _joined(explained, turned, decisive=kind != "all")
-        case tree.Held() if explained.children[0].outcome is not True:
+        case tree.Held() | tree.Absence() if explained.children[0].outcome is not True:
             return _between(explained.children[0], True)
         case _:
             return Shortfall((Obstacle(explained, wanted),))

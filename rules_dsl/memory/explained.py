@@ -25,6 +25,7 @@ from rules_dsl.tree import Expression, conjuncts
 from rules_dsl.values import UNKNOWN
 
 _NO_STEP: Final = "the event is none of its steps"
+_SEEN: Final = "the event was seen"
 
 
 def explained(
@@ -63,6 +64,8 @@ class _Teller:
         if isinstance(node, tree.Held | tree.Absence):
             reason = told(self._plan, self._record["key"], self._record["time"], values)
             below = (self._single(node.body),) if self._record["kind"] == "event" else ()
+            if isinstance(node, tree.Absence) and below and below[0].outcome:
+                reason = reason or _SEEN
             return self._clause(node, self._record["outcome"], reason, below)
         parts = conjuncts(node)
         if len(parts) == 1:
