@@ -1,6 +1,6 @@
 """The shortfall: the fewest leaves that stood between a condition and being true, in a few words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from rules_dsl import tree
@@ -24,10 +24,11 @@ class Obstacle:
 
     leaf: Explanation
     needed: bool
+    element: int | None = None  # which one of the list that it is about
 
     def __str__(self) -> str:
         node, seen = self.leaf.node, ", ".join(map(str, self.leaf.values))
-        which = "" if self.leaf.element is None else f"element {self.leaf.element}: "
+        which = "" if self.element is None else f"element {self.element}: "
         if isinstance(node, tree.Comparison) and isinstance(node.right, _PLAIN):
             inverse = _INVERSE.get(node.operator, f"not {node.operator}")
             operator = node.operator if self.needed else inverse
@@ -65,6 +66,17 @@ def shortfall(explained: Explanation) -> Shortfall:
 
 
 def _between(explained: Explanation, wanted: bool) -> Shortfall:
+    found = _below(explained, wanted)
+    if explained.element is None:
+        return found
+    named = (
+        each if each.element is not None else replace(each, element=explained.element)
+        for each in found.obstacles
+    )
+    return Shortfall(tuple(named))
+
+
+def _below(explained: Explanation, wanted: bool) -> Shortfall:
     if explained.outcome is wanted:
         return Shortfall(())
     if explained.reason == BUDGET or not explained.children:

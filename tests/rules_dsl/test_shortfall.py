@@ -30,6 +30,7 @@ TOLD: list[tuple[str, Event, str]] = [
     ("amount > limit", {"amount": 1, "limit": 4}, "amount > limit had to be true (amount was 1, limit was 4)"),
     ("exists a", {}, "exists a had to be true (a was missing)"),
     ("all x in a: (x > 0)", {"a": [1, -1]}, "element 1: x was -1, needed > 0"),
+    ("any x in a: (x.b > 0 and x.c)", {"a": [{"b": 1}]}, "element 0: x.c had to be true (x.c is missing)"),
     ("any x in a: (x > 0)", {"a": []}, "any x in a: (x > 0) had to be true (a is empty)"),
     (
         "a and b and c and d",
