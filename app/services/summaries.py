@@ -108,7 +108,7 @@ def _fate(one: Notification, attempts: Sequence[Attempt]) -> str:
     last = attempts[-1] if attempts else None
     said = ""
     if last is not None:
-        answer = last.status_code or last.detail or last.outcome.value
+        answer = last.status_code or last.detail or "not ended"
         said = (
             f" after {len(attempts)} attempt{'s' if len(attempts) > 1 else ''}, the last: {answer}"
         )

@@ -78,6 +78,7 @@ def test_a_rule_that_fired_tells_of_its_alert_and_each_attempt(
         "fired: slack:#big-orders waits; next attempt 2026-03-01 12:00:01 UTC"
     )
     begun = begin_attempt(waiting.id, settings, clock)
+    assert "the last: not ended; next" in told(client, event_id, rule)[1]
     end_attempt(
         begun,
         clock,
