@@ -223,6 +223,8 @@ def _why(one: Why) -> dict[str, Any]:
         "enabled": version.enabled if version else None,
         "dsl": version.dsl if version else None,
         "matched_at": one.match.matched_at if one.match else None,
+        "explanation": one.explanation,
+        "in_the_way": one.in_the_way,
         "notifications": [detail(each, one.attempts[each.id]) for each in one.notifications],
     }
 

@@ -82,7 +82,7 @@ class ExplainOut(Schema):
     considered = fields.Integer(
         required=True,
         metadata={
-            "description": "how many of them were looked at: all on record, and 1,000 others"
+            "description": "how many were looked at: all on record, and 1,000 others, first those that name the type"
         },
     )
     data = fields.List(fields.Nested(WhyOut), required=True)

@@ -20,7 +20,7 @@ from app.services.machines import rules_of
 from app.services.rulesets import JudgingRule
 from app.services.summaries import Answer, Told
 from app.services.tracing import State, Trace, TracedMatch
-from rules_dsl import Explanation, shortfall
+from rules_dsl import Explanation, Shortfall, shortfall
 
 # Rules that are looked at to find the nearest misses; beside them are always those that are on record.
 CONSIDERED: Final = 1_000
@@ -38,9 +38,8 @@ class Why:
     answer: Answer
     outcome: bool | None
     summary: str
-    explanation: dict[str, Any] | None
-    in_the_way: list[dict[str, object]]
-    nearness: tuple[int, float]
+    told: Explanation | None
+    short: Shortfall
     match: TracedMatch | None
     alert: Alert | None
     notifications: Sequence[Notification]
@@ -49,9 +48,19 @@ class Why:
     decisions: Sequence[Decided]
 
     @property
+    def explanation(self) -> dict[str, Any] | None:
+        """Why, clause by clause."""
+        return dict(self.told.to_dict()) if self.told else None
+
+    @property
+    def in_the_way(self) -> list[dict[str, object]]:
+        """The fewest parts that would have had to come out otherwise."""
+        return [each.to_dict() for each in self.short.obstacles]
+
+    @property
     def rank(self) -> tuple[int, int, float, UUID]:
         """Its place among others: what fired, what took part by its nearness, then the rest."""
-        return summaries.ORDER.index(self.answer), *self.nearness, self.rule_id
+        return summaries.ORDER.index(self.answer), *self.short.nearness, self.rule_id
 
 
 @dataclass(frozen=True)
@@ -100,9 +109,10 @@ def of_all(session: Session, event_id: UUID) -> Whys:
     known = _on_record(session, event_id)
     recorded = session.scalars(_current(state, RuleVersion.id.in_(known))).all()
     found = list(_whys(session, state, recorded))
+    names_the_type = RuleVersion.dsl.contains(state.event.type, autoescape=True)
     others = session.scalars(
         _current(state, RuleVersion.id.not_in(known))
-        .order_by(RuleVersion.rule_id)
+        .order_by(names_the_type.desc(), RuleVersion.rule_id)
         .limit(CONSIDERED)
     ).all()
     deadline = time.monotonic() + SECONDS
@@ -157,13 +167,13 @@ def _why(case: _Case, trace: Trace) -> Why:
     answer, explanation = _answer(case), _explanation(case)
     caused = [one for one in trace.notifications if one.rule_version_id == version.id]
     held = [one for one in trace.suppressions if one.rule_version_id == version.id]
-    short = shortfall(explanation) if explanation and answer is not Answer.FIRED else None
+    short = shortfall(explanation) if explanation and answer is not Answer.FIRED else Shortfall(())
     outcome = explanation.outcome if explanation and not case.failure else None
     told = Told(
         answer=answer,
         event=case.state,
         outcome=outcome,
-        stands_in_the_way=str(short) if short else "",
+        stands_in_the_way=str(short),
         failure=case.failure.reason if case.failure else None,
         decided=case.chosen,
         notifications=caused,
@@ -178,9 +188,8 @@ def _why(case: _Case, trace: Trace) -> Why:
         answer=answer,
         outcome=outcome,
         summary=summaries.summary(told),
-        explanation=dict(explanation.to_dict()) if explanation else None,
-        in_the_way=[each.to_dict() for each in short.obstacles] if short else [],
-        nearness=short.nearness if short else (0, 0.0),
+        told=explanation,
+        short=short,
         match=match,
         alert=next((one for one in trace.alerts if match and one.id == match.alert_id), None),
         notifications=caused,
@@ -245,9 +254,8 @@ def _not_there(rule: Rule) -> Why:
         answer=Answer.NOT_THERE,
         outcome=None,
         summary=summaries.of_absence(rule),
-        explanation=None,
-        in_the_way=[],
-        nearness=(0, 0.0),
+        told=None,
+        short=Shortfall(()),
         match=None,
         alert=None,
         notifications=[],

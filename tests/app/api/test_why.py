@@ -322,11 +322,14 @@ def test_what_fired_is_found_among_more_rules_than_are_looked_at(
     monkeypatch.setattr(why, "CONSIDERED", 2)
     for number in range(3):
         make_rule(client, 'when amount > 9000 then notify("slack:#a")', f"far {number}")
+    make_rule(client, 'when type == "order" and x then notify("slack:#a")', "named")
     make_rule(client)
     event_id = post_event(client)
     evaluate(clock.tick(1))
     answer = client.get(f"/events/{event_id}/explain").json
-    assert (answer["rules"], answer["considered"]) == (4, 3)
+    assert (answer["rules"], answer["considered"]) == (5, 3)
+    # Of the others those that name the type come first.
+    assert {one["rule"] for one in answer["data"]} == {"Orders", "far 0", "named"}
     assert answer["data"][0]["rule"] == "Orders"
 
 
