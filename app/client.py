@@ -148,6 +148,51 @@ class Client:
         """A silence that has ended now; raises `ApiError`."""
         return self._call("POST", f"/silences/{silence_id}/expire")
 
+    def event(self, event_id: str) -> dict[str, Any]:
+        """An event and its state; raises `ApiError`."""
+        return self._call("GET", f"/events/{event_id}")
+
+    def events(self, limit: int, **which: object) -> list[dict[str, Any]]:
+        """The newest events that fit all that is said; raises `ApiError`."""
+        return self._newest("/events", limit, which)
+
+    def trace(self, event_id: str) -> dict[str, Any]:
+        """All that an event has caused; raises `ApiError`."""
+        return self._call("GET", f"/events/{event_id}/trace")
+
+    def explain(self, event_id: str, limit: int, rule_id: str | None = None) -> dict[str, Any]:
+        """Why a rule, or each, did or did not fire on an event; raises `ApiError`."""
+        asked = {"rule": rule_id, "limit": limit}
+        return self._call("GET", f"/events/{event_id}/explain", params=asked)
+
+    def replay(self, event_id: str) -> dict[str, Any]:
+        """The event that repeats another; raises `ApiError`."""
+        return self._call("POST", f"/events/{event_id}/replay")
+
+    def replay_many(self, wish: Mapping[str, object]) -> dict[str, Any]:
+        """Accept a selection of events anew, as many as one call does; raises `ApiError`."""
+        return self._call("POST", "/events/replay", dict(wish))
+
+    def send(self, event: Mapping[str, object]) -> dict[str, Any]:
+        """The acceptance of one event; raises `ApiError`."""
+        return self._call("POST", "/events", dict(event))
+
+    def send_lines(self, lines: bytes) -> dict[str, Any]:
+        """How many events of NDJSON were accepted, and what is wrong with the others; raises `ApiError`."""
+        return self._call("POST", "/events", lines)
+
+    def rule_id(self, name: str) -> str | None:
+        """The id of the rule of that name; raises `ApiError`."""
+        after = None
+        while True:
+            page = self._call("GET", "/rules", params={"after": after, "limit": LONGEST_PAGE})
+            for rule in page["data"]:
+                if rule["name"] == name:
+                    return str(rule["id"])
+            after = page["next"]
+            if after is None:
+                return None
+
     def retry_notifications(self, which: Mapping[str, object]) -> int:
         """Try all dead letters that fit again, batch by batch; how many there were. Raises `ApiError`."""
         retried = 0
@@ -189,14 +234,13 @@ class Client:
         params: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
+        sent: dict[str, Any] = {"json": body, "headers": headers}
+        if isinstance(body, bytes):
+            kind = {"Content-Type": "application/x-ndjson"}
+            sent = {"data": body, "headers": {**(headers or {}), **kind}}
         try:
             answer = self._session.request(
-                method,
-                self._url + path,
-                json=body,
-                params=cast(Any, params),
-                headers=headers,
-                timeout=TIMEOUT,
+                method, self._url + path, params=cast(Any, params), timeout=TIMEOUT, **sent
             )
             found = {} if answer.status_code == HTTPStatus.NO_CONTENT else answer.json()
         except requests.JSONDecodeError:

@@ -8,6 +8,7 @@ from rules_dsl.functions import catalogue
 from rules_dsl.index import RuleSet
 from rules_dsl.rule import Condition, Rule, compile_rule, parse_condition
 from rules_dsl.serialize import SCHEMA_VERSION
+from rules_dsl.shortfall import Shortfall, shortfall
 from rules_dsl.tree import Target
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "RuleSet",
     "SchemaMismatch",
     "Seen",
+    "Shortfall",
     "Target",
     "TargetError",
     "catalogue",
@@ -30,4 +32,5 @@ __all__ = [
     "parse_condition",
     "parse_rules_file",
     "read_rules_file",
+    "shortfall",
 ]

@@ -18,6 +18,8 @@ Evaluate: TypeAlias = Callable[[Expression], object]
 
 BUDGET: Final = "budget"
 DEPTH: Final = "depth"
+# Of what looks at many events, where the conditions on the one are not true.
+UNASKED: Final = "what stands beside it is not true"
 _MEMBERSHIP: Final = frozenset({"in", "not in", "contains", "icontains"})
 
 

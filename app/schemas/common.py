@@ -75,15 +75,23 @@ class OptionalBody(Schema):
     """A body that may be left out."""
 
 
+class After(Text):
+    """A page's `next`, sent back for the page after it."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(
+            load_default=None,
+            validate=validate.Regexp(CURSOR, error="is not a `next` that a page gave"),
+            metadata={"description": "`next` of the page before"},
+            **more,
+        )
+
+
 class PageQuery(Schema):
     """Where a page begins, and how long it is."""
 
     limit = fields.Integer(load_default=50, validate=validate.Range(1, 500))
-    after = Text(
-        load_default=None,
-        validate=validate.Regexp(CURSOR, error="is not a `next` that a page gave"),
-        metadata={"description": "`next` of the page before"},
-    )
+    after = After()
 
 
 class ErrorEntry(Schema):

@@ -64,6 +64,11 @@ class EventOut(Schema):
     )
     accepted_at = fields.AwareDateTime(required=True)
     occurred_at = fields.AwareDateTime(required=True)
+    replay_of = fields.UUID(
+        required=True,
+        allow_none=True,
+        metadata={"description": "the event that it repeats; rules with memory ignore it"},
+    )
     body = fields.Raw(required=True)
 
 
@@ -74,6 +79,14 @@ class EventQuery(PageQuery):
     since = fields.AwareDateTime(load_default=None)
     until = fields.AwareDateTime(load_default=None)
     matched = fields.Boolean(load_default=None)
+    where = Text(
+        load_default=None,
+        metadata={
+            "description": "a condition of the rule language on single events, asked as of their acceptance; "
+            "a page looks at 5,000 events at most, and has a `next` even when it is empty",
+            "example": 'amount > 500 and user.plan in ["pro", "team"]',
+        },
+    )
 
 
 class EventPage(Schema):
@@ -84,12 +97,19 @@ class EventPage(Schema):
 
 
 class MatchOut(Schema):
-    """A rule version that was true of the event."""
+    """A rule version that was true of the event, and why."""
 
     rule_id = fields.UUID(required=True)
+    rule = fields.String(required=True, allow_none=True)
+    version = fields.Integer(required=True, allow_none=True)
     rule_version_id = fields.UUID(required=True)
     alert_id = fields.UUID(required=True)
     matched_at = fields.AwareDateTime(required=True)
+    explanation = fields.Dict(
+        required=True,
+        allow_none=True,
+        metadata={"description": "null for a rule with memory, whose decision has it"},
+    )
 
 
 class RuleErrorOut(Schema):
@@ -119,6 +139,7 @@ class DecisionOut(Schema):
 
     rule_id = fields.UUID(required=True)
     rule = fields.String(required=True)
+    version = fields.Integer(required=True)
     rule_version_id = fields.UUID(required=True)
     decided_at = fields.AwareDateTime(required=True)
     key = fields.String(required=True)
@@ -145,6 +166,10 @@ class DecisionOut(Schema):
         allow_none=True,
         metadata={"description": "its place among those of its rule version and key"},
     )
+    values = fields.Dict(
+        required=True,
+        metadata={"description": "what it saw of its memory: windows, steps, since when"},
+    )
     explanation = fields.Dict(required=True, allow_none=True)
 
 
@@ -152,6 +177,11 @@ class TraceOut(Schema):
     """An event with all that it has caused."""
 
     event = fields.Nested(EventOut, required=True)
+    decided_at = fields.AwareDateTime(
+        required=True,
+        allow_none=True,
+        metadata={"description": "when rules first said something of it; null where none did"},
+    )
     matches = fields.List(fields.Nested(MatchOut), required=True)
     rule_errors = fields.List(fields.Nested(RuleErrorOut), required=True)
     alerts = fields.List(fields.Nested(TracedAlert), required=True)

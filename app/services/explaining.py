@@ -13,10 +13,12 @@ from app.models.events import Event
 from app.models.notifications import Cause
 from app.services import decisions
 from app.services.decisions import Recorded
-from app.services.machines import alert_key, machine_of, microseconds, rules_of
+from app.services.machines import alert_key, machine_key, machine_of, microseconds, rules_of
 from app.services.notices import EventFacts, Subject
 from app.services.rulesets import JudgingRule
+from rules_dsl import Explanation
 from rules_dsl.memory import Decision, Occurrence
+from rules_dsl.memory.plan import has_memory
 
 _CAUSES: Final = (Cause.EVENT, Cause.TIMER, Cause.GROUP, Cause.WAKE)
 # What has no condition of its own to tell of: the match that was held back has, and the end of an alert by its time.
@@ -29,6 +31,7 @@ class Decided:
 
     rule_id: UUID
     rule: str
+    version: int
     rule_version_id: UUID
     decided_at: datetime
     key: str
@@ -38,7 +41,18 @@ class Decided:
     verdict: str | None
     held: str | None
     number: int | None
-    explanation: dict[str, Any] | None
+    values: dict[str, Any]
+    told: Explanation | None
+
+    @property
+    def explanation(self) -> dict[str, Any] | None:
+        """Why, clause by clause."""
+        return None if self.told is None else dict(self.told.to_dict())
+
+    @property
+    def is_release(self) -> bool:
+        """Whether it lets go what was held back, or ends an alert, and decides on no condition."""
+        return self.kind in _RELEASES
 
 
 @dataclass(frozen=True)
@@ -77,7 +91,8 @@ def of_notification(
         return About(event, None)
     # What held it back before is over.
     told = replace(chosen[0], made=chosen[0].made | {"verdict": None})
-    return About(event, _explained(rule, told, event))
+    explanation = _explained(rule, told, event)
+    return About(event, None if explanation is None else dict(explanation.to_dict()))
 
 
 def _standing_in(rule: JudgingRule, one: Recorded, event: EventFacts | None) -> EventFacts:
@@ -95,6 +110,7 @@ def told(session: Session, recorded: Sequence[Recorded], event: Event) -> list[D
         Decided(
             rule_id=rules[one.rule_version_id].rule_id,
             rule=rules[one.rule_version_id].name,
+            version=rules[one.rule_version_id].number,
             rule_version_id=one.rule_version_id,
             decided_at=one.decided_at,
             key=alert_key(one.made["key"]),
@@ -104,20 +120,30 @@ def told(session: Session, recorded: Sequence[Recorded], event: Event) -> list[D
             verdict=(one.made["verdict"] or {}).get("kind"),
             held=(one.made["verdict"] or {}).get("reason"),
             number=one.made[decisions.NUMBER],
-            explanation=_explained(rules[one.rule_version_id], one, event),
+            values=one.made["values"],
+            told=_explained(rules[one.rule_version_id], one, event),
         )
         for one in recorded
         if one.rule_version_id in rules
     ]
 
 
-def _explained(
-    rule: JudgingRule, one: Recorded, event: Event | EventFacts
-) -> dict[str, Any] | None:
-    if one.made["kind"] in _RELEASES:
-        return None
+def unconcerned(rule: JudgingRule, event: Event) -> Explanation:
+    """Why an event did not concern a rule with memory: nothing was recorded, and the event alone tells."""
+    if not has_memory(rule.compiled.condition.tree):  # only its clauses have
+        return rule.compiled.explain(event.body, event.accepted_at)
+    nothing = decisions.whole({"key": machine_key(""), "time": microseconds(event.accepted_at)})
+    told = _from_record(rule, nothing, event)
+    false = any(each.outcome is False for each in told.children)
+    return replace(told, outcome=False if false else None)
+
+
+def _explained(rule: JudgingRule, one: Recorded, event: Event | EventFacts) -> Explanation | None:
+    return None if one.made["kind"] in _RELEASES else _from_record(rule, one.made, event)
+
+
+def _from_record(rule: JudgingRule, made: dict[str, Any], event: Event | EventFacts) -> Explanation:
     accepted = microseconds(event.accepted_at)
     # The explanation asks for no key.
     occurrence = Occurrence(b"", event.body, accepted, accepted)
-    explanation = machine_of(rule, Memory()).explain(occurrence, one.made)
-    return dict(explanation.to_dict())
+    return machine_of(rule, Memory()).explain(occurrence, made)

@@ -1,8 +1,9 @@
 """What happened: events, notifications and their attempts, read back in pages."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, exists, or_, select
@@ -13,9 +14,10 @@ from app.ids import uuid7_floor
 from app.models.alerts import Alert, Match, RuleFailure, Suppression
 from app.models.events import Event, FailedEvent, PendingEvent
 from app.models.notifications import Attempt, Notification
-from app.services import decisions, explaining, heartbeat, suppressions
+from app.services import decisions, explaining, heartbeat, notices, suppressions
 from app.services.errors import NotFound
 from app.services.explaining import Decided
+from app.services.notices import Version
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,38 @@ class State:
 
 
 @dataclass(frozen=True)
+class TracedMatch:
+    """A match with the rule version that made it, and why it did."""
+
+    rule_id: UUID
+    rule_version_id: UUID
+    alert_id: UUID
+    matched_at: datetime
+    rule: str | None
+    version: int | None
+    # None for a rule with memory, whose decision tells it, and for one that this release cannot read.
+    explanation: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
 class Trace:
     """All that one event has caused."""
 
     state: State
-    matches: Sequence[Match]
+    matches: Sequence[TracedMatch]
     rule_errors: Sequence[RuleFailure]
     alerts: Sequence[Alert]
     notifications: Sequence[Notification]
     attempts: dict[UUID, list[Attempt]]
     suppressions: Sequence[Suppression]
     decisions: Sequence[Decided]
+
+    @property
+    def decided_at(self) -> datetime | None:
+        """When rules first said something of it; None where none had anything to say."""
+        moments = [one.matched_at for one in self.matches]
+        moments += [one.decided_at for one in self.decisions]
+        return min(moments + [one.failed_at for one in self.rule_errors], default=None)
 
 
 def event(session: Session, event_id: UUID) -> State:
@@ -54,32 +77,85 @@ def event(session: Session, event_id: UUID) -> State:
     return State(*row)
 
 
-def trace(session: Session, event_id: UUID) -> Trace:
-    """An event with all that it has caused; raises `NotFound`."""
+def trace(session: Session, event_id: UUID, versions: Collection[UUID] | None = None) -> Trace:
+    """An event with all that it has caused, or what some rule versions made of it; raises `NotFound`."""
     state = event(session, event_id)
     matches = session.scalars(
-        select(Match).where(Match.event_id == event_id).order_by(Match.rule_id)
+        _of(versions, Match).where(Match.event_id == event_id).order_by(Match.rule_id)
     ).all()
     errors = session.scalars(
-        select(RuleFailure).where(RuleFailure.event_id == event_id).order_by(RuleFailure.rule_id)
+        _of(versions, RuleFailure)
+        .where(RuleFailure.event_id == event_id)
+        .order_by(RuleFailure.rule_id)
     ).all()
-    recorded = decisions.of_event(session, event_id)
+    recorded = [
+        one
+        for one in decisions.of_event(session, event_id)
+        if versions is None or one.rule_version_id in versions
+    ]
     causes = {event_id, *(one.id for one in recorded)}
     caused = session.scalars(
-        select(Notification).where(Notification.cause_id.in_(causes)).order_by(Notification.id)
+        _of(versions, Notification)
+        .where(Notification.cause_id.in_(causes))
+        .order_by(Notification.id)
     ).all()
     alert_ids = {match.alert_id for match in matches}
     alerts = session.scalars(select(Alert).where(Alert.id.in_(alert_ids)).order_by(Alert.id)).all()
-    attempts: dict[UUID, list[Attempt]] = {each.id: [] for each in caused}
+    held = [
+        one
+        for one in suppressions.caused_by(session, causes)
+        if versions is None or one.rule_version_id in versions
+    ]
+    return Trace(
+        state,
+        _traced(session, matches, state.event),
+        errors,
+        alerts,
+        caused,
+        _attempts_of(session, caused),
+        held,
+        explaining.told(session, recorded, state.event),
+    )
+
+
+def _of(
+    versions: Collection[UUID] | None, model: type[Match] | type[RuleFailure] | type[Notification]
+) -> Select[Any]:
+    """The rows of some rule versions, or of all."""
+    rows = select(model)
+    return rows if versions is None else rows.where(model.rule_version_id.in_(versions))
+
+
+def _attempts_of(session: Session, caused: Sequence[Notification]) -> dict[UUID, list[Attempt]]:
+    found: dict[UUID, list[Attempt]] = {each.id: [] for each in caused}
     for attempt in session.scalars(
         select(Attempt)
-        .where(Attempt.notification_id.in_(attempts))
+        .where(Attempt.notification_id.in_(found))
         .order_by(Attempt.notification_id, Attempt.number)
     ):
-        attempts[attempt.notification_id].append(attempt)
-    held = suppressions.caused_by(session, causes)
-    told = explaining.told(session, recorded, state.event)
-    return Trace(state, matches, errors, alerts, caused, attempts, held, told)
+        found[attempt.notification_id].append(attempt)
+    return found
+
+
+def _traced(session: Session, matches: Sequence[Match], about: Event) -> list[TracedMatch]:
+    versions = notices.versions(session, [match.rule_version_id for match in matches])
+    return [_traced_one(match, versions.get(match.rule_version_id), about) for match in matches]
+
+
+def _traced_one(match: Match, version: Version | None, about: Event) -> TracedMatch:
+    compiled = version.compiled if version else None
+    explanation = None
+    if compiled is not None and not compiled.has_memory:
+        explanation = dict(compiled.explain(about.body, about.accepted_at).to_dict())
+    return TracedMatch(
+        rule_id=match.rule_id,
+        rule_version_id=match.rule_version_id,
+        alert_id=match.alert_id,
+        matched_at=match.matched_at,
+        rule=version.name if version else None,
+        version=version.number if version else None,
+        explanation=explanation,
+    )
 
 
 def events(
@@ -91,8 +167,9 @@ def events(
     matched: bool | None,
     after: UUID | None,
     limit: int,
+    oldest_first: bool = False,
 ) -> list[State]:
-    """Events with where each stands, newest first, from past the event `after`."""
+    """Events with where each stands, newest first unless said, from past the event `after`."""
     query = _states().limit(limit)
     key = Event.id
     if matched:
@@ -111,8 +188,9 @@ def events(
     if until is not None:
         query = query.where(key < uuid7_floor(until))
     if after is not None:
-        query = query.where(key < after)
-    return [State(*row) for row in session.execute(query.order_by(key.desc()))]
+        query = query.where(key > after if oldest_first else key < after)
+    order = key.asc() if oldest_first else key.desc()
+    return [State(*row) for row in session.execute(query.order_by(order))]
 
 
 def _states() -> Select[Event, bool, str | None]:

@@ -6,7 +6,7 @@ may be gone.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from rules_dsl import tree
 from rules_dsl.compiler import compile_value
@@ -18,12 +18,14 @@ from rules_dsl.memory.keys import NO_KEY, names_and_values
 from rules_dsl.memory.plan import Plan, has_memory, replaced, variable, windows_in
 from rules_dsl.memory.told import told, told_comparison, told_sequence
 from rules_dsl.nearest import closeness, nearest_miss
+from rules_dsl.reasons import UNASKED
 from rules_dsl.run import Run
 from rules_dsl.source import line_and_column
 from rules_dsl.tree import Expression, conjuncts
 from rules_dsl.values import UNKNOWN
 
-_UNASKED = "what stands beside it is not true"
+_NO_STEP: Final = "the event is none of its steps"
+_SEEN: Final = "the event was seen"
 
 
 def explained(
@@ -62,6 +64,8 @@ class _Teller:
         if isinstance(node, tree.Held | tree.Absence):
             reason = told(self._plan, self._record["key"], self._record["time"], values)
             below = (self._single(node.body),) if self._record["kind"] == "event" else ()
+            if isinstance(node, tree.Absence) and below and below[0].outcome:
+                reason = reason or _SEEN
             return self._clause(node, self._record["outcome"], reason, below)
         parts = conjuncts(node)
         if len(parts) == 1:
@@ -73,9 +77,9 @@ class _Teller:
             return self._single(node)
         values = self._record["values"]
         if isinstance(node, tree.Comparison):
-            return self._comparison(node) if "windows" in values else self._unasked(node)
+            return self._comparison(node) if "windows" in values else self._unasked(node, UNASKED)
         if "steps" not in values:
-            return self._unasked(node)
+            return self._unasked(node, UNASKED if self._beside_untrue() else _NO_STEP)
         reason = told_sequence(self._plan, values["steps"]) + self._whose
         steps = self._plan.sequence.steps if self._plan.sequence else []
         whole = values["steps"] == [step.times for step in steps]
@@ -101,8 +105,12 @@ class _Teller:
     def _single(self, node: Expression) -> Explanation:
         return replace(explain(self._text, node, self._body, self._now), nearest_miss=None)
 
-    def _unasked(self, node: Expression) -> Explanation:
-        return self._clause(node, None, _UNASKED)
+    def _unasked(self, node: Expression, reason: str) -> Explanation:
+        return self._clause(node, None, reason)
+
+    def _beside_untrue(self) -> bool:
+        """Whether the conditions on the one event kept it out."""
+        return any(self._single(each).outcome is not True for each in self._plan.singles)
 
     def _clause(
         self,

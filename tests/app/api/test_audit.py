@@ -18,7 +18,7 @@ from tests.conftest import TestClock
 
 # What a call with the scope to read or to send may do with a POST: nothing that outlives it, or events.
 NO_CHANGE = {"/rules/validate", "/rules/test", "/events"}
-IN_BULK = {"/notifications/retry"}
+IN_BULK = {"/notifications/retry", "/events/replay"}
 HOOK = {"name": "erp", "kind": "webhook", "config": {"url": "http://127.0.0.1:9/"}}
 
 
@@ -70,8 +70,15 @@ class Operator:
         evaluate(self._clock())
         return str(self.call("get", "/alerts").json["data"][0]["id"])
 
+    def event(self) -> UUID:
+        return post_event(self)  # type: ignore[arg-type]
+
+    def after_an_event(self) -> str:
+        self.event()
+        return self._clock.tick(1).isoformat()
+
     def failed_event(self) -> UUID:
-        event_id = post_event(self)  # type: ignore[arg-type]
+        event_id = self.event()
         [claim] = claims.together(session(), [event_id], self._clock(), uuid4())
         claims.settle(session(), [claim])
         claims.fail(session(), claim, "poison", self._clock())
@@ -109,6 +116,11 @@ CHANGES: dict[tuple[str, str], Callable[[Operator], tuple[str, Any]]] = {
     ("post", "/alerts/{alert_id}/reopen"): lambda who: (f"/alerts/{who.alert()}/reopen", {}),
     ("post", "/alerts/{alert_id}/resolve"): lambda who: (f"/alerts/{who.alert()}/resolve", {}),
     ("post", "/events/{event_id}/retry"): lambda who: (f"/events/{who.failed_event()}/retry", None),
+    ("post", "/events/{event_id}/replay"): lambda who: (f"/events/{who.event()}/replay", None),
+    ("post", "/events/replay"): lambda who: (
+        "/events/replay",
+        {"since": "2026-01-01T00:00:00Z", "until": who.after_an_event()},
+    ),
     ("post", "/channels/{name}/test"): lambda who: (f"{channel(who)}/test", None),
 }
 

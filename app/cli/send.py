@@ -1,0 +1,99 @@
+"""`./sentinel send`: events in."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from app.cli.local.told import AS_JSON, told
+from app.client import Client
+
+A_BATCH = 1_000
+
+
+@click.command()
+@click.argument("what", metavar="TYPE|FILE|-")
+@click.argument("fields", nargs=-1, metavar="[KEY=VALUE]…")
+@AS_JSON
+def send(what: str, fields: tuple[str, ...], as_json: bool) -> None:
+    """Send an event, or a file of them with one JSON object a line.
+
+    `send order amount=750 user.id=42 tags='["a"]'` sends one: a value is JSON where it reads as such, else a text.
+    `send events.ndjson` (a name that ends in .ndjson, .jsonl or .json) and `send -` send many.
+    """
+    many = what == "-" or what.endswith((".ndjson", ".jsonl", ".json"))
+    if many and fields:
+        raise click.UsageError("the events of a file have their own fields")
+    if not many:
+        _one({"type": what, **_tree(fields)}, as_json)
+        return
+    if what == "-":
+        _many(sys.stdin.buffer, as_json)
+        return
+    try:
+        with Path(what).open("rb") as lines:
+            _many(lines, as_json)
+    except OSError as error:
+        raise click.UsageError(f"{what}: {error.strerror}") from None
+
+
+def _one(body: dict[str, Any], as_json: bool) -> None:
+    with told():
+        answer = Client.from_env().send(body)
+    click.echo(json.dumps(answer) if as_json else answer["id"])
+
+
+def _many(lines: IO[bytes], as_json: bool) -> None:
+    """Batch by batch; those that were refused are told by their line."""
+    client, begun = Client.from_env(), 0
+    accepted: list[str] = []
+    refused: list[dict[str, Any]] = []
+    for batch in _batches(lines):
+        with told():
+            answer = client.send_lines(b"".join(batch))
+        accepted += answer["ids"]
+        refused += [{**one, "line": begun + one["index"] + 1} for one in answer["errors"]]
+        begun += len(batch)
+    if as_json:
+        click.echo(json.dumps({"accepted": len(accepted), "ids": accepted, "errors": refused}))
+    else:
+        for event_id in accepted:
+            click.echo(event_id)
+        for one in refused:
+            click.echo(f"line {one['line']}: {one['pointer']} {one['detail']}", err=True)
+        click.echo(f"{len(accepted)} accepted, {len(refused)} refused.", err=True)
+    sys.exit(1 if refused or not accepted else 0)
+
+
+def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    waiting = (line if line.endswith(b"\n") else line + b"\n" for line in lines)
+    while batch := list(islice(waiting, A_BATCH)):
+        yield batch
+
+
+def _tree(fields: Iterable[str]) -> dict[str, Any]:
+    """`user.id=42` as `{"user": {"id": 42}}`."""
+    body: dict[str, Any] = {}
+    for field in fields:
+        path, equals, text = field.partition("=")
+        steps = path.split(".")
+        if not equals or not all(steps):
+            raise click.UsageError(f"{field!r}: write key=value")
+        place = body
+        for step in steps[:-1]:
+            place = place.setdefault(step, {})
+            if not isinstance(place, dict):
+                raise click.UsageError(f"{field!r}: {step} is a value already")
+        place[steps[-1]] = _value(text)
+    return body
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,58 @@
+"""`./sentinel tail`: events as they come in."""
+
+import json
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+
+from app.cli.local.told import AS_JSON, told
+from app.client import Client
+
+EACH_SECONDS = 1.0
+# Events are seen once their transaction is over, which may be after a later one's.
+OVERLAP = timedelta(seconds=5)
+MOST = 10_000
+
+
+@click.command()
+@click.option("-f", "--follow", is_flag=True, help="Go on until Ctrl-C.")
+@click.option("--type", "type", help="Only events of this type.")
+@click.option("--where", help="Only events for which this condition is true.")
+@click.option("-n", "--limit", type=click.IntRange(0, MOST), default=10, show_default=True)
+@AS_JSON
+def tail(follow: bool, limit: int, as_json: bool, **which: Any) -> None:
+    """Show the last events, oldest first; with -f also those that come."""
+    client = Client.from_env()
+    with told():
+        # One at least, to know from when on to follow.
+        last = client.events(max(limit, 1), **which)
+    _tell(last[:limit], as_json)
+    seen = {one["id"]: one["accepted_at"] for one in last}
+    while follow:
+        time.sleep(EACH_SECONDS)
+        with told():
+            since = _since(seen)
+            new = client.events(MOST, since=since, **which)
+        _tell([one for one in new if one["id"] not in seen], as_json)
+        seen |= {one["id"]: one["accepted_at"] for one in new}
+        seen = {key: moment for key, moment in seen.items() if since is None or moment >= since}
+
+
+def _since(seen: dict[str, str]) -> str | None:
+    """Some seconds before the last event that was seen."""
+    if not seen:
+        return None
+    return (datetime.fromisoformat(max(seen.values())) - OVERLAP).isoformat()
+
+
+def _tell(newest_first: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        for one in reversed(newest_first):
+            click.echo(json.dumps(one))
+        return
+    if newest_first:
+        from app.cli.views.events import show_list
+
+        show_list(newest_first[::-1])
