@@ -42,7 +42,7 @@ from app.services import channels, explaining, notices, receivers
 from app.services.channels import Destination
 from app.services.notices import AlertFacts, EventFacts, Subject, Version
 from app.services.receivers import Admission
-from app.services.rounds import kind_of
+from app.services.rounds import RULE_OFF, RULE_SHADOW, kind_of
 
 LEASE = timedelta(seconds=22)
 # A countdown may ring a little early by another host's clock.
@@ -99,7 +99,8 @@ class _Due:
     subject: Subject
     row: _Row
     receiver: str
-    rule_off: bool
+    # Why its rule no longer wants it sent.
+    gone: str | None
     alert: AlertFacts | None
     event: EventFacts | None
     held_until: datetime | None
@@ -119,6 +120,13 @@ _COLUMNS: Final = [
     )
     for one in fields(kind)
 ]
+# A digest has no rule, for which nothing of this is true. What a rule made before its noise took it away is sent.
+_GONE: Final = case(
+    (Rule.deleted_at.is_not(None), RULE_OFF),
+    (Rule.enabled | Rule.demoted_at.is_not(None), None),
+    (Rule.shadow, RULE_SHADOW),
+    (Rule.enabled.is_(False), RULE_OFF),
+)
 
 
 @dataclass(frozen=True)
@@ -197,7 +205,7 @@ def _lock_due(session: Session, ids: Sequence[UUID], now: datetime) -> dict[UUID
         else_=Notification.cause_id,
     )
     rows = session.execute(
-        select(*_COLUMNS, Rule.enabled, Rule.deleted_at, Receiver.held_until)
+        select(*_COLUMNS, _GONE, Receiver.held_until)
         .select_from(Notification)
         .outerjoin(Rule, Rule.id == Notification.rule_id)
         .outerjoin(Alert, Alert.id == Notification.alert_id)
@@ -226,12 +234,12 @@ def _due(values: Sequence[Any]) -> _Due:
     parts = iter(values)
     subject, row = _next(Subject, parts), _next(_Row, parts)
     alert, event = _next(AlertFacts, parts), _next(EventFacts, parts)
-    enabled, deleted_at, held_until = parts
+    gone, held_until = parts
     return _Due(
         subject=subject,
         row=row,
         receiver=row.receiver or receivers.key_of(subject.target),
-        rule_off=enabled is False or deleted_at is not None,
+        gone=gone,
         alert=_known(alert, alert.id),
         event=_known(event, event.id),
         held_until=held_until,
@@ -278,8 +286,8 @@ def _write(session: Session, due: _Due, **values: Any) -> None:
 
 def _ending(due: _Due, policy: RetryPolicy) -> tuple[Status, str] | None:
     """How a notification ends without another attempt, and why; None when it is to be attempted."""
-    if due.rule_off:
-        return Status.CANCELLED, "rule_off"
+    if due.gone:
+        return Status.CANCELLED, due.gone
     if due.event is None and due.subject.cause == Cause.EVENT:
         return Status.DEAD, "event_gone"
     # The worker died during the last attempt, so nobody has said yet that it was the last.

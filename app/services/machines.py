@@ -39,7 +39,7 @@ def rules_of(session: Session, versions: Collection[UUID]) -> dict[UUID, Judging
 def _judging(key: UUID, found: notices.Version) -> JudgingRule:
     # One for each, since its machine is kept by it.
     assert found.compiled is not None
-    return JudgingRule(key, found.rule_id, found.number, found.name, found.compiled)
+    return JudgingRule(key, found.rule_id, found.number, found.name, found.compiled, found.shadow)
 
 
 def occurrence_of(event: Event) -> Occurrence:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.channels.base import Notice
 from app.models.notifications import Cause
-from app.models.rules import RuleVersion
+from app.models.rules import Mode, RuleVersion
 from app.services.rulesets import restore
 from rules_dsl import Rule as CompiledRule
 from rules_dsl import RuleError
@@ -31,6 +31,7 @@ class Version:
     name: str
     number: int
     compiled: CompiledRule | None
+    shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def _version(row: RuleVersion) -> Version:
         compiled = restore(row.tree, row.dsl)
     except RuleError:
         compiled = None
-    return Version(row.rule_id, row.name, row.number, compiled)
+    return Version(row.rule_id, row.name, row.number, compiled, row.mode is Mode.SHADOW)
 
 
 def _explanation(version: Version, event: EventFacts) -> dict[str, Any] | None:

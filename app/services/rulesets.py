@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from app.metrics import RULE_ERRORS, totals
-from app.models.rules import Ruleset, RuleVersion
+from app.models.rules import Mode, Ruleset, RuleVersion
 from rules_dsl import Rule as CompiledRule
 from rules_dsl import RuleError, RuleSet, SchemaMismatch, compile_rule
 
@@ -36,6 +36,8 @@ class JudgingRule:
     number: int
     name: str
     compiled: CompiledRule
+    # Whether its matches are for the record alone.
+    shadow: bool = False
 
     @property
     def severity(self) -> str:
@@ -120,7 +122,8 @@ class LiveRules:
 
     def _load(self, session: Session, wanted: ColumnElement[bool]) -> None:
         # What is loaded now is what the table says now, whatever the session saw before.
-        query = select(RuleVersion).where(RuleVersion.enabled, wanted)
+        asked = or_(RuleVersion.enabled, RuleVersion.shadow)
+        query = select(RuleVersion).where(asked, wanted)
         options = {"populate_existing": True, "yield_per": 1000}
         for version in session.scalars(query, execution_options=options):
             held = self._held.get(version.id)
@@ -179,4 +182,5 @@ def _judging(version: RuleVersion) -> JudgingRule | None:
         totals.count(RULE_ERRORS, version.name)
         log.error("rule_left_out", rule=version.name, error=error.message)
         return None
-    return JudgingRule(version.id, version.rule_id, version.number, version.name, compiled)
+    shadow = version.mode is Mode.SHADOW
+    return JudgingRule(version.id, version.rule_id, version.number, version.name, compiled, shadow)
