@@ -121,9 +121,7 @@ def withdraw(
     if rule.live_since is not None and rule.live_since > since:
         return None
     draft = replace(draft_of(current), mode=Mode.SHADOW)
-    version = _succeed(session, current, draft, current.tree, revision, now)
-    rule.demoted_at, rule.demoted_for = now, reason
-    session.flush()
+    version = _succeed(session, current, draft, current.tree, revision, now, reason)
     remembered.begin(session, version, memory, now)
     return version
 
@@ -178,12 +176,13 @@ def _succeed(
     tree: dict[str, Any],
     revision: int,
     now: datetime,
+    demoted_for: str | None = None,
 ) -> RuleVersion:
     """The next version, and its rule as it says."""
     current.until_revision = revision
     rule = current.rule
     if draft.mode is not rule.mode:
-        rule.demoted_at = rule.demoted_for = None
+        rule.demoted_at, rule.demoted_for = (now if demoted_for else None), demoted_for
         rule.live_since = now if draft.mode is Mode.LIVE else None
     rule.name, rule.mode, rule.updated_at = draft.name, draft.mode, now
     rule.noise_budget = draft.noise_budget
