@@ -90,6 +90,22 @@ class Client:
         """A silence that has ended now; raises `ApiError`."""
         return self._call("POST", f"/silences/{silence_id}/expire")
 
+    def promote_rule(self, rule_id: str) -> dict[str, Any]:
+        """A rule that is live now; raises `ApiError`."""
+        return self._call("POST", f"/rules/{rule_id}/promote")
+
+    def demote_rule(self, rule_id: str) -> dict[str, Any]:
+        """A rule that is in shadow now; raises `ApiError`."""
+        return self._call("POST", f"/rules/{rule_id}/demote")
+
+    def scorecard(self, rule_id: str, *, days: int | None = None) -> dict[str, Any]:
+        """How a rule did in the last days; raises `ApiError`."""
+        return self._call("GET", f"/rules/{rule_id}/scorecard", params={"days": days})
+
+    def fields(self, *, type_: str | None = None) -> dict[str, Any]:
+        """The fields of the newest events, of one type or of all; raises `ApiError`."""
+        return self._call("GET", "/fields", params={"type": type_})
+
     def retry_notifications(self, which: Mapping[str, object]) -> int:
         """Try all dead letters that fit again, batch by batch; how many there were. Raises `ApiError`."""
         retried = 0

@@ -29,7 +29,8 @@ from app.schemas.rules import (
     ValidateIn,
     ValidateOut,
 )
-from app.services import cautions, rules
+from app.schemas.scorecard import ScorecardOut, ScorecardQuery
+from app.services import cautions, rules, scorecard
 from app.services.rules import Change, Draft
 from rules_dsl import diagnostics
 
@@ -133,6 +134,20 @@ def demote(headers: dict[str, Any], rule_id: UUID) -> Answer:
     `X-Cancelled-Notifications` says how many notifications that were.
     """
     return _changed(rules.demote(session(), rule_id, now(), _if_match(headers), _memory()))
+
+
+@bp.route("/<uuid:rule_id>/scorecard", methods=["GET"])
+@requires(bp, "read")
+@bp.arguments(ScorecardQuery, location="query")
+@bp.response(200, ScorecardOut)
+def card(query: dict[str, Any], rule_id: UUID) -> dict[str, Any]:
+    """Read how a rule did in the last days: matches, notifications, noise, cost, and what it reads in vain
+
+    The days are those of UTC, today included. The cost is measured now, on the newest events of the types that it asks
+    for.
+    """
+    found = scorecard.of(session(), rule_id, query["days"], _memory(), now())
+    return vars(found) | {"fires": sum(found.fires.values()), "fires_by_day": found.fires}
 
 
 @bp.route("/<uuid:rule_id>/versions", methods=["GET"])
