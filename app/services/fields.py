@@ -3,13 +3,15 @@
 Bodies are read by a cursor and walked up to a limit, so that huge events cost no more than many.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import or_, select
+import orjson
+from sqlalchemy import Text, cast, or_, select
 from sqlalchemy.orm import Session
 
 from app.models.events import Event
@@ -61,14 +63,22 @@ def seen(session: Session, type_: str | None = None, limit: int = NEWEST) -> Fie
 
 def newest(session: Session, type_: str | None, limit: int) -> Iterator[tuple[str, Any]]:
     """The type and the body of events, newest first."""
-    query = select(Event.type, Event.body).order_by(Event.id.desc()).limit(limit)
+    query = select(Event.type, cast(Event.body, Text)).order_by(Event.id.desc()).limit(limit)
     if type_ is not None:
         query = query.where(Event.type == type_)
     else:
         query = query.where(or_(Event.type != heartbeat.TYPE, Event.source != heartbeat.SOURCE))
     rows = session.execute(query, execution_options={"yield_per": READ_TOGETHER})
     with closing(rows):
-        yield from rows
+        for found, body in rows:
+            yield found, _parsed(body)
+
+
+def _parsed(body: str) -> Any:
+    try:
+        return orjson.loads(body)
+    except ValueError:  # a whole number past any double, which is allowed
+        return json.loads(body)
 
 
 def of(events: Iterable[tuple[str, Any]]) -> Fields:
@@ -76,77 +86,93 @@ def of(events: Iterable[tuple[str, Any]]) -> Fields:
     walk = _Walk()
     types: Counter[str] = Counter()
     for type_, body in events:
-        if not walk.room:
+        if walk.left <= 0:
             break
         types[type_] += 1
         walk.take(body)
-    found = [one.shown(path) for path, one in walk.found.items()]
     return Fields(
         events=sum(types.values()),
         types=dict(types.most_common()),
-        fields=sorted(found, key=lambda one: one.path),
-        whole=walk.room and not walk.crowded,
+        fields=sorted(map(_shown, walk.seen), key=lambda one: one.path),
+        whole=walk.left > 0 and not walk.crowded,
     )
 
 
-@dataclass
-class _Found:
-    types: Counter[str] = field(default_factory=Counter)
-    events: int = 0
-    examples: list[Scalar] = field(default_factory=list)
+class _Node:
+    """One field: its steps, and what was found there."""
 
-    def note(self, value: Any) -> None:
-        kind = _KINDS[type(value)]
-        self.types[kind] += 1
-        if len(self.examples) < EXAMPLES and kind not in ("object", "array"):
-            shown = value[:LONGEST_EXAMPLE] if isinstance(value, str) else value
-            # True is 1 to Python, and not to a reader.
-            if not any(shown == one and type(shown) is type(one) for one in self.examples):
-                self.examples.append(shown)
+    __slots__ = ("children", "events", "examples", "last", "steps", "types")
 
-    def shown(self, steps: Steps) -> Field:
-        return Field(path_text(steps), dict(self.types), self.events, tuple(self.examples))
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+        self.children: dict[str | None, _Node] = {}
+        self.types: dict[str, int] = {}
+        self.events = 0
+        # The event that was counted last: a list may have a field many times.
+        self.last = -1
+        # By type as well: True is 1 to Python, and not to a reader.
+        self.examples: dict[tuple[type, Scalar], Scalar] = {}
+
+
+def _shown(node: _Node) -> Field:
+    examples = tuple(node.examples.values())
+    return Field(path_text(node.steps), dict(node.types), node.events, examples)
 
 
 class _Walk:
     """What was found in events so far, and how much may still be looked at."""
 
     def __init__(self) -> None:
-        self.found: dict[Steps, _Found] = {}
+        self.found: list[_Node] = []
         self.crowded = False
-        self._left = MOST_VALUES
+        self.left = MOST_VALUES
+        self._root = _Node(())
+        self._events = 0
 
     @property
-    def room(self) -> bool:
-        return self._left > 0
+    def seen(self) -> list[_Node]:
+        """What was looked at, and not only met."""
+        return [node for node in self.found if node.events]
 
     def take(self, body: Any) -> None:
         """Look at one event, every element of its lists included."""
-        here: set[Steps] = set()
-        waiting: list[tuple[Steps, Any]] = [((), body)]
-        while waiting and self._left > 0:
-            steps, value = waiting.pop()
-            # What is long takes as long to read as what is many.
-            self._left -= 1 + (len(value) // LONG if isinstance(value, str) else 0)
-            if steps and not self._note(steps, value, here):
-                continue
-            if isinstance(value, dict):
-                waiting += [((*steps, str(name)), each) for name, each in value.items()]
-            elif isinstance(value, list):
-                waiting += [((*steps, ELEMENT), each) for each in value]
+        self._events += 1
+        waiting: list[tuple[_Node, Any]] = [(self._root, body)]
+        while waiting and self.left > 0:
+            node, value = waiting.pop()
+            self.left -= 1
+            kind = _KINDS[type(value)]
+            node.types[kind] = node.types.get(kind, 0) + 1
+            if node.last != self._events:
+                node.last = self._events
+                node.events += 1
+            if kind == "object":
+                for name, each in value.items():
+                    if below := self._below(node, name):
+                        waiting.append((below, each))
+            elif kind == "array":
+                element = self._below(node, ELEMENT) if value else None
+                waiting += [(element, each) for each in value] if element else []
+            elif len(node.examples) < EXAMPLES:
+                self._note(node, value)
 
-    def _note(self, steps: Steps, value: Any, here: set[Steps]) -> bool:
-        found = self.found.get(steps)
-        if found is None:
-            if len(self.found) >= MOST_FIELDS:
+    def _below(self, node: _Node, step: str | None) -> _Node | None:
+        """The field at a step; None where there are too many to add another."""
+        found = node.children.get(step)
+        if found is None and not self.crowded:
+            if len(self.found) < MOST_FIELDS:
+                found = node.children[step] = _Node((*node.steps, step))
+                self.found.append(found)
+            else:
                 self.crowded = True
-                return False
-            found = self.found[steps] = _Found()
-        found.note(value)
-        if steps not in here:
-            here.add(steps)
-            found.events += 1
-        return True
+        return found
+
+    def _note(self, node: _Node, value: Scalar) -> None:
+        if isinstance(value, str):
+            # What is long takes as long to read as what is many.
+            self.left -= len(value) // LONG
+            value = value[:LONGEST_EXAMPLE]
+        node.examples.setdefault((type(value), value), value)
 
 
 _KINDS: Final[dict[type, str]] = {

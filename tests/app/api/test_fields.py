@@ -68,6 +68,11 @@ def test_examples_are_few_and_short_and_each_is_told_once(client: Client) -> Non
     assert shown["one"]["examples"] == [1]
 
 
+def test_a_whole_number_that_no_double_holds_is_a_number_too(client: Client) -> None:
+    post_event(client, type="a", big=10**400)
+    assert by_path(seen(client, "?type=a"))["big"]["types"] == {"number": 1}
+
+
 @pytest.mark.parametrize("limit", ["MOST_VALUES", "MOST_FIELDS"])
 def test_what_is_too_much_is_cut_and_said_so(
     client: Client, monkeypatch: pytest.MonkeyPatch, limit: str
