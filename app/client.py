@@ -107,10 +107,6 @@ class Client:
         """What the server's checker says of a sentence, its channels included; raises `ApiError`."""
         return list(self._call("POST", "/rules/validate", {"dsl": dsl})["diagnostics"])
 
-    def fields(self, event_type: str) -> dict[str, Any]:
-        """The fields that were seen in events of a type; raises `ApiError`."""
-        return self._call("GET", "/fields", params={"type": event_type})
-
     def _etag(self, old: RuleInfo) -> str:
         """What the API calls the version that `old` was read from."""
         answer = self._answer("GET", f"/rules/{old.id}")
@@ -192,6 +188,22 @@ class Client:
             after = page["next"]
             if after is None:
                 return None
+
+    def promote_rule(self, rule_id: str) -> dict[str, Any]:
+        """A rule that is live now; raises `ApiError`."""
+        return self._call("POST", f"/rules/{rule_id}/promote")
+
+    def demote_rule(self, rule_id: str) -> dict[str, Any]:
+        """A rule that is in shadow now; raises `ApiError`."""
+        return self._call("POST", f"/rules/{rule_id}/demote")
+
+    def scorecard(self, rule_id: str, *, days: int | None = None) -> dict[str, Any]:
+        """How a rule did in the last days; raises `ApiError`."""
+        return self._call("GET", f"/rules/{rule_id}/scorecard", params={"days": days})
+
+    def fields(self, *, type_: str | None = None) -> dict[str, Any]:
+        """The fields of the newest events, of one type or of all; raises `ApiError`."""
+        return self._call("GET", "/fields", params={"type": type_})
 
     def retry_notifications(self, which: Mapping[str, object]) -> int:
         """Try all dead letters that fit again, batch by batch; how many there were. Raises `ApiError`."""

@@ -42,8 +42,8 @@ _GAUGES: Final = (
     ("sentinel_events_pending", "Accepted events that wait for evaluation", "pending_events"),
     (
         "sentinel_rules_enabled",
-        "Rules that are switched on",
-        "rules WHERE enabled AND deleted_at IS NULL",
+        "Rules that are live or in shadow",
+        "rules WHERE (enabled OR shadow) AND deleted_at IS NULL",
     ),
     (
         "sentinel_receivers_held",

@@ -26,6 +26,7 @@ from app.services import (
     idempotency,
     quiet,
     retention,
+    rollout,
     rules,
     storms,
     streams,
@@ -107,6 +108,7 @@ class Upkeep:
         self._publisher.publish([wake_events(events)])
         self._publisher.publish(wake_notifications(notifications))
         self._look_after_alerts(moment)
+        self._demote_noisy(moment)
         if moment >= self._cap_at:
             self._cap_at = moment + CAP_EVERY
             self._cap_memory(moment)
@@ -130,6 +132,19 @@ class Upkeep:
             totals.count(NOTIFICATIONS_SENT, kind, Status.CANCELLED)
         if beat is not None:
             self._publisher.publish([wake_events([beat])])
+
+    def _demote_noisy(self, moment: datetime) -> None:
+        """Put rules that went past their noise budget in shadow; whoever changes one just now goes first."""
+        for noisy in rollout.noisy_rules(session()):
+            if not upkeep.try_lock(session()):
+                break
+            upkeep.wait_briefly(session())
+            told = rollout.demote(session(), noisy, runtime().settings.memory, moment)
+            session().commit()
+            if told is not None:
+                self._publisher.publish([wake_events([told])])
+                counting.ingested_own()
+        session().rollback()
 
     def _keep_house(self, moment: datetime) -> None:
         """What is not urgent, in a transaction of its own that gives way to whoever holds a lock."""

@@ -14,6 +14,7 @@ from app.api import (
     channels,
     docs,
     events,
+    fields,
     health,
     keys,
     limits,
@@ -25,7 +26,7 @@ from app.api import (
 from app.metrics import VERSION
 from app.schemas.common import Problem
 
-RESOURCES = (events, rules, alerts, silences, channels, notifications, keys, audit, health)
+RESOURCES = (events, fields, rules, alerts, silences, channels, notifications, keys, audit, health)
 
 
 class SentinelApi(Api):

@@ -14,7 +14,7 @@ from app.config import Memory
 from app.extensions import session
 from app.metrics import NOTIFICATIONS_SENT, totals
 from app.models.notifications import Status
-from app.models.rules import RuleVersion
+from app.models.rules import Mode, RuleVersion
 from app.runtime import now, runtime
 from app.schemas.common import PageQuery, page_of, read_cursor
 from app.schemas.rules import (
@@ -29,7 +29,8 @@ from app.schemas.rules import (
     ValidateIn,
     ValidateOut,
 )
-from app.services import cautions, rules
+from app.schemas.scorecard import ScorecardOut, ScorecardQuery
+from app.services import cautions, rules, scorecard
 from app.services.rules import Change, Draft
 from rules_dsl import diagnostics
 
@@ -80,8 +81,11 @@ def get(rule_id: UUID) -> Answer:
 @bp.arguments(RuleIn)
 @bp.response(200, RuleOut)
 def replace(headers: dict[str, Any], body: dict[str, Any], rule_id: UUID) -> Answer:
-    """Replace a rule by a new version"""
-    return _change(rule_id, body, headers)
+    """Replace a rule by a new version
+
+    Without `mode` a rule in shadow stays there, and one that is off becomes live.
+    """
+    return _change(rule_id, {"enabled": True} | body, headers)
 
 
 @bp.route("/<uuid:rule_id>", methods=["PATCH"])
@@ -106,6 +110,44 @@ def delete(headers: dict[str, Any], rule_id: UUID) -> Response:
     change = rules.delete(session(), rule_id, now(), _if_match(headers))
     session().commit()
     return Response(status=204, headers=_cancelled(change))
+
+
+@bp.route("/<uuid:rule_id>/promote", methods=["POST"])
+@requires(bp, "write")
+@bp.arguments(IfMatch, location="headers")
+@bp.response(200, RuleOut)
+def promote(headers: dict[str, Any], rule_id: UUID) -> Answer:
+    """Let a rule notify: in shadow or off, it becomes live
+
+    Its noise is counted from now on. What it matched in shadow is never sent.
+    """
+    return _change(rule_id, {"mode": Mode.LIVE}, headers)
+
+
+@bp.route("/<uuid:rule_id>/demote", methods=["POST"])
+@requires(bp, "write")
+@bp.arguments(IfMatch, location="headers")
+@bp.response(200, RuleOut)
+def demote(headers: dict[str, Any], rule_id: UUID) -> Answer:
+    """Put a live rule in shadow, and cancel what it has not sent; 409 where it is off
+
+    `X-Cancelled-Notifications` says how many notifications that were.
+    """
+    return _changed(rules.demote(session(), rule_id, now(), _if_match(headers), _memory()))
+
+
+@bp.route("/<uuid:rule_id>/scorecard", methods=["GET"])
+@requires(bp, "read")
+@bp.arguments(ScorecardQuery, location="query")
+@bp.response(200, ScorecardOut)
+def card(query: dict[str, Any], rule_id: UUID) -> dict[str, Any]:
+    """Read how a rule did in the last days: matches, notifications, noise, cost, and what it reads in vain
+
+    The days are those of UTC, today included. The cost is measured now, on the newest events of the types that it asks
+    for.
+    """
+    found = scorecard.of(session(), rule_id, query["days"], _memory(), now())
+    return vars(found) | {"fires": sum(found.fires.values()), "fires_by_day": found.fires}
 
 
 @bp.route("/<uuid:rule_id>/versions", methods=["GET"])
@@ -140,6 +182,10 @@ def _change(rule_id: UUID, body: dict[str, Any], headers: dict[str, Any]) -> Ans
     change = rules.change(
         session(), rule_id, changes, check_target, now(), _if_match(headers), _memory()
     )
+    return _changed(change)
+
+
+def _changed(change: Change) -> Answer:
     session().commit()
     return _view(change.version), 200, _headers(change.version) | _cancelled(change)
 
@@ -151,7 +197,13 @@ def _view(version: RuleVersion) -> dict[str, Any]:
 def _shown(found: Sequence[RuleVersion]) -> list[dict[str, Any]]:
     warnings = cautions.of(session(), found)
     return [
-        vars(version) | {"rule": version.rule, "warnings": warnings.get(version.id, [])}
+        vars(version)
+        | {
+            "rule": version.rule,
+            "mode": version.mode,
+            "enabled": version.mode is not Mode.OFF,
+            "warnings": warnings.get(version.id, []),
+        }
         for version in found
     ]
 
@@ -168,7 +220,8 @@ def _memory() -> Memory:
 
 
 def _draft(body: dict[str, Any]) -> Draft:
-    return Draft(**(body | {"tags": tuple(body["tags"])}))
+    mode = rules.mode_wished(body.pop("enabled", None), body.pop("mode", None), Mode.LIVE)
+    return Draft(**(body | {"tags": tuple(body["tags"]), "mode": mode}))
 
 
 def _headers(version: RuleVersion) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, Integer, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, Integer, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
@@ -32,6 +32,7 @@ class RuleFailure(Base):
     """A rule version that could not be evaluated on an event, and why; it counted as unknown."""
 
     __tablename__ = "rule_errors"
+    __table_args__ = (Index("ix_rule_errors_rule_id_event_id", "rule_id", "event_id"),)
 
     event_id: Mapped[Key]
     rule_version_id: Mapped[Key]
@@ -61,6 +62,7 @@ class Alert(Base):
             postgresql_where=text("state <> 'resolved'"),
         ),
         Index("ix_alerts_state_id", "state", "id"),
+        Index("ix_alerts_rule_id_id", "rule_id", "id"),
         Index(
             "ix_alerts_quiet",
             "id",
@@ -74,6 +76,8 @@ class Alert(Base):
     state: Mapped[String]
     severity: Mapped[String]
     count: Mapped[int] = mapped_column(Integer)
+    # Of matches of a rule in shadow alone: it holds back nothing of others.
+    shadow: Mapped[bool] = mapped_column(default=False, server_default=false())
     opened_at: Mapped[Moment]
     last_at: Mapped[Moment]
     last_event_id: Mapped[Ref]
@@ -118,6 +122,7 @@ class Suppression(Base):
     __table_args__ = (
         UniqueConstraint("cause_id", "rule_version_id", "target"),
         Index("ix_suppressions_alert_id_id", "alert_id", "id"),
+        Index("ix_suppressions_rule_id_id", "rule_id", "id"),
         Index(
             "ix_suppressions_held_by_id",
             "held_by",

@@ -60,6 +60,7 @@ class Notification(Base):
             postgresql_where=text("status = 'pending'"),
         ),
         Index("ix_notifications_status_id", "status", "id"),
+        Index("ix_notifications_rule_id_id", "rule_id", "id"),
         Index("ix_notifications_rule_id", "rule_id", postgresql_where=text("status = 'pending'")),
     )
 

@@ -4,17 +4,60 @@ A version is valid for events accepted from `since_revision` up to, not includin
 version has no end. So the version that was current at an event's acceptance decides, however late it is evaluated.
 """
 
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, JSON, ForeignKey, Index, SmallInteger, Text, UniqueConstraint, text
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    ForeignKey,
+    Index,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import Base
 from app.models.columns import Key, Moment, String
 
 
-class Rule(Base):
+class Mode(StrEnum):
+    """What becomes of a rule's matches: notifications, the record alone, or nothing since nothing is asked."""
+
+    LIVE = "live"
+    SHADOW = "shadow"
+    OFF = "off"
+
+
+class _Moded:
+    """The mode, in two columns that the release before can live with.
+
+    It knows `enabled` alone, and would notify for whatever has it: so that is true of live rules only, and a rule in
+    shadow is off to an old process. Where that has switched one on, `enabled` has the last word.
+    """
+
+    enabled: Mapped[bool]
+    shadow: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Notifications a day.
+    noise_budget: Mapped[int | None]
+
+    @property
+    def mode(self) -> Mode:
+        """Live, shadow or off."""
+        if self.enabled:
+            return Mode.LIVE
+        return Mode.SHADOW if self.shadow else Mode.OFF
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        self.enabled, self.shadow = mode is Mode.LIVE, mode is Mode.SHADOW
+
+
+class Rule(_Moded, Base):
     """What stays the same over a rule's versions; a deleted rule keeps its row for the record."""
 
     __tablename__ = "rules"
@@ -24,13 +67,17 @@ class Rule(Base):
 
     id: Mapped[Key]
     name: Mapped[String]
-    enabled: Mapped[bool]
     created_at: Mapped[Moment]
     updated_at: Mapped[Moment]
     deleted_at: Mapped[Moment | None]
+    # When it last became live: its noise is counted from then on. None where the release before did it.
+    live_since: Mapped[Moment | None]
+    # When Sentinel itself took it out of the way, and for how many notifications.
+    demoted_at: Mapped[Moment | None]
+    demoted_for: Mapped[str | None] = mapped_column(Text)
 
 
-class RuleVersion(Base):
+class RuleVersion(_Moded, Base):
     """One state of a rule, with the checked tree of its sentence."""
 
     __tablename__ = "rule_versions"
@@ -54,7 +101,6 @@ class RuleVersion(Base):
     number: Mapped[int]
     name: Mapped[String]
     dsl: Mapped[String]
-    enabled: Mapped[bool]
     description: Mapped[String]
     tags: Mapped[list[str]] = mapped_column(ARRAY(Text))
     # The text of its test blocks, which ran well when it was saved.
@@ -69,6 +115,17 @@ class RuleVersion(Base):
     memory_of: Mapped[UUID | None]
 
     rule: Mapped[Rule] = relationship(lazy="raise_on_sql")
+
+
+class NoisyRule(Base):
+    """A rule that has gone past its noise budget, until the sweep has demoted it."""
+
+    __tablename__ = "noisy_rules"
+
+    rule_id: Mapped[Key]
+    at: Mapped[Moment]
+    notifications: Mapped[int]
+    budget: Mapped[int]
 
 
 class Ruleset(Base):

@@ -67,6 +67,9 @@ class AlertOut(Schema):
     state = fields.String(required=True, validate=validate.OneOf(list(AlertState)))
     severity = fields.String(required=True)
     count = fields.Integer(required=True)
+    shadow = fields.Boolean(
+        required=True, metadata={"description": "only a rule in shadow has opened it"}
+    )
     opened_at = fields.AwareDateTime(required=True)
     last_at = fields.AwareDateTime(required=True)
     last_event_id = fields.UUID(required=True)
@@ -117,6 +120,9 @@ class AlertQuery(PageQuery):
     severity = Text(load_default=None, validate=validate.OneOf(SEVERITIES))
     key = Text(load_default=None)
     snoozed = fields.Boolean(load_default=None)
+    shadow = fields.Boolean(
+        load_default=None, metadata={"description": "those that only a rule in shadow has opened"}
+    )
 
 
 class AlertPage(Schema):

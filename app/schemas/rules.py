@@ -1,8 +1,11 @@
 """Rules on the wire."""
 
-from marshmallow import Schema, fields, validate
+from typing import Any
 
-from app.schemas.common import NAME, Flag, Text
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from app.models.rules import Mode
+from app.schemas.common import NAME, Flag, Text, Whole
 
 EXAMPLE = 'when event.type == "order" and amount > 500 then notify("slack:#big-orders")'
 TAG = validate.Length(1, 64)
@@ -10,25 +13,48 @@ TESTS = {
     "description": "its test blocks, run on every save",
     "example": 'test "a big order" {"type": "order", "amount": 750} expect true',
 }
+BUDGET: Any = {
+    "allow_none": True,
+    "validate": validate.Range(1, 1_000_000),
+    "metadata": {"description": "notifications a day, past which the rule is put in shadow"},
+}
 
 
-class RuleIn(Schema):
+class Moded(Schema):
+    """Whether a rule notifies, and how often it may."""
+
+    enabled = Flag(
+        metadata={"description": "false is mode `off`; true is `live` where the rule was off"}
+    )
+    mode = Text(
+        validate=validate.OneOf(list(Mode)),
+        metadata={"description": "shadow: evaluated and recorded, and notifies nobody"},
+    )
+    noise_budget = Whole(**BUDGET)
+
+    @validates_schema
+    def _check_mode(self, data: dict[str, Any], **_: object) -> None:
+        wanted, mode = data.get("enabled"), data.get("mode")
+        if wanted is not None and mode is not None and wanted is (mode == Mode.OFF):
+            raise ValidationError(f"contradicts `enabled`, which is {str(wanted).lower()}", "mode")
+
+
+class RuleIn(Moded):
     """A whole rule."""
 
     name = Text(required=True, validate=NAME, metadata={"example": "High value orders"})
     dsl = Text(required=True, metadata={"example": EXAMPLE})
-    enabled = Flag(load_default=True)
     description = Text(load_default="", validate=validate.Length(max=4000))
     tags = fields.List(Text(validate=TAG), load_default=list, validate=validate.Length(max=32))
     tests = Text(load_default="", metadata=TESTS)
+    noise_budget = Whole(load_default=None, **BUDGET)
 
 
-class RulePatch(Schema):
+class RulePatch(Moded):
     """The fields of a rule that change."""
 
     name = Text(validate=NAME)
     dsl = Text()
-    enabled = Flag()
     description = Text(validate=validate.Length(max=4000))
     tags = fields.List(Text(validate=TAG), validate=validate.Length(max=32))
     tests = Text(metadata=TESTS)
@@ -40,7 +66,9 @@ class RuleOut(Schema):
     id = fields.UUID(required=True, attribute="rule_id")
     name = fields.String(required=True)
     dsl = fields.String(required=True)
-    enabled = fields.Boolean(required=True)
+    mode = fields.String(required=True, validate=validate.OneOf(list(Mode)))
+    enabled = fields.Boolean(required=True, metadata={"description": "unless its mode is off"})
+    noise_budget = fields.Integer(required=True, allow_none=True)
     description = fields.String(required=True)
     tags = fields.List(fields.String(), required=True)
     tests = fields.String(required=True)

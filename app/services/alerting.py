@@ -7,19 +7,7 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import (
-    ARRAY,
-    Executable,
-    Uuid,
-    any_,
-    bindparam,
-    insert,
-    select,
-    text,
-    true,
-    tuple_,
-    update,
-)
+from sqlalchemy import Executable, insert, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
@@ -28,11 +16,11 @@ from app.ids import uuid7
 from app.models.alerts import Alert, AlertChange, AlertState, Match, RuleFailure
 from app.models.events import Event
 from app.models.notifications import Cause
-from app.models.rules import Rule
 from app.services import silences
 from app.services.rounds import Round
 from app.services.rulesets import JudgingRule
 from app.services.silences import Asked
+from app.services.standing import Standing
 from app.services.suppressions import Held, Kind
 
 OPENED = "opened"
@@ -108,7 +96,7 @@ Place = tuple[UUID, str]
 
 
 @dataclass(frozen=True)
-class Standing:
+class Counted:
     """What an alert that matches were counted into says of their notifications."""
 
     id: UUID
@@ -134,12 +122,13 @@ def _counting() -> Executable:
     """The statement that counts into the alert of a rule and key, or opens it."""
     statement = upsert(Alert.__table__)
     new, alert = statement.excluded, Alert.__table__.c
-    fields = [alert[name] for name in Standing.__dataclass_fields__]
+    fields = [alert[name] for name in Counted.__dataclass_fields__]
     return statement.on_conflict_do_update(
         index_elements=["rule_id", "key"],
         index_where=text("state <> 'resolved'"),
         set_={
-            "count": alert.count + new.count,
+            "count": alert["count"] + new["count"],
+            "shadow": alert.shadow & new.shadow,
             "last_at": new.last_at,
             "last_event_id": new.last_event_id,
             "rule_version_id": new.rule_version_id,
@@ -149,17 +138,6 @@ def _counting() -> Executable:
 
 
 # To spell a statement costs as much as to run it.
-_rule = Rule.__table__.c
-_LIVE: Final = (
-    select(_rule.id)
-    .where(
-        _rule.id == any_(bindparam("ids", type_=ARRAY(Uuid()))),
-        _rule.enabled == true(),
-        _rule.deleted_at.is_(None),
-    )
-    .order_by(_rule.id)
-    .with_for_update(read=True)
-)
 _COUNT: Final = _counting()
 _WRITE_CHANGES: Final = insert(AlertChange.__table__)
 _WRITE_FAILURES: Final = upsert(RuleFailure.__table__).on_conflict_do_nothing()
@@ -167,7 +145,7 @@ _WRITE_MATCHES: Final = upsert(Match.__table__).on_conflict_do_nothing()
 
 
 def collect(
-    session: Session, found: Sequence[FoundMatch], live: Collection[UUID], now: datetime
+    session: Session, found: Sequence[FoundMatch], standing: Standing, now: datetime
 ) -> list[Round]:
     """Write the matches and count them into alerts; gives their rounds, to be notified. The caller commits.
 
@@ -176,38 +154,44 @@ def collect(
     """
     if not found:
         return []
-    alerts = _count_into_alerts(session, found, now)
+    alerts = _count_into_alerts(session, found, standing, now)
     _write_matches(session, found, alerts, now)
-    return _rounds(session, found, alerts, live, now)
+    return _rounds(session, found, alerts, standing, now)
 
 
 def let_go(
-    session: Session, found: Sequence[FoundMatch], live: Collection[UUID], now: datetime
+    session: Session, found: Sequence[FoundMatch], standing: Standing, now: datetime
 ) -> list[Round]:
     """The rounds of what was matched and counted before, and held back until now. The caller commits."""
-    alerts = _standing(session, {match.place for match in found})
+    alerts = _last(session, {match.place for match in found})
     still = [match for match in found if match.place in alerts]
-    return _rounds(session, still, alerts, live, now)
+    return _rounds(session, still, alerts, standing, now)
 
 
 def _rounds(
     session: Session,
     found: Sequence[FoundMatch],
-    alerts: Mapping[Place, Standing],
-    live: Collection[UUID],
+    alerts: Mapping[Place, Counted],
+    standing: Standing,
     now: datetime,
 ) -> list[Round]:
     if not found:
         return []
     silences.live.reach(session, now)
-    made = [_round(match, alerts[match.place], now) for match in found]
-    _note_told(session, made, live, alerts.values(), now)
+    made = [_round(match, alerts[match.place], standing, now) for match in found]
+    _note_told(session, made, standing.live, alerts.values(), now)
     return made
 
 
-def _round(match: FoundMatch, alert: Standing, now: datetime) -> Round:
+def _round(match: FoundMatch, alert: Counted, standing: Standing, now: datetime) -> Round:
     rule = match.rule
-    held = match.held or silences.live.holding(_asked(match, now), now) or alert.quiet(now)
+    held = (
+        match.held
+        # Before silences, whose digests tell of what would have been heard.
+        or standing.hidden(rule.rule_id, rule.shadow)
+        or silences.live.holding(_asked(match, now), now)
+        or alert.quiet(now)
+    )
     cause, cause_id = match.cause
     return Round(
         cause=cause,
@@ -235,7 +219,7 @@ def _note_told(
     session: Session,
     made: Sequence[Round],
     live: Collection[UUID],
-    alerts: Collection[Standing],
+    alerts: Collection[Counted],
     now: datetime,
 ) -> None:
     """Remember the alerts that somebody hears of for the first time."""
@@ -261,14 +245,9 @@ def record_errors(session: Session, failed: Sequence[FailedRule], now: datetime)
         session.execute(_WRITE_FAILURES, rows)
 
 
-def live_rules(session: Session, rule_ids: set[UUID]) -> set[UUID]:
-    """Those still enabled, locked against being switched off until the notifications are written."""
-    return set(session.scalars(_LIVE, {"ids": list(rule_ids)}))
-
-
 def _count_into_alerts(
-    session: Session, found: Sequence[FoundMatch], now: datetime
-) -> dict[Place, Standing]:
+    session: Session, found: Sequence[FoundMatch], standing: Standing, now: datetime
+) -> dict[Place, Counted]:
     """The alert of each rule and key, with the matches counted in.
 
     They come in one order everywhere, so that two workers cannot deadlock on alerts.
@@ -277,11 +256,12 @@ def _count_into_alerts(
     for match in sorted(found, key=lambda match: match.place):
         row = rows.setdefault(match.place, _alert(match, now))
         row["count"] += 1
+        row["shadow"] &= standing.hidden(match.rule.rule_id, match.rule.shadow) is not None
         row["severity"] = match.rule.severity
         row["rule_version_id"] = match.rule.version_id
         row["last_event_id"] = match.about
     counted = session.execute(_COUNT, list(rows.values()))
-    alerts = {(rule_id, key): Standing(*standing) for rule_id, key, *standing in counted}
+    alerts = {(rule_id, key): Counted(*counted) for rule_id, key, *counted in counted}
     opened = [place for place, alert in alerts.items() if alert.id == rows[place]["id"]]
     if opened:
         session.execute(
@@ -291,7 +271,7 @@ def _count_into_alerts(
     return alerts
 
 
-def _standing(session: Session, places: Collection[Place]) -> dict[Place, Standing]:
+def _last(session: Session, places: Collection[Place]) -> dict[Place, Counted]:
     """The last alert of each rule and key, whether it is still open or not."""
     if not places:
         return {}
@@ -304,11 +284,11 @@ def _standing(session: Session, places: Collection[Place]) -> dict[Place, Standi
         .ext(distinct_on(AlertChange.rule_id, AlertChange.key))
         .subquery()
     )
-    fields = [getattr(Alert, name) for name in Standing.__dataclass_fields__]
+    fields = [getattr(Alert, name) for name in Counted.__dataclass_fields__]
     rows = session.execute(
         select(Alert.rule_id, Alert.key, *fields).join(last, last.c.alert_id == Alert.id)
     )
-    return {(rule_id, key): Standing(*standing) for rule_id, key, *standing in rows}
+    return {(rule_id, key): Counted(*counted) for rule_id, key, *counted in rows}
 
 
 def _alert(match: FoundMatch, now: datetime) -> dict[str, Any]:
@@ -318,6 +298,7 @@ def _alert(match: FoundMatch, now: datetime) -> dict[str, Any]:
         "key": match.key,
         "state": AlertState.OPEN,
         "count": 0,
+        "shadow": True,
         "opened_at": now,
         "last_at": now,
     }
@@ -342,7 +323,7 @@ def change(alert_id: UUID, place: Place, what: str, now: datetime, **more: Any) 
 
 
 def _write_matches(
-    session: Session, found: Sequence[FoundMatch], alerts: Mapping[Place, Standing], now: datetime
+    session: Session, found: Sequence[FoundMatch], alerts: Mapping[Place, Counted], now: datetime
 ) -> None:
     rows = [
         {

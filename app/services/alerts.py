@@ -18,11 +18,12 @@ from app.models.alerts import Alert, AlertChange, AlertState
 from app.models.events import Event
 from app.models.notifications import Cause
 from app.models.rules import Rule, RuleVersion
-from app.services import alerting, notices, remembered, rounds, silences
+from app.services import alerting, notices, remembered, rounds, silences, standing
 from app.services.alerting import OPENED
 from app.services.errors import Conflict, NotFound
 from app.services.rounds import Queued, Round
 from app.services.silences import Asked
+from app.services.standing import Standing
 
 ACKNOWLEDGED_FOR = timedelta(hours=24)
 FLAPPING_WINDOW = timedelta(hours=1)
@@ -53,7 +54,7 @@ def listing(
 ) -> list[Shown]:
     """Alerts that fit all that is said, newest first, from past the one called `after`."""
     query = select(Alert, Rule.name).join(Rule, Rule.id == Alert.rule_id)
-    for name in ("state", "severity", "key", "rule_id"):
+    for name in ("state", "severity", "key", "rule_id", "shadow"):
         if which.get(name) is not None:
             query = query.where(getattr(Alert, name) == which[name])
     if which.get("snoozed") is not None:
@@ -120,45 +121,53 @@ def resolve(
     alert = _find(session, alert_id)
     # In the order of the workers: what rules remember, then rules, then alerts.
     remembered.close(session, alert.rule_id, alert.key, memory, now)
-    live = alerting.live_rules(session, {alert.rule_id})
-    told = _resolve(session, _lock(session, alert_id), by, now)
-    return rounds.notify(session, told, live, storm_limit, now)
+    standings = standing.of(session, {alert.rule_id})
+    told = _resolve(session, _lock(session, alert_id), by, standings, now)
+    return rounds.notify(session, told, standings, storm_limit, now)
 
 
-def end(session: Session, rule_id: UUID, key: str, by: Hand, now: datetime) -> list[Round]:
+def end(
+    session: Session, rule_id: UUID, key: str, by: Hand, standings: Standing, now: datetime
+) -> list[Round]:
     """End the open alert of a rule and key, if there is one, whose memory is closed already; gives the rounds to be
     notified. The caller commits.
     """
     place = (Alert.rule_id == rule_id, Alert.key == key, Alert.state != AlertState.RESOLVED)
     query = select(Alert).where(*place).with_for_update()
     alert = session.scalars(query, execution_options={"populate_existing": True}).one_or_none()
-    return [] if alert is None else _resolve(session, alert, by, now)
+    return [] if alert is None else _resolve(session, alert, by, standings, now)
 
 
-def _resolve(session: Session, alert: Alert, by: Hand, now: datetime) -> list[Round]:
+def _resolve(
+    session: Session, alert: Alert, by: Hand, standings: Standing, now: datetime
+) -> list[Round]:
     _unquiet(alert)
     alert.state = AlertState.RESOLVED
     alert.resolved_at, alert.resolved_by = now, by.name
     note(session, alert, RESOLVED, by, now)
     session.flush()
     # Nobody is told the end of what nobody was told of.
-    told = _end(session, alert, by, now) if alert.notified_at is not None else None
+    told = _end(session, alert, by, standings, now) if alert.notified_at is not None else None
     return [told] if told else []
 
 
-def belated_ends(session: Session, told: Sequence[Round], now: datetime) -> list[Round]:
+def belated_ends(
+    session: Session, told: Sequence[Round], standings: Standing, now: datetime
+) -> list[Round]:
     """The ends of alerts that were resolved before anybody was told of them, as somebody is now."""
     ids = {one.alert_id for one in told if not one.held}
     if not ids:
         return []
     over = (Alert.id.in_(ids), Alert.state == AlertState.RESOLVED)
     ended = session.scalars(select(Alert).where(*over).order_by(Alert.id)).all()
-    ends = (_end(session, alert, Hand(alert.resolved_by or ""), now) for alert in ended)
+    ends = (_end(session, alert, Hand(alert.resolved_by or ""), standings, now) for alert in ended)
     # Written once for each alert and target, whoever was told before.
     return [end for end in ends if end]
 
 
-def _end(session: Session, alert: Alert, by: Hand, now: datetime) -> Round | None:
+def _end(
+    session: Session, alert: Alert, by: Hand, standings: Standing, now: datetime
+) -> Round | None:
     """The round that tells of an alert's end; None where its rule tells nobody."""
     version_id = alert.rule_version_id or session.scalar(
         select(RuleVersion.id).where(
@@ -182,7 +191,8 @@ def _end(session: Session, alert: Alert, by: Hand, now: datetime) -> Round | Non
         alert_id=alert.id,
         targets=[str(target) for target in targets if target.resolved],
         message=lambda: f"Resolved by {by.name} after {matches} since {since}{said}",
-        held=silences.live.holding(Asked.of(alert, event, now), now),
+        held=standings.hidden(alert.rule_id, was_shadow=False)
+        or silences.live.holding(Asked.of(alert, event, now), now),
     )
 
 

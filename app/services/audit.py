@@ -1,6 +1,7 @@
 """The audit log: who changed what, and when."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -57,6 +58,20 @@ class Change:
 def follow(session: Session, change: Change) -> None:
     """Let a change gather whatever this session writes from now on."""
     event.listen(session, "before_flush", lambda written, *_: change.gather(written))
+
+
+@contextmanager
+def following(session: Session, change: Change) -> Iterator[None]:
+    """Likewise, for as long as it takes: for a session that goes on to other things."""
+
+    def gather(written: Session, *_: object) -> None:
+        change.gather(written)
+
+    event.listen(session, "before_flush", gather)
+    try:
+        yield
+    finally:
+        event.remove(session, "before_flush", gather)
 
 
 def record(session: Session, change: Change, now: datetime) -> None:

@@ -14,8 +14,13 @@ from rules_dsl.tree import Unless
 
 
 def of(session: Session, versions: Sequence[RuleVersion]) -> dict[UUID, list[str]]:
-    """Warnings by rule version: of memory that was lost, and of rules that are named and do not exist."""
+    """Warnings by rule version: of a demotion, of memory that was lost, of rules that are named and do not exist."""
     found: dict[UUID, list[str]] = defaultdict(list)
+    for version in versions:
+        rule = version.rule
+        if rule.demoted_at is not None and version.until_revision is None:
+            at = f"{rule.demoted_at:%Y-%m-%d %H:%M} UTC"
+            found[version.id].append(f"demoted to shadow at {at}: {rule.demoted_for}")
     rules = rules_of(session, [version.id for version in versions])
     remembering = {key: rule.compiled for key, rule in rules.items() if rule.compiled.has_memory}
     if not remembering:

@@ -158,7 +158,8 @@ class Deciding:
     def note(self, matches: Iterable[FoundMatch]) -> None:
         """What is true of an event without memory opens alerts too."""
         for match in matches:
-            self._open.opened(match.rule.rule_id, match.key)
+            if not match.rule.shadow:
+                self._open.opened(match.rule.rule_id, match.key)
 
     def take(self, asked: _Asked) -> None:
         """Decide on an event."""
@@ -246,7 +247,7 @@ class Deciding:
         self._turns.append(Turn(key, part.rule, part.machine, decision, number, event))
         if decision.alert == "resolve":
             self._open.resolved(part.rule.rule_id, alert_key(decision.key))
-        elif decision.alert:
+        elif decision.alert and not part.rule.shadow:
             self._open.opened(part.rule.rule_id, alert_key(decision.key))
 
 

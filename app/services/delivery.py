@@ -45,7 +45,7 @@ from app.services.channels import Destination
 from app.services.explaining import About
 from app.services.notices import AlertFacts, EventFacts, Subject, Version
 from app.services.receivers import Admission
-from app.services.rounds import kind_of
+from app.services.rounds import RULE_OFF, RULE_SHADOW, kind_of
 
 LEASE = timedelta(seconds=22)
 # A countdown may ring a little early by another host's clock.
@@ -102,7 +102,8 @@ class _Due:
     subject: Subject
     row: _Row
     receiver: str
-    rule_off: bool
+    # Why its rule no longer wants it sent.
+    gone: str | None
     alert: AlertFacts | None
     event: EventFacts | None
     held_until: datetime | None
@@ -135,8 +136,15 @@ def _locking() -> Executable:
         (sent.c.cause.in_([Cause.TIMER, Cause.GROUP]), timers.scalar_subquery()),
         else_=sent.c.cause_id,
     )
+    # A digest has no rule, for which nothing of this is true. What a rule made before its noise took it away is sent.
+    gone = case(
+        (rule.c.deleted_at.is_not(None), RULE_OFF),
+        (rule.c.enabled | rule.c.demoted_at.is_not(None), None),
+        (rule.c.shadow, RULE_SHADOW),
+        (rule.c.enabled.is_(False), RULE_OFF),
+    )
     return (
-        select(*_COLUMNS, rule.c.enabled, rule.c.deleted_at, receiver.c.held_until)
+        select(*_COLUMNS, gone, receiver.c.held_until)
         .select_from(sent)
         .outerjoin(rule, rule.c.id == sent.c.rule_id)
         .outerjoin(alert, alert.c.id == sent.c.alert_id)
@@ -264,12 +272,12 @@ def _due(values: Sequence[Any]) -> _Due:
     parts = iter(values)
     subject, row = _next(Subject, parts), _next(_Row, parts)
     alert, event = _next(AlertFacts, parts), _next(EventFacts, parts)
-    enabled, deleted_at, held_until = parts
+    gone, held_until = parts
     return _Due(
         subject=subject,
         row=row,
         receiver=row.receiver or receivers.key_of(subject.target),
-        rule_off=enabled is False or deleted_at is not None,
+        gone=gone,
         alert=_known(alert, alert.id),
         event=_known(event, event.id),
         held_until=held_until,
@@ -316,8 +324,8 @@ def _write(session: Session, due: _Due, **values: Any) -> None:
 
 def _ending(due: _Due, policy: RetryPolicy) -> tuple[Status, str] | None:
     """How a notification ends without another attempt, and why; None when it is to be attempted."""
-    if due.rule_off:
-        return Status.CANCELLED, "rule_off"
+    if due.gone:
+        return Status.CANCELLED, due.gone
     if due.event is None and due.subject.cause == Cause.EVENT:
         return Status.DEAD, "event_gone"
     # The worker died during the last attempt, so nobody has said yet that it was the last.

@@ -25,9 +25,10 @@ class OpenAlerts:
         if self._rules:
             keys = {alert_key(key) for _, key in asked} | {""}
             places = {(rule_id, key) for rule_id in self._rules.values() for key in keys}
-            unresolved = Alert.state != AlertState.RESOLVED
+            # Of what a rule in shadow has opened nobody was told.
+            known = Alert.shadow.is_(False) & (Alert.state != AlertState.RESOLVED)
             found = select(Alert.rule_id, Alert.key).where(
-                unresolved, tuple_(Alert.rule_id, Alert.key).in_(places)
+                known, tuple_(Alert.rule_id, Alert.key).in_(places)
             )
             self._open.update((rule_id, key) for rule_id, key in session.execute(found))
 

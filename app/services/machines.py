@@ -51,7 +51,13 @@ def _judging(key: UUID, found: notices.Version) -> JudgingRule:
     # One for each, since its machine is kept by it.
     assert found.compiled is not None
     return JudgingRule(
-        key, found.rule_id, found.number, found.name, found.compiled, found.memory_id
+        key,
+        found.rule_id,
+        found.number,
+        found.name,
+        found.compiled,
+        found.memory_id,
+        found.shadow,
     )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.channels.base import Notice
 from app.models.notifications import Cause
-from app.models.rules import RuleVersion
+from app.models.rules import Mode, RuleVersion
 from app.services.rulesets import restore
 from rules_dsl import Rule as CompiledRule
 from rules_dsl import RuleError
@@ -32,6 +32,7 @@ class Version:
     number: int
     compiled: CompiledRule | None
     memory_id: UUID
+    shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,8 @@ def _version(row: RuleVersion) -> Version:
         compiled = restore(row.tree, row.dsl)
     except RuleError:
         compiled = None
-    return Version(row.rule_id, row.name, row.number, compiled, row.memory_of or row.id)
+    memory_id, shadow = row.memory_of or row.id, row.mode is Mode.SHADOW
+    return Version(row.rule_id, row.name, row.number, compiled, memory_id, shadow)
 
 
 def _explanation(version: Version, event: EventFacts) -> dict[str, Any] | None:

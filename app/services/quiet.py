@@ -18,11 +18,12 @@ from app.ids import uuid7_floor
 from app.models.alerts import Alert, AlertChange, AlertState, Suppression
 from app.models.events import Event
 from app.models.notifications import Cause
-from app.services import alerting, alerts, deciding, machines, rounds, silences
+from app.services import alerting, alerts, deciding, machines, rounds, silences, standing
 from app.services.alerting import FoundMatch, Timed
 from app.services.rounds import Queued, Round
 from app.services.rulesets import JudgingRule
 from app.services.silences import Asked
+from app.services.standing import Standing
 from app.services.suppressions import Kind
 from rules_dsl.memory import Decision
 
@@ -52,15 +53,15 @@ def wake(session: Session, storm_limit: int | None, now: datetime) -> Queued:
     if not rule_ids:
         return Queued([], [])
     # In the order of the workers: rules, then alerts.
-    live = alerting.live_rules(session, rule_ids)
+    standings = standing.of(session, rule_ids)
     mine = query.where(Alert.rule_id.in_(rule_ids)).with_for_update(skip_locked=True)
     due = session.scalars(mine, execution_options={"populate_existing": True}).all()
     silences.live.reach(session, now)
-    told = [one for alert in due if (one := _woken(session, alert, now))]
-    return rounds.notify(session, told, live, storm_limit, now)
+    told = [one for alert in due if (one := _woken(session, alert, standings, now))]
+    return rounds.notify(session, told, standings, storm_limit, now)
 
 
-def _woken(session: Session, alert: Alert, now: datetime) -> Round | None:
+def _woken(session: Session, alert: Alert, standings: Standing, now: datetime) -> Round | None:
     """End what is over of one alert; gives the round that tells of it, if all is and something came meanwhile."""
     ended = _end(session, alert, now)
     if ended is None or alert.rule_version_id is None:
@@ -79,7 +80,8 @@ def _woken(session: Session, alert: Alert, now: datetime) -> Round | None:
         alert_id=alert.id,
         targets=rule.targets,
         message=partial(_message, ended, count, _last(rule, alert, event)),
-        held=silences.live.holding(Asked.of(alert, event, now), now),
+        held=standings.hidden(alert.rule_id, rule.shadow)
+        or silences.live.holding(Asked.of(alert, event, now), now),
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.config import Memory
 from app.models.alerts import Alert, AlertState
-from app.models.rules import RuleVersion
+from app.models.rules import Mode, RuleVersion
 from app.services import states
 from app.services.machines import machine_key, machine_of, microseconds, rules_of
 from app.services.states import Book
@@ -22,7 +22,7 @@ MOST_ALERTS: Final = 10_000
 def begin(session: Session, version: RuleVersion, memory: Memory, now: datetime) -> None:
     """Await what a version expects from now on, and the end of alerts from before it; the caller commits."""
     rule = rules_of(session, [version.id]).get(version.id)
-    if rule is None or not rule.compiled.has_memory or not version.enabled:
+    if rule is None or not rule.compiled.has_memory or version.mode is Mode.OFF:
         return
     if version.memory_of is not None:  # it goes on as before
         return

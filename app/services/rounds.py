@@ -1,6 +1,6 @@
 """Rounds of notifications: one cause, told to each target of a rule version, or the record of why not."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -11,12 +11,16 @@ from sqlalchemy.orm import Session
 
 from app.ids import uuid7
 from app.models.notifications import Cause, Notification, Status
-from app.services import receivers, storms, suppressions
+from app.services import noise, receivers, storms, suppressions
 from app.services.receivers import Due
+from app.services.standing import Standing
 from app.services.suppressions import Held
 
 # The evaluating task enqueues the notification at once; the sweep looks after this long whether it still waits.
 FIRST_WAKE = timedelta(seconds=5)
+# Why a notification is cancelled.
+RULE_OFF = "rule_off"
+RULE_SHADOW = "rule_shadow"
 
 
 _new = Notification.__table__.c
@@ -63,26 +67,39 @@ class Queued:
 def notify(
     session: Session,
     rounds: Sequence[Round],
-    live: Collection[UUID],
+    standing: Standing,
     storm_limit: int | None,
     now: datetime,
 ) -> Queued:
     """Write the notifications of rounds, and what is held back; the caller commits.
 
-    Of rules that are not `live` they are written as cancelled.
+    Of rules that are off they are written as cancelled.
     """
     held = [suppressions.row(one.held, one.names, now) for one in rounds if one.held]
     each = [(one, target) for one in rounds if not one.held for target in one.targets]
-    rows = [_row(one, target, now, "rule_off") for one, target in each if one.rule_id not in live]
+    live = standing.live
+    rows = [_row(one, target, now, RULE_OFF) for one, target in each if one.rule_id not in live]
     due = [(one, target) for one, target in each if one.rule_id in live]
+    # A budget before a storm: what is past it takes no room from others.
+    spent = noise.restrain(session, [one.rule_id for one, _ in due], standing.budgets, now)
+    held += _held_back(due, spent, now)
+    due = [each for each, why in zip(due, spent, strict=True) if why is None]
     calmed = storms.calm(session, [target for _, target in due], storm_limit, now)
-    for (one, target), storm in zip(due, calmed, strict=True):
-        if storm is None:
-            rows.append(_row(one, target, now))
-        else:
-            held.append(suppressions.row(storm, one.names, now, target))
+    held += _held_back(due, calmed, now)
+    rows += [_row(*each, now) for each, why in zip(due, calmed, strict=True) if why is None]
     suppressions.write(session, held)
     return write(session, rows)
+
+
+def _held_back(
+    due: Sequence[tuple[Round, str]], verdicts: Sequence[Held | None], now: datetime
+) -> list[dict[str, Any]]:
+    """Of single targets, what is held back."""
+    return [
+        suppressions.row(why, one.names, now, target)
+        for (one, target), why in zip(due, verdicts, strict=True)
+        if why is not None
+    ]
 
 
 def _row(one: Round, target: str, now: datetime, off: str | None = None) -> dict[str, Any]:

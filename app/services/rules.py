@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session, contains_eager
 from app.config import Memory
 from app.ids import uuid7
 from app.models.notifications import Notification, Status
-from app.models.rules import Rule, Ruleset, RuleVersion
+from app.models.rules import Mode, Rule, Ruleset, RuleVersion
 from app.services import proofs, remembered
 from app.services.errors import Conflict, NotFound, StaleVersion, refusal_of
 from app.services.machines import microseconds
-from app.services.rounds import kind_of
+from app.services.rounds import RULE_OFF, RULE_SHADOW, kind_of
 from rules_dsl import SCHEMA_VERSION, RuleError, compile_rule
 from rules_dsl import Rule as CompiledRule
 from rules_dsl.explanation import Explanation
@@ -33,10 +33,12 @@ class Draft:
 
     name: str
     dsl: str
-    enabled: bool = True
+    mode: Mode = Mode.LIVE
     description: str = ""
     tags: tuple[str, ...] = ()
     tests: str = ""
+    # Notifications a day, past which it is demoted; None for any number.
+    noise_budget: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,13 @@ def create(
     tree = compiled.to_json()
     revision = _next_revision(session)
     rule = Rule(
-        id=uuid7(now), name=draft.name, enabled=draft.enabled, created_at=now, updated_at=now
+        id=uuid7(now),
+        name=draft.name,
+        mode=draft.mode,
+        noise_budget=draft.noise_budget,
+        live_since=now if draft.mode is Mode.LIVE else None,
+        created_at=now,
+        updated_at=now,
     )
     session.add(rule)
     _flush_name(session, draft.name)
@@ -78,42 +86,125 @@ def change(
     if_match: str | None = None,
     memory: Memory = Memory(),  # noqa: B008 - a frozen value
 ) -> Change:
-    """A new version with `changes` (fields of `Draft`); the current one where nothing changes. The caller commits."""
+    """A new version with `changes` (fields of `Draft`, and `enabled`); the current one where nothing changes.
+
+    What a rule has not sent is cancelled when it leaves `live`. The caller commits.
+    """
     # Before the lock that orders all changes: a target's name may take a while to resolve, and so may tests.
     compiled = _compile(changes["dsl"], check_target) if "dsl" in changes else None
     proven = proofs.prove_change(session, rule_id, changes, compiled)
-    revision = _next_revision(session)
-    current = get(session, rule_id)
-    _check_etag(current, if_match)
-    old = draft_of(current)
-    draft = replace(old, **changes)
+    revision, current = _lock(session, rule_id, if_match)
+    draft = replace(draft_of(current), **_with_mode(changes, current.mode))
     if proven != current.number and changes.keys() & proofs.PROVEN:  # it was changed meanwhile
         rule_now = compiled or proofs.compiled_again(current.tree, current.dsl)
         proofs.prove(rule_now, draft.name, draft.tests)
-    if draft == old:
-        return Change(current)
     tree = compiled.to_json() if compiled else current.tree
-    current.until_revision = revision
+    return _follow(session, current, draft, tree, revision, now, memory)
+
+
+def demote(
+    session: Session, rule_id: UUID, now: datetime, if_match: str | None, memory: Memory
+) -> Change:
+    """Put a live rule in shadow, and cancel what it has not sent. The caller commits."""
+    revision, current = _lock(session, rule_id, if_match)
+    if current.mode is Mode.OFF:
+        raise Conflict("the rule is off: PATCH its `mode` to try it in shadow", code="rule_off")
+    draft = replace(draft_of(current), mode=Mode.SHADOW)
+    return _follow(session, current, draft, current.tree, revision, now, memory)
+
+
+def withdraw(
+    session: Session, rule_id: UUID, since: datetime, reason: str, now: datetime, memory: Memory
+) -> RuleVersion | None:
+    """Put a rule in shadow without anybody's wish, for a reason that it then carries; None unless it was live `since`.
+
+    What it made until then is sent all the same. The caller commits.
+    """
+    revision = _next_revision(session)
+    current = session.scalars(_current().where(RuleVersion.rule_id == rule_id)).one_or_none()
+    if current is None or current.mode is not Mode.LIVE:
+        return None
     rule = current.rule
-    rule.name, rule.enabled, rule.updated_at = draft.name, draft.enabled, now
-    _flush_name(session, draft.name)
-    cancelled = () if draft.enabled else _cancel_unsent(session, rule_id, now)
-    version = _add_version(
-        session, rule, draft, tree, current.number + 1, revision, now, _memory_of(current, draft)
-    )
+    if rule.live_since is not None and rule.live_since > since:
+        return None
+    draft = replace(draft_of(current), mode=Mode.SHADOW)
+    version = _succeed(session, current, draft, current.tree, revision, now, reason)
+    remembered.begin(session, version, memory, now)
+    return version
+
+
+def mode_wished(enabled: bool | None, mode: str | None, now_in: Mode) -> Mode:
+    """The mode that somebody means; `enabled` alone leaves a rule in shadow where it is."""
+    if mode is not None:
+        return Mode(mode)
+    if enabled is None:
+        return now_in
+    if not enabled:
+        return Mode.OFF
+    return Mode.LIVE if now_in is Mode.OFF else now_in
+
+
+def _with_mode(changes: dict[str, Any], now_in: Mode) -> dict[str, Any]:
+    rest = {name: value for name, value in changes.items() if name not in ("enabled", "mode")}
+    return rest | {"mode": mode_wished(changes.get("enabled"), changes.get("mode"), now_in)}
+
+
+def _lock(session: Session, rule_id: UUID, if_match: str | None) -> tuple[int, RuleVersion]:
+    """The next revision, and the current version of a rule, which nobody else changes until the commit."""
+    revision = _next_revision(session)
+    current = get(session, rule_id)
+    _check_etag(current, if_match)
+    return revision, current
+
+
+def _follow(
+    session: Session,
+    current: RuleVersion,
+    draft: Draft,
+    tree: dict[str, Any],
+    revision: int,
+    now: datetime,
+    memory: Memory,
+) -> Change:
+    if draft == draft_of(current):
+        return Change(current)
+    version = _succeed(session, current, draft, tree, revision, now)
+    # What a rule made before its noise took it away is still to be sent.
+    kept = draft.mode is Mode.LIVE or current.rule.demoted_at is not None
+    cancelled = () if kept else _cancel_unsent(session, current.rule, now)
     remembered.begin(session, version, memory, now)
     return Change(version, cancelled)
 
 
+def _succeed(
+    session: Session,
+    current: RuleVersion,
+    draft: Draft,
+    tree: dict[str, Any],
+    revision: int,
+    now: datetime,
+    demoted_for: str | None = None,
+) -> RuleVersion:
+    """The next version, and its rule as it says."""
+    current.until_revision = revision
+    rule = current.rule
+    if draft.mode is not rule.mode:
+        rule.demoted_at, rule.demoted_for = (now if demoted_for else None), demoted_for
+        rule.live_since = now if draft.mode is Mode.LIVE else None
+    rule.name, rule.mode, rule.updated_at = draft.name, draft.mode, now
+    rule.noise_budget = draft.noise_budget
+    _flush_name(session, draft.name)
+    memory = _memory_of(current, draft)
+    return _add_version(session, rule, draft, tree, current.number + 1, revision, now, memory)
+
+
 def delete(session: Session, rule_id: UUID, now: datetime, if_match: str | None = None) -> Change:
     """End a rule and cancel what it has not sent. The caller commits."""
-    revision = _next_revision(session)
-    current = get(session, rule_id)
-    _check_etag(current, if_match)
+    revision, current = _lock(session, rule_id, if_match)
     current.until_revision = revision
     current.rule.deleted_at = now
     session.flush()
-    return Change(current, _cancel_unsent(session, rule_id, now))
+    return Change(current, _cancel_unsent(session, current.rule, now))
 
 
 def get(session: Session, rule_id: UUID) -> RuleVersion:
@@ -174,12 +265,13 @@ def _tried(
 def draft_of(version: RuleVersion) -> Draft:
     """What a person would write to get this version again."""
     return Draft(
-        version.name,
-        version.dsl,
-        version.enabled,
-        version.description,
-        tuple(version.tags),
-        version.tests,
+        name=version.name,
+        dsl=version.dsl,
+        mode=version.mode,
+        description=version.description,
+        tags=tuple(version.tags),
+        tests=version.tests,
+        noise_budget=version.noise_budget,
     )
 
 
@@ -252,24 +344,29 @@ def _add_version(
 
 
 def _memory_of(current: RuleVersion, draft: Draft) -> UUID | None:
-    """Whose memory the next version goes on with: another name, say, is no reason to forget."""
-    same = draft.dsl == current.dsl and draft.enabled and current.enabled
+    """Whose memory the next version goes on with: another name, say, is no reason to forget.
+
+    Another mode is: what shadow told nobody would else throttle what a live rule tells first.
+    """
+    same = draft.dsl == current.dsl and draft.mode is current.mode is not Mode.OFF
     return (current.memory_of or current.id) if same else None
 
 
-def _cancel_unsent(session: Session, rule_id: UUID, now: datetime) -> tuple[str, ...]:
+def _cancel_unsent(session: Session, rule: Rule, now: datetime) -> tuple[str, ...]:
     """Cancel what waits, and tell its kinds of channel.
 
     What is under way right now ends by itself; delivery cancels it if it would have to be repeated.
     """
+    shadow = rule.deleted_at is None and rule.mode is Mode.SHADOW
+    reason = RULE_SHADOW if shadow else RULE_OFF
     cancelled = session.execute(
         update(Notification)
         .where(
-            Notification.rule_id == rule_id,
+            Notification.rule_id == rule.id,
             Notification.status == Status.PENDING,
             Notification.lease_until.is_(None),
         )
-        .values(status=Status.CANCELLED, reason="rule_off", finished_at=now)
+        .values(status=Status.CANCELLED, reason=reason, finished_at=now)
         .returning(Notification.target)
     )
     return tuple(kind_of(target) for (target,) in cancelled)

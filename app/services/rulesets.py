@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from app.metrics import RULE_ERRORS, totals
-from app.models.rules import Ruleset, RuleVersion
+from app.models.rules import Mode, Ruleset, RuleVersion
 from rules_dsl import Rule as CompiledRule
 from rules_dsl import RuleError, RuleSet, SchemaMismatch, compile_rule
 
@@ -38,6 +38,8 @@ class JudgingRule:
     compiled: CompiledRule
     # Versions of one sentence share what they remember.
     memory_id: UUID
+    # Whether its matches are for the record alone.
+    shadow: bool = False
 
     @property
     def severity(self) -> str:
@@ -122,7 +124,8 @@ class LiveRules:
 
     def _load(self, session: Session, wanted: ColumnElement[bool]) -> None:
         # What is loaded now is what the table says now, whatever the session saw before.
-        query = select(RuleVersion).where(RuleVersion.enabled, wanted)
+        asked = or_(RuleVersion.enabled, RuleVersion.shadow)
+        query = select(RuleVersion).where(asked, wanted)
         options = {"populate_existing": True, "yield_per": 1000}
         for version in session.scalars(query, execution_options=options):
             held = self._held.get(version.id)
@@ -182,6 +185,7 @@ def _judging(version: RuleVersion) -> JudgingRule | None:
         log.error("rule_left_out", rule=version.name, error=error.message)
         return None
     memory_id = version.memory_of or version.id
+    shadow = version.mode is Mode.SHADOW
     return JudgingRule(
-        version.id, version.rule_id, version.number, version.name, compiled, memory_id
+        version.id, version.rule_id, version.number, version.name, compiled, memory_id, shadow
     )

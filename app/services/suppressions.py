@@ -16,13 +16,14 @@ from app.models.alerts import Suppression
 
 
 class Kind(StrEnum):
-    """What held a notification back: clauses of the rule, people, or the storm itself."""
+    """What held a notification back: clauses of the rule, its mode, people, or the storm itself."""
 
     THROTTLED = "throttled"
     GROUPED = "grouped"
     HELD = "held"
     DROPPED = "dropped"
     INHIBITED = "inhibited"
+    SHADOW = "shadow"
     SILENCED = "silenced"
     SNOOZED = "snoozed"
     ACKNOWLEDGED = "acknowledged"

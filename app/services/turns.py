@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from app.models.notifications import Cause
-from app.services import alerting, alerts, decisions, losses, rounds, states
+from app.services import alerting, alerts, decisions, losses, rounds, standing, states
 from app.services.alerting import FoundMatch, Timed
 from app.services.alerts import Hand
 from app.services.deciding import Decided, Turn
 from app.services.machines import moment
 from app.services.rounds import Queued, Round
+from app.services.standing import Standing
 from app.services.suppressions import Held, Kind
 from rules_dsl.memory import Verdict
 
@@ -42,9 +42,9 @@ def record(
     rule_ids.update(turn.rule.rule_id for turn in decided.turns if tells(turn))
     if not rule_ids and not decided.turns:
         return Outcome()
-    live = alerting.live_rules(session, rule_ids) if rule_ids else set()
-    made = _rounds(session, found, decided.turns, live, now)
-    queued = rounds.notify(session, made, live, storm_limit, now)
+    standings = standing.of(session, rule_ids)
+    made = _rounds(session, found, decided.turns, standings, now)
+    queued = rounds.notify(session, made, standings, storm_limit, now)
     decisions.write(session, decided.turns, now)
     states.write(session, decided.books, now)
     matched = [turn.rule.name for turn in decided.turns if is_match(turn)]
@@ -69,7 +69,7 @@ def _rounds(
     session: Session,
     found: Sequence[FoundMatch],
     turns: Sequence[Turn],
-    live: set[UUID],
+    standings: Standing,
     now: datetime,
 ) -> list[Round]:
     made: list[Round] = []
@@ -80,14 +80,14 @@ def _rounds(
         elif turn.decision.alert is not None:
             place = (turn.rule.rule_id, turn.key)
             if any(match.place == place for match in matches):
-                made += alerting.collect(session, matches, live, now)
+                made += alerting.collect(session, matches, standings, now)
                 matches = []
-            made += alerts.end(session, *place, Hand(turn.rule.name), now)
+            made += alerts.end(session, *place, Hand(turn.rule.name), standings, now)
         elif turn.decision.verdict is not None:
             released.append(_match(turn, now))
-    made += alerting.collect(session, matches, live, now)
-    gone = alerting.let_go(session, released, live, now)
-    return made + gone + alerts.belated_ends(session, gone, now)
+    made += alerting.collect(session, matches, standings, now)
+    gone = alerting.let_go(session, released, standings, now)
+    return made + gone + alerts.belated_ends(session, gone, standings, now)
 
 
 def _match(turn: Turn, now: datetime) -> FoundMatch:

@@ -1,14 +1,14 @@
 """Let a version of a rule go on with the memory of the one before it.
 
 Revision ID: 0018
-Revises: 0012
+Revises: 0015
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0018"
-down_revision = "0012"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 

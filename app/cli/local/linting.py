@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app.cli.local.rulefiles import Loaded
-from app.client import ApiError, Client
+from app.client import Client
 from rules_dsl.kinds import Kind
 from rules_dsl.lint import LintWarning, lint_sentence
 from rules_dsl.overlap import overlaps
@@ -22,7 +22,9 @@ _KINDS: Final = {
     "object": Kind.OBJECT,
     "null": Kind.NULL,
 }
-_NO_CONTENT: Final = (404, 422)
+# Of `GET /fields`: how many values it tells of a field, and how much of a text.
+MOST_EXAMPLES: Final = 5
+CUT: Final = 100
 
 
 @dataclass(frozen=True)
@@ -77,21 +79,19 @@ def seen_by(client: Client, loaded: Sequence[Loaded]) -> Seen:
 
 
 def _fields(client: Client, event_type: str) -> dict[str, SeenField]:
-    try:
-        answer = client.fields(event_type)
-    except ApiError as error:
-        if error.status in _NO_CONTENT:
-            raise ApiError(error.status, f"the server tells no fields: {error}") from error
-        raise
-    return {str(each["field"]): _field(each) for each in answer["data"]}
+    found = client.fields(type_=event_type)["fields"]
+    return {str(each["path"]): _field(each) for each in found}
 
 
 def _field(told: dict[str, Any]) -> SeenField:
     kinds = Kind(0)
     for name in told["types"]:
         kinds |= _KINDS[name]
-    values = told.get("values")
-    return SeenField(kinds, None if values is None else frozenset(values))
+    examples = told["examples"]
+    # With fewer than it has room for these are all values, unless texts were cut.
+    known = len(examples) < MOST_EXAMPLES and all(len(str(each)) < CUT for each in examples)
+    scalars = not kinds & (Kind.LIST | Kind.OBJECT)
+    return SeenField(kinds, frozenset(examples) if known and scalars else None)
 
 
 def _overlaps(loaded: Sequence[Loaded]) -> Iterator[Finding]:

@@ -90,6 +90,8 @@ CHANGES: dict[tuple[str, str], Callable[[Operator], tuple[str, Any]]] = {
     ("post", "/rules"): lambda who: ("/rules", {"name": "a", "dsl": ORDERS}),
     ("put", "/rules/{rule_id}"): lambda who: (f"/rules/{who.rule()}", {"name": "b", "dsl": ORDERS}),
     ("patch", "/rules/{rule_id}"): lambda who: (f"/rules/{who.rule()}", {"enabled": False}),
+    ("post", "/rules/{rule_id}/demote"): lambda who: (f"/rules/{who.rule()}/demote", None),
+    ("post", "/rules/{rule_id}/promote"): lambda who: (shadow(who) + "/promote", None),
     ("delete", "/rules/{rule_id}"): lambda who: (f"/rules/{who.rule()}", None),
     ("post", "/channels"): lambda who: ("/channels", HOOK),
     ("patch", "/channels/{name}"): lambda who: (channel(who), {"enabled": False}),
@@ -127,6 +129,12 @@ CHANGES: dict[tuple[str, str], Callable[[Operator], tuple[str, Any]]] = {
 
 def silence(who: Operator) -> str:
     return "/silences/" + str(who.call("post", "/silences", QUIET).json["id"])
+
+
+def shadow(who: Operator) -> str:
+    rule = f"/rules/{who.rule()}"
+    assert who.call("patch", rule, {"mode": "shadow"}).status_code == 200
+    return rule
 
 
 def channel(who: Operator) -> str:

@@ -1,0 +1,70 @@
+"""Where rules stand at the moment when their notifications are written, whatever they were when the event came.
+
+The version that was current at acceptance decides whether a rule matches, and whether that is told. But a rule that has
+left `live` since tells nobody: one that is off has its notifications cancelled, one in shadow has them held back.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, or_, select
+from sqlalchemy.orm import Session
+
+from app.models.rules import Rule
+from app.services.suppressions import Held, Kind
+
+_rule = Rule.__table__.c
+_LOCK: Final = (
+    select(_rule.id, _rule.enabled, _rule.noise_budget, _rule.live_since)
+    .where(
+        _rule.id == any_(bindparam("ids", type_=ARRAY(Uuid()))),
+        or_(_rule.enabled, _rule.shadow),
+        _rule.deleted_at.is_(None),
+    )
+    .order_by(_rule.id)
+    .with_for_update(read=True)
+)
+_IN_SHADOW: Final = Held(Kind.SHADOW, "the rule is in shadow: it is evaluated, and tells nobody")
+_OF_SHADOW: Final = Held(Kind.SHADOW, "the rule was in shadow when this came: it told nobody")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many notifications a day a rule may make, and since when it makes any."""
+
+    notifications: int
+    live_since: datetime | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The rules that may notify, those of them that have a noise budget, and those in shadow; others are off."""
+
+    live: Collection[UUID] = ()
+    budgets: Mapping[UUID, Budget] = field(default_factory=dict)
+    shadow: Collection[UUID] = ()
+
+    def hidden(self, rule_id: UUID, was_shadow: bool) -> Held | None:
+        """Why the record is all that a rule's match comes to, where that is so."""
+        if rule_id in self.shadow:
+            return _IN_SHADOW
+        return _OF_SHADOW if was_shadow else None
+
+
+def of(session: Session, rule_ids: Collection[UUID]) -> Standing:
+    """Where rules stand, locked against a change until the notifications are written."""
+    if not rule_ids:
+        return Standing()
+    rows = session.execute(_LOCK, {"ids": list(rule_ids)}).all()
+    return Standing(
+        live={key for key, live, _, _ in rows if live},
+        budgets={
+            key: Budget(budget, since)
+            for key, live, budget, since in rows
+            if live and budget is not None
+        },
+        shadow={key for key, live, _, _ in rows if not live},
+    )

@@ -1,0 +1,114 @@
+"""What a rule reads of events: the fields that it names, and the types that it asks for."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from rules_dsl import tree
+from rules_dsl.words import RESERVED
+
+# In place of an index: any element of a list.
+ELEMENT: Final = None
+Steps = tuple[str | None, ...]
+
+_NAME: Final = re.compile(r"[^\W\d]\w*")
+_TYPE: Final = ("type",)
+
+
+def path_text(steps: Steps) -> str:
+    """A path as rules write it, with `[]` for any element."""
+    first, *rest = steps
+    plain = first is not None and _NAME.fullmatch(first) and first not in RESERVED
+    return (str(first) if plain else "event" + _step(first)) + "".join(map(_step, rest))
+
+
+def fields_read(rule: tree.Sentence) -> frozenset[Steps]:
+    """Every field that a rule reads, in its condition, its clauses and its message."""
+    parts = rule.message.parts if rule.message else ()
+    values = [part for part in parts if not isinstance(part, str)]
+    tests = [one.condition for one in rule.clauses if isinstance(one, tree.ResolveWhen)]
+    keys = [path for one in rule.clauses if not isinstance(one, tree.During) for path in one.by]
+    # What is absent is told by what stands in for an event.
+    if any(isinstance(each, tree.Absence) for each in tree.conjuncts(rule.condition)):
+        values = []
+    return frozenset(
+        steps for each in (rule.condition, *tests, *keys, *values) for steps in _read(each, {})
+    )
+
+
+def types_asked(rule: tree.Sentence) -> frozenset[str]:
+    """The types of the events that a rule can be true of; none where it does not say."""
+    return _types(rule.condition)
+
+
+def _step(step: str | None) -> str:
+    if step is None:
+        return "[]"
+    return f".{step}" if _NAME.fullmatch(step) else f"[{json.dumps(step, ensure_ascii=False)}]"
+
+
+def _read(node: tree.Expression, names: Mapping[str, Steps | None]) -> Iterator[Steps]:
+    """`names` are the places of the elements that quantifiers around it name; None where that is no field."""
+    if isinstance(node, tree.Path):
+        place = _place(node, names)
+        if place:
+            yield place
+        return
+    if isinstance(node, tree.Quantifier):
+        yield from _read(node.source, names)
+        source = _place(node.source, names) if isinstance(node.source, tree.Path) else None
+        element = None if source is None else (*source, ELEMENT)
+        yield from _read(node.body, {**names, node.name: element})
+        return
+    for child in tree.children(node):
+        yield from _read(child, names)
+
+
+def _place(path: tree.Path, names: Mapping[str, Steps | None]) -> Steps | None:
+    begin = () if path.variable is None else names.get(path.variable)
+    if begin is None:
+        return None
+    return (*begin, *(ELEMENT if isinstance(step, int) else step for step in path.steps))
+
+
+def _types(node: tree.Expression) -> frozenset[str]:
+    for each in tree.conjuncts(node):
+        found = _types_of(each)
+        if found:
+            return found
+    return frozenset()
+
+
+def _types_of(node: tree.Expression) -> frozenset[str]:
+    match node:
+        case tree.Comparison(operator="==" | "in", left=tree.Path(steps=steps), right=right):
+            return _texts(right) if steps == _TYPE else frozenset()
+        case tree.Comparison(operator="==", left=left, right=tree.Path(steps=steps)):
+            return _texts(left) if steps == _TYPE else frozenset()
+        case (
+            tree.Comparison(left=tree.Window() as window)
+            | tree.Comparison(right=tree.Window() as window)
+        ):
+            body = window.value if window.function == "count" else window.where
+            return _types(body) if body else frozenset()
+        case tree.Held() | tree.Absence():
+            return _types(node.body)
+        case tree.Sequence():
+            return _all([_types(step.condition) for step in node.steps])
+        case tree.Or():
+            return _all([_types(item) for item in node.items])
+        case _:
+            return frozenset()
+
+
+def _all(found: list[frozenset[str]]) -> frozenset[str]:
+    """Any of them, if each says something."""
+    return frozenset().union(*found) if all(found) else frozenset()
+
+
+def _texts(node: tree.Expression) -> frozenset[str]:
+    items = node.items if isinstance(node, tree.ListLiteral) else (node,)
+    values = [item.value for item in items if isinstance(item, tree.Literal)]
+    texts = frozenset(value for value in values if isinstance(value, str))
+    return texts if len(texts) == len(items) else frozenset()
