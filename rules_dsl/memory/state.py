@@ -163,7 +163,9 @@ class State:
         ids = [data[at : at + 16] for at in range(start, end, 16)]
         reader = _Reader(data, end)
         state.recent = Recent(reader.column("q", count), ids, reader.column("b", count))
-        state.logs = [_log(numbers[at], numbers[at + 1], reader, rare) for at in range(0, 2 * logs, 2)]
+        state.logs = [
+            _log(numbers[at], numbers[at + 1], reader, rare) for at in range(0, 2 * logs, 2)
+        ]
         state.cursors = [
             _cursor(numbers[at : at + 4], rare) for at in range(2 * logs, len(numbers), 4)
         ]
