@@ -7,12 +7,15 @@ from typing import Any, Final
 from uuid import UUID
 
 from celery import shared_task
+from sqlalchemy.orm import Session
 
 from app.extensions import session
 from app.runtime import now, runtime
-from app.services import claims, matching
+from app.services import claims, matching, shares
 from app.services.claims import Claim
+from app.services.deciding import Guard
 from app.services.rulesets import live
+from app.services.shares import Share
 from tasks import totals, witness
 from tasks.patience import patience
 from tasks.publisher import wake_events, wake_heartbeat, wake_notifications
@@ -61,20 +64,30 @@ def _evaluate(held: Sequence[Claim], holder: UUID) -> None:
         guard = partial(patience, alone=len(held) == 1)
         with guard() as begin:
             judgement = matching.judge(events, begin)
-        settings = runtime().settings
-        evaluation = matching.record(
-            db, held, judgement, settings.storm_limit, now(), settings.memory, guard
-        )
-        db.commit()
+        waiting = shares.part(held, judgement, runtime().settings.memory)
+        while waiting:
+            share = waiting.pop(shares.take(db, waiting))
+            began = _record(db, share, guard, began)
     except Exception:
         db.rollback()
         _release(holder)
         raise
+
+
+def _record(db: Session, share: Share, guard: Guard, began: float) -> float:
+    """Record one share, and tell what came of it; gives the time at which it was done."""
+    settings = runtime().settings
+    evaluation = matching.record(
+        db, share.held, share.judgement, settings.storm_limit, now(), settings.memory, guard
+    )
+    db.commit()
     publish(wake_notifications(evaluation.due))
     publish([wake_heartbeat(key) for key in evaluation.heartbeats])
     if evaluation.left:
         publish([wake_events(evaluation.left)])
-    totals.evaluated(evaluation, time.perf_counter() - began)
+    ended = time.perf_counter()
+    totals.evaluated(evaluation, ended - began)
+    return ended
 
 
 def _release(holder: UUID) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import groupby
+from operator import attrgetter
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -20,18 +22,12 @@ from app.services import states
 from app.services.alerting import FailedRule, FoundMatch
 from app.services.hush import Hush
 from app.services.inhibition import OpenAlerts
-from app.services.machines import (
-    alert_key,
-    latest,
-    machine_of,
-    microseconds,
-    occurrence_of,
-    rules_of,
-)
+from app.services.machines import alert_key, latest, machine_of, microseconds, rules_of
 from app.services.rulesets import JudgingRule
 from app.services.states import Book, Books
 from rules_dsl.memory import Decision, Machine, Occurrence, State
 from rules_dsl.memory.decisions import Address
+from rules_dsl.memory.rounds import IsOpen
 from rules_dsl.tree import Unless
 
 log = structlog.get_logger()
@@ -52,6 +48,7 @@ class Concern(NamedTuple):
 
     event: Event
     rule: JudgingRule
+    occurrence: Occurrence
 
 
 class Turn(NamedTuple):
@@ -105,6 +102,9 @@ class _Asked(NamedTuple):
     main: Address | None
 
 
+_event_of: Final = attrgetter("event")
+
+
 def decide(
     session: Session,
     concerns: Sequence[Concern],
@@ -125,7 +125,7 @@ def decide(
     }
     deciding = Deciding(session, parts, {each for each in inhibitors if each}, now)
     with guard() as begin:
-        for event_id, matches, group in _by_event(asked, found):
+        for event_id, matches, group in _by_event(asked, parts, found):
             begin(event_id)
             deciding.note(matches)
             for one in group:
@@ -150,6 +150,7 @@ class Deciding:
         for version, part in self._parts.items():
             part.book = self.books[version]
         self._open = OpenAlerts(session, {*inhibitors, *_inhibitors_of(self.books)})
+        self._is_open = self._open.is_open
         self._now = now
         self._moment = microseconds(now)
         self._turns: list[Turn] = []
@@ -163,25 +164,14 @@ class Deciding:
 
     def take(self, asked: _Asked) -> None:
         """Decide on an event."""
-        part, occurrence = asked.part, asked.occurrence
-        self._make(
-            part,
-            asked.main,
-            asked.event,
-            lambda states: part.machine.decide(
-                occurrence, states, self._moment, self._open.is_open
-            ),
-        )
+        event, part, occurrence, main = asked
+        make = partial(part.machine.decide, occurrence)
+        self._make(part, main, event, make)
 
     def fire(self, version: UUID, address: Address) -> None:
         """Decide on the times of a state that have come."""
         part = self._parts[version]
-        self._make(
-            part,
-            address,
-            None,
-            lambda states: part.machine.fire(address, states, self._moment, self._open.is_open),
-        )
+        self._make(part, address, None, partial(part.machine.fire, address))
 
     def ended(self, concerns: Sequence[Concern] = ()) -> Decided:
         """All that was decided."""
@@ -191,7 +181,7 @@ class Deciding:
             turns = [one for one in turns if one.rule.memory_id not in broken]
             failed = [
                 FailedRule(event, rule, broken[rule.memory_id] or "")
-                for event, rule in concerns
+                for event, rule, _ in concerns
                 if rule.memory_id in broken
             ]
         books = {key: book for key, book in self.books.items() if key not in broken}
@@ -202,7 +192,7 @@ class Deciding:
         part: _Part,
         address: Address | None,
         event: Event | None,
-        make: Callable[[dict[Address, State]], list[Decision]],
+        make: Callable[[dict[Address, State], int, IsOpen], list[Decision]],
     ) -> None:
         book = part.book
         if part.problem or book is None:
@@ -212,16 +202,17 @@ class Deciding:
         if state is not None:
             state.changed = False
         try:
-            decisions = make(book.states)
+            decisions = make(book.states, self._moment, self._is_open)
         except Exception as error:  # a mistake of ours; the others must still fire
             log.exception("rule_failed", rule=part.rule.name)
             part.problem = f"error: {type(error).__name__}"
             return
         self._forgive(part, book, decisions, event)
-        state = book.states.get(address) if address else None
+        if state is None and address:
+            state = book.states.get(address)
         touched = state is not None and state.changed
-        if state is not None:
-            state.changed = touched or before
+        if before and state is not None:
+            state.changed = True
         for decision in decisions:
             number = book.number(address, self._moment) if address and touched else None
             self._add(part, decision, number, event)
@@ -266,14 +257,11 @@ def _ask(concerns: Sequence[Concern], memory: Memory) -> tuple[list[_Asked], lis
     parts: dict[int, _Part] = {}
     # Two versions of one sentence decide as one, on one memory.
     shared: dict[UUID, _Part] = {}
-    last, occurrence = None, None
-    for event, rule in concerns:
+    for event, rule, occurrence in concerns:
         part = parts.get(id(rule))
         if part is None:
             fresh = _Part(rule, machine_of(rule, memory), set())
             part = parts[id(rule)] = shared.setdefault(rule.memory_id, fresh)
-        if occurrence is None or event is not last:
-            last, occurrence = event, occurrence_of(event)
         addresses = part.machine.addresses(occurrence)
         part.addresses.update(addresses)
         asked.append(_Asked(event, part, occurrence, addresses[0] if addresses else None))
@@ -297,16 +285,15 @@ def can_be_held(machine: Machine) -> bool:
 
 
 def _by_event(
-    asked: Sequence[_Asked], found: Sequence[FoundMatch]
+    asked: Sequence[_Asked], parts: Sequence[_Part], found: Sequence[FoundMatch]
 ) -> Iterable[tuple[UUID, Sequence[FoundMatch], Sequence[_Asked]]]:
     """What concerns each event, in their order; what may be held back by others comes after them."""
-    groups: dict[UUID, list[_Asked]] = {}
-    for event, each in groupby(asked, key=lambda one: one.event):
-        groups[event.id] = list(each)
-    if not any(can_be_held(one.part.machine) for one in asked):
-        for event_id, group in groups.items():
-            yield event_id, (), group
+    grouped = [list(each) for _, each in groupby(asked, key=_event_of)]
+    if not any(can_be_held(part.machine) for part in parts):
+        for group in grouped:
+            yield group[0].event.id, (), group
         return
+    groups = {group[0].event.id: group for group in grouped}
     matches = defaultdict(list)
     for match in found:
         matches[match.about].append(match)

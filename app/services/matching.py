@@ -17,6 +17,7 @@ from app.services import alerting, claims, deciding, heartbeat, turns
 from app.services.alerting import FailedRule, FoundMatch
 from app.services.claims import Claim
 from app.services.deciding import Concern, Guard, unguarded
+from app.services.machines import occurrence_of
 from app.services.receivers import Due
 from app.services.rulesets import live
 from app.services.turns import Outcome
@@ -117,8 +118,9 @@ def _judge_one(event: Event, judgement: Judgement) -> None:
     if heartbeat.is_own(event):
         return
     judgement.found += [FoundMatch(event, rule) for rule in found.true]
-    if event.replay_of is None:  # it happened once
-        judgement.concerns += [Concern(event, rule) for rule in found.concerned]
+    if found.concerned and event.replay_of is None:  # it happened once
+        occurrence = occurrence_of(event)
+        judgement.concerns += [Concern(event, rule, occurrence) for rule in found.concerned]
 
 
 def record(
@@ -137,12 +139,15 @@ def record(
     """
     left = {event.id for event in judgement.left}
     claims.give_back(session, [claim for claim in held if claim.event_id in left], now)
-    settled = claims.settle(session, [claim for claim in held if claim.event_id not in left])
+    mine = [claim for claim in held if claim.event_id not in left] if left else held
+    settled = claims.settle(session, mine)
     failed = [claim for claim in held if claim.event_id in settled & judgement.failed.keys()]
     for claim in failed:
         claims.fail(session, claim, judgement.failed[claim.event_id], now)
     found = [match for match in judgement.found if match.about in settled]
-    concerns = [one for one in judgement.concerns if one.event.id in settled]
+    concerns: Sequence[Concern] = judgement.concerns
+    if len(settled) < len(mine):
+        concerns = [one for one in concerns if one.event.id in settled]
     decided = deciding.decide(session, concerns, found, memory, now, guard)
     failed_rules = [one for one in judgement.failed_rules if one.event.id in settled]
     failed_rules += decided.failed

@@ -1,6 +1,6 @@
 """States of rules with memory: read, held against all others, and written, for a whole batch at once.
 
-Whoever holds the lock of a state until its commit is next in the recorded order. Locks are advisory, on a few buckets:
+Whoever holds the lock of a state until its commit is next in the recorded order. Locks are advisory, on some buckets:
 a state need not exist to be locked, and the lock table of PostgreSQL has room for some thousands. They are taken
 before all locks but those of waiting events, in one statement and in one order, so that nobody waits in a circle.
 
@@ -10,6 +10,7 @@ What this process wrote last is kept, and read again only if its mark is not the
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from secrets import randbits
 from typing import Final
 from uuid import UUID
@@ -28,7 +29,7 @@ log = structlog.get_logger()
 
 # Any constant will do, so long as no other pair of advisory locks has it.
 LOCKS: Final = 0x53454E4D
-BUCKETS: Final = 1024
+BUCKETS: Final = 256
 _MARK_BITS: Final = 63
 
 _LOCK: Final = "SELECT count(pg_advisory_xact_lock(%s, bucket)) FROM unnest(%s::int[]) bucket"
@@ -67,7 +68,8 @@ class Book:
     @property
     def lost(self) -> int:
         """How many entries the cap has cost since they were read."""
-        return sum(state.dropped - self.dropped.get(at, 0) for at, state in self.states.items())
+        lost = [(at, state.dropped) for at, state in self.states.items() if state.dropped]
+        return sum(dropped - self.dropped.get(at, 0) for at, dropped in lost)
 
 
 Books = Mapping[UUID, Book]
@@ -100,9 +102,9 @@ def write(session: Session, books: Books, now: datetime) -> None:
     pieces: list[bytes] = []
     kept: dict[Place, Known] = {}
     start = 1
-    for version, book in sorted(books.items()):
+    for version, book in books.items():
         name, expires = str(version), book.machine.expires
-        for address, state in sorted(book.states.items(), key=_address):
+        for address, state in book.states.items():
             if not state.changed:
                 kept[name, *address] = book.known[address]
                 continue
@@ -118,6 +120,12 @@ def write(session: Session, books: Books, now: datetime) -> None:
     if rows:
         first = (b"".join(pieces), mark, now)
         execute_arrays(session.connection(), _WRITE, *zip(*rows, strict=True), first=first)
+
+
+def bucket_of(machine: Machine, version: UUID, address: Address) -> int:
+    """The lock of a state: by its key, so that one event has one lock for all rules that have the same key."""
+    one = version.bytes if machine.plan.scopes else address[1].encode()
+    return crc32(one) % BUCKETS
 
 
 def _read(session: Session, books: Books, wanted: Mapping[UUID, Iterable[Address]]) -> None:
@@ -146,7 +154,8 @@ def _read(session: Session, books: Books, wanted: Mapping[UUID, Iterable[Address
             before = _unpack(places[place - 1], mark, data)
         if before is not None:
             book.known[address], book.states[address] = before, before.state
-            book.dropped[address] = before.state.dropped
+            if before.state.dropped:
+                book.dropped[address] = before.state.dropped
 
 
 def _unpack(place: Place, mark: int, data: bytes) -> Known | None:
@@ -167,10 +176,5 @@ def _companions(book: Book) -> set[Address]:
 
 def _buckets(machine: Machine, version: UUID, addresses: set[Address]) -> set[int]:
     if machine.plan.scopes:
-        return {crc32(version.bytes) % BUCKETS} if addresses else set()
-    salt = crc32(version.bytes)
-    return {crc32(key.encode(), salt) % BUCKETS for _, key in addresses}
-
-
-def _address(item: tuple[Address, State]) -> Address:
-    return item[0]
+        addresses = set(islice(addresses, 1))
+    return {bucket_of(machine, version, each) for each in addresses}

@@ -38,16 +38,18 @@ def record(
     now: datetime,
 ) -> Outcome:
     """Write what was decided beside what was `found` without memory, and the states; the caller commits."""
+    # Of most decisions nobody hears.
+    telling = [turn for turn in decided.turns if tells(turn)]
     rule_ids = {match.rule.rule_id for match in found}
-    rule_ids.update(turn.rule.rule_id for turn in decided.turns if tells(turn))
+    rule_ids.update(turn.rule.rule_id for turn in telling)
     if not rule_ids and not decided.turns:
         return Outcome()
     standings = standing.of(session, rule_ids)
-    made = _rounds(session, found, decided.turns, standings, now)
+    made = _rounds(session, found, telling, standings, now)
     queued = rounds.notify(session, made, standings, storm_limit, now)
     decisions.write(session, decided.turns, now)
     states.write(session, decided.books, now)
-    matched = [turn.rule.name for turn in decided.turns if is_match(turn)]
+    matched = [turn.rule.name for turn in telling if is_match(turn)]
     return Outcome(
         queued,
         triggered=[match.rule.name for match in found] + matched,
@@ -57,7 +59,8 @@ def record(
 
 def tells(turn: Turn) -> bool:
     """Whether a decision is about an alert or a notification."""
-    return turn.decision.alert is not None or turn.decision.verdict is not None
+    decision = turn.decision
+    return decision.alert is not None or decision.verdict is not None
 
 
 def is_match(turn: Turn) -> bool:

@@ -78,6 +78,7 @@ class Gathered(Condition):
         self._reach = [0] * len(plan.feeds)
         for spec in plan.windows:
             self._reach[spec.feed] = max(self._reach[spec.feed], spec.over + spec.offset)
+        self._named = [(variable(at), each) for at, each in enumerate(plan.windows)]
 
     def brought(self, state: State, run: Run, time: int, single: Outcome) -> Any:
         if single is not True:
@@ -116,9 +117,9 @@ class Gathered(Condition):
             step.run.event, step.run.now
         )  # with a budget of its own: nothing may fail from here on
         values: list[object] = []
-        for number, spec in enumerate(plan.windows):
-            value = value_of(spec, state.logs[spec.feed], state.cursors[number], time)
-            run.variables[variable(number)] = value
+        for (name, spec), cursor in zip(self._named, state.cursors, strict=True):
+            value = value_of(spec, state.logs[spec.feed], cursor, time)
+            run.variables[name] = value
             values.append(None if isinstance(value, Absent) else value)
         outcomes = [test(run) for test in plan.tests]
         if plan.sequence is not None:
@@ -134,9 +135,8 @@ class Gathered(Condition):
 
     def _enter(self, state: State, feed: int, time: int, value: Any) -> None:
         state.logs[feed].insert(time, value)
-        for number, spec in enumerate(self.plan.windows):
-            cursor = state.cursors[number]
-            if spec.feed == feed and cursor is not None:
+        for spec, cursor in zip(self.plan.windows, state.cursors, strict=True):
+            if cursor is not None and spec.feed == feed and time <= cursor.high:
                 cursor.entered(spec, time, value)
 
     def _follow(self, state: State, step: Step) -> Outcome:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from rules_dsl.evaluator import Outcome
+from rules_dsl.memory.keys import Steps, key_text
 
 Address: TypeAlias = tuple[str, str]  # a scope ("", "throttle" or "group") and a key
 
@@ -13,19 +14,32 @@ LATE: Final = "late"  # further behind the newest event of its key than is allow
 SEEN: Final = "seen"  # decided already
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Occurrence:
-    """An event: its id of 16 bytes, and its times in microseconds since 1970."""
+    """An event: its id of 16 bytes, and its times in microseconds since 1970.
+
+    `time` is when it happened; nothing happens after it was accepted.
+    """
 
     id: bytes
     body: dict[str, Any]
     occurred_at: int
     accepted_at: int
+    time: int = field(init=False)
+    # Most rules that an event concerns have the same fields after `by`.
+    _known: dict[Steps, Address | None] = field(init=False, repr=False, default_factory=dict)
 
-    @property
-    def time(self) -> int:
-        """When it happened; nothing happens after it was accepted."""
-        return min(self.occurred_at, self.accepted_at)
+    def __post_init__(self) -> None:
+        self.time = min(self.occurred_at, self.accepted_at)
+
+    def address(self, steps: Steps) -> Address | None:
+        """Of a state without a scope, by the fields of its key; None where one of them has no value."""
+        try:
+            return self._known[steps]
+        except KeyError:
+            key = key_text(self.body, steps)
+            address = self._known[steps] = None if key is None else ("", key)
+            return address
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,20 +8,21 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from json.encoder import encode_basestring_ascii
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from rules_dsl.compiler import walk
 from rules_dsl.evaluator import is_number
 from rules_dsl.values import number_text
 
 NO_KEY: Final = "[]"
+Steps: TypeAlias = tuple[tuple[str | int, ...], ...]
 _LONGEST: Final = 512
 _DIGEST: Final = 16
 # What `json.dumps` does, without a look at its options.
 _quoted: Final = encode_basestring_ascii
 
 
-def key_text(body: Mapping[str, object], steps: Sequence[tuple[str | int, ...]]) -> str | None:
+def key_text(body: Mapping[str, object], steps: Steps) -> str | None:
     """The key of an event; None where one of its fields has no value."""
     parts = []
     for each in steps:

@@ -41,10 +41,11 @@ class Log:
                 del blocks[at // _BLOCK :]
         else:
             times.append(time)
-        if self.values is not None:
-            if type(self.values) is array and not _fits(self.values, value):
-                self.values = [_plain(each) for each in self.values]
-            self.values.insert(at, value)
+        values = self.values
+        if values is not None:
+            if type(values) is array and not _fits(values, value):
+                values = self.values = [_plain(each) for each in values]
+            values.insert(at, value)
 
     def before(self, time: int) -> int:
         """How many entries are not later than a time."""

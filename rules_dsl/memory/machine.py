@@ -54,6 +54,9 @@ class Machine:
         self.limits = limits or Limits()
         self.condition: Condition = condition_of(self.plan)
         self._reach = self.plan.reach
+        self._steps = self.plan.key.steps
+        self._timed = self.plan.timed
+        self._throttled = self.plan.clauses.get(tree.Throttle)
 
     @property
     def most(self) -> int:
@@ -65,14 +68,13 @@ class Machine:
 
         Beside the `companions` of the first, which a time that the event shows to have passed may touch.
         """
-        key = key_text(event.body, self.plan.key.steps)
-        if key is None:
+        address = event.address(self._steps)
+        if address is None:
             return ()
-        own = self.keys(self._standing_in(key, event.body), key)
-        return (
-            ("", key),
-            *((scope, own[scope]) for scope in ("throttle", "group") if scope in own),
-        )
+        if not self.plan.scopes:
+            return (address,)
+        own = self.keys(self._standing_in(address[1], event.body), address[1])
+        return (address, *((scope, own[scope]) for scope in ("throttle", "group") if scope in own))
 
     def companions(self, state: State) -> tuple[Address, ...]:
         """The other states that the timers of one may touch."""
@@ -86,9 +88,10 @@ class Machine:
 
     def inhibitor(self, event: Occurrence) -> tuple[str, str] | None:
         """The rule's name and the key of the alert that would hold a match back."""
-        key = key_text(event.body, self.plan.key.steps)
-        if key is None:
+        address = event.address(self._steps)
+        if address is None:
             return None
+        key = address[1]
         return self._inhibitor(self.keys(self._standing_in(key, event.body), key), key)
 
     def inhibitors(self, state: State, key: str) -> list[tuple[str, str]]:
@@ -101,21 +104,22 @@ class Machine:
     ) -> list[Decision]:
         """What an event comes to: its decision, after those of times that it shows to have passed."""
         time = self.time_of(event)
-        key = key_text(event.body, self.plan.key.steps)
-        if key is None:
+        address = event.address(self._steps)
+        if address is None:
             missing = f"{', '.join(self.plan.key.names)} holds no key"
             return [Decision("event", NO_KEY, time, reason=missing, event=event.id)]
-        state = states.get(("", key)) or State(self.plan)
+        _, key = address
+        state = states.get(address) or State(self.plan)
         seen = self._look(event, time, state)
         if isinstance(seen, str):
             return [Decision("event", key, time, reason=seen, event=event.id)]
         if not seen.takes_part:
             outcome = None if seen.single is None else False
             return [Decision("event", key, time, outcome, event=event.id)]
-        states[("", key)] = state
+        states[address] = state
         turn = Turn(self, states, state, key, now, is_open)
-        decisions = turn.passed(time)
-        keys = self.keys(self._standing_in(key, event.body), key)
+        decisions = [] if state.due is None else turn.passed(time)
+        keys = self.keys(self._standing_in(key, event.body), key) if self.plan.scopes else {}
         decisions.append(turn.taken(seen, Cause(time, event.id, keys)))
         self._forget(state)
         state.settle()
@@ -157,7 +161,7 @@ class Machine:
         """
         if state.due is not None or state.matches or state.since is not None:
             return None
-        throttle = self.plan.clauses.get(tree.Throttle)
+        throttle = self._throttled
         until = state.latest + self.lateness + self._reach
         if throttle and state.rounds:
             until = max(until, state.rounds[-1] + microseconds(throttle.per))
@@ -206,7 +210,7 @@ class Machine:
 
         Clauses alone go by the order of acceptance, behind which no event comes too late.
         """
-        return event.time if self.plan.timed else event.accepted_at
+        return event.time if self._timed else event.accepted_at
 
     def _look(self, event: Occurrence, time: int, state: State) -> Seen | str:
         """What an event is to the rule, before anything is changed; or why it is nothing."""
@@ -222,7 +226,7 @@ class Machine:
         if not seen.takes_part:
             return seen
         if time < state.latest - self.lateness:
-            return LATE if plan.timed else seen
+            return LATE if self._timed else seen
         return SEEN if (time, event.id) in state.recent else seen
 
     def _forget(self, state: State) -> None:

@@ -13,7 +13,7 @@ from rules_dsl.compiler import Program, compile_condition, compile_value
 from rules_dsl.evaluator import is_number
 from rules_dsl.format import format_expression
 from rules_dsl.memory.calendar import Calendar
-from rules_dsl.memory.keys import digest_of
+from rules_dsl.memory.keys import Steps, digest_of
 from rules_dsl.memory.sequence import Sequences
 from rules_dsl.memory.windows import WindowSpec
 from rules_dsl.run import Run
@@ -23,7 +23,6 @@ SECOND: Final = 1_000_000
 NOTHING: Final = object()  # of a feed that an event brings nothing to
 
 Feed = Callable[[Run], Any]
-Steps = tuple[tuple[str | int, ...], ...]
 
 
 @dataclass(slots=True)

@@ -18,10 +18,10 @@ class Recent:
 
     __slots__ = ("ids", "marks", "times")
 
-    def __init__(self) -> None:
-        self.times: array[int] = array("q")
-        self.ids: list[bytes] = []
-        self.marks: array[int] = array("b")
+    def __init__(self, times: "array[int]", ids: list[bytes], marks: "array[int]") -> None:
+        self.times = times
+        self.ids = ids
+        self.marks = marks
 
     def __contains__(self, event: tuple[int, bytes]) -> bool:
         time, id = event
@@ -32,20 +32,27 @@ class Recent:
 
     def insert(self, time: int, id: bytes, mark: int = UNKNOWN) -> int:
         """Note an event behind all that are not later; gives its place."""
-        at = bisect_right(self.times, time)
-        self.times.insert(at, time)
+        times = self.times
+        if not times or time >= times[-1]:
+            times.append(time)
+            self.ids.append(id)
+            self.marks.append(mark)
+            return len(times) - 1
+        at = bisect_right(times, time)
+        times.insert(at, time)
         self.ids.insert(at, id)
         self.marks.insert(at, mark)
         return at
 
     def prune(self, time: int, most: int) -> int:
         """Forget what is earlier than a time, and the oldest past a cap; gives how many that cost."""
-        gone = bisect_left(self.times, time)
-        over = len(self.times) - most
+        times = self.times
+        gone = bisect_left(times, time) if times and times[0] < time else 0
+        over = len(times) - most
         if over > 0:
             over += most // 16
-        if over > gone or (gone >= _LEAST_PRUNED and 2 * gone >= len(self.times)):
+        if over > gone or (gone >= _LEAST_PRUNED and 2 * gone >= len(times)):
             cut = max(gone, over)
-            del self.times[:cut], self.ids[:cut], self.marks[:cut]
+            del times[:cut], self.ids[:cut], self.marks[:cut]
             return max(0, cut - gone)
         return 0

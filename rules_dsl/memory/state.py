@@ -1,14 +1,17 @@
 """States: what is remembered of one rule under one key, and how it is kept.
 
-A saved state is a version, a JSON head and the columns behind it as plain machine numbers, so that to load
-and save it costs little more than to copy it. Everything in it is bounded: by the time that windows reach
-back, and by a cap on the entries.
+A saved state is a few numbers, as JSON what most states have nothing of, and columns of machine numbers, so
+that to load and save it costs little more than to copy it. Everything in it is bounded: by the time that
+windows reach back, and by a cap on the entries.
 """
 
 import json
 import sys
 from array import array
 from collections.abc import Mapping
+from functools import lru_cache
+from operator import attrgetter
+from struct import Struct
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import orjson
@@ -20,9 +23,8 @@ from rules_dsl.memory.sequence import Candidate, Pending
 from rules_dsl.memory.sums import ExactSum
 from rules_dsl.memory.windows import RUNNING, Cursor
 
-VERSION: Final = 1
-_FAST: Final = bytes((VERSION,))
-_WIDE: Final = bytes((VERSION | 128,))
+VERSION: Final = 2
+_WIDE: Final = VERSION | 128
 NEVER: Final = -(2**62)
 Keys: TypeAlias = Mapping[str, str]
 
@@ -58,8 +60,8 @@ class State:
         self.due: int | None = None  # the earliest of its timers
         self.dropped = 0  # entries that the cap has cost
         self.latest = NEVER  # the time of the newest event
-        self.recent = Recent()
         if plan is not None:  # a saved one brings its own
+            self.recent = Recent(array("q"), [], array("b"))
             self.logs = [Log(None, array(column) if column else None) for column in plan.columns]
             self.cursors = [Cursor() if each.function in RUNNING else None for each in plan.windows]
         self.candidates: list[Candidate] = []
@@ -81,11 +83,14 @@ class State:
 
     def settle(self) -> None:
         """Note a change, and which timer comes first."""
-        timers = (self.spell_due, self.absent_due, self.resolve_due, self.group_due, self.held_due)
-        first = [each for each in timers if each is not None]
-        if self.pending:
-            first.append(min(each.due for each in self.pending))
-        self.due = min(first) if first else None
+        due = None
+        for each in _timers(self):
+            if each is not None and (due is None or each < due):
+                due = each
+        for waiting in self.pending:
+            if due is None or waiting.due < due:
+                due = waiting.due
+        self.due = due
         self.changed = True
 
     @property
@@ -111,15 +116,28 @@ class State:
 
     def pack(self) -> bytes:
         """The state as it is kept."""
-        columns: list[Any] = [self.recent.times, self.recent.marks]
+        recent = self.recent
+        rare: dict[str, Any] = {} if _rarely(self) == _NOTHING_RARE else self._rare()
+        columns: list[Any] = [recent.times, recent.marks]
+        numbers: list[Any] = []
+        for log in self.logs:
+            numbers += (len(log.times), _code_of(log, columns, rare))
+        for cursor in self.cursors:
+            numbers += _numbers_of(cursor, rare)
+        version, text = _written(rare) if rare else (VERSION, b"")
+        logs, cursors, count = len(self.logs), len(self.cursors), len(recent.ids)
+        fixed = _layout(logs, cursors).pack(
+            version, logs, cursors, len(text), count, self.latest, *numbers
+        )
+        return b"".join((fixed, text, *recent.ids, *map(_bytes_of, columns)))
+
+    def _rare(self) -> dict[str, Any]:
+        """What most states have nothing of."""
         head: dict[str, Any] = {
             name: value
             for name, before in _PLAIN.items()
             if (value := getattr(self, name)) != before
         }
-        head["ids"] = len(self.recent.ids)
-        head["logs"] = [_head_of(log, columns) for log in self.logs]
-        head["cursors"] = [_head_of_cursor(each) for each in self.cursors]
         if self.candidates:
             head["candidates"] = [(*each[:1], each.id.hex(), *each[2:]) for each in self.candidates]
         if self.pending:
@@ -127,86 +145,118 @@ class State:
         head |= {name: _cause(each) for name in ("last", "group") if (each := getattr(self, name))}
         if self.held:
             head["held"] = [(_cause(each.cause), *each[1:]) for each in self.held]
-        version, text = _written(head)
-        size = len(text).to_bytes(4, "little")
-        return b"".join((version, size, text, *self.recent.ids, *map(_bytes_of, columns)))
+        return head
 
     @classmethod
     def unpack(cls, data: bytes) -> "State":
         """A state from what `pack` gave; ValueError when another version gave it."""
-        start = 5 + int.from_bytes(data[1:5], "little")
-        head = _read(data[:1], data[5:start])
+        version, logs, cursors = _COUNTS.unpack_from(data)
+        if version not in (VERSION, _WIDE):
+            raise ValueError(f"a state of version {version}, this library reads {VERSION}")
+        layout = _layout(logs, cursors)
+        _, _, _, size, count, latest, *numbers = layout.unpack_from(data)
+        start = layout.size + size
+        rare = _read(version, data[layout.size : start]) if size else {}
         state = cls(None)
-        for name, value in head.items():
-            if name in _PLAIN:
-                setattr(state, name, value)
-        reader = _Reader(data, start)
-        count = head["ids"]
-        ids = reader.take(16 * count)
-        recent = state.recent
-        recent.ids = [ids[at : at + 16] for at in range(0, 16 * count, 16)]
-        recent.times, recent.marks = reader.column("q", count), reader.column("b", count)
-        state.logs = [_log(each, reader) for each in head["logs"]]
-        state.cursors = [each and Cursor(each[0], each[1], _sum(each)) for each in head["cursors"]]
-        if "candidates" in head:
-            state.candidates = [Candidate(t, _id(i), s, k) for t, i, s, k in head["candidates"]]
-        if "pending" in head:
-            state.pending = [
-                Pending(due, last, _id(i), keys, names)
-                for due, last, i, keys, names in head["pending"]
-            ]
-        state.last, state.group = _caused(head.get("last")), _caused(head.get("group"))
-        if "held" in head:
-            state.held = [
-                Kept(_made(cause), key, rounds, kind) for cause, key, rounds, kind in head["held"]
-            ]
-        state.settle()
+        state.latest = latest
+        end = start + 16 * count
+        ids = [data[at : at + 16] for at in range(start, end, 16)]
+        reader = _Reader(data, end)
+        state.recent = Recent(reader.column("q", count), ids, reader.column("b", count))
+        state.logs = [
+            _log(numbers[at], numbers[at + 1], reader, rare) for at in range(0, 2 * logs, 2)
+        ]
+        state.cursors = [
+            _cursor(numbers[at : at + 4], rare) for at in range(2 * logs, len(numbers), 4)
+        ]
+        if rare:
+            state._bring(rare)
         state.changed = False
         return state
 
+    def _bring(self, rare: dict[str, Any]) -> None:
+        """Take up what most states have nothing of."""
+        for name, value in rare.items():
+            if name in _PLAIN:
+                setattr(self, name, value)
+        if "candidates" in rare:
+            self.candidates = [Candidate(t, _id(i), s, k) for t, i, s, k in rare["candidates"]]
+        if "pending" in rare:
+            self.pending = [
+                Pending(due, last, _id(i), keys, names)
+                for due, last, i, keys, names in rare["pending"]
+            ]
+        self.last, self.group = _caused(rare.get("last")), _caused(rare.get("group"))
+        if "held" in rare:
+            self.held = [
+                Kept(_made(cause), key, rounds, kind) for cause, key, rounds, kind in rare["held"]
+            ]
+        self.settle()
+
 
 class _Reader:
-    """Bytes, read from left to right."""
+    """Columns, read from left to right."""
 
     def __init__(self, data: bytes, at: int) -> None:
         self._data = data
         self._at = at
 
-    def take(self, size: int) -> bytes:
-        """The next bytes."""
-        self._at += size
-        return self._data[self._at - size : self._at]
-
     def column(self, code: str, count: int) -> Any:
         """The next numbers."""
-        column = array(code, self.take(count * _SIZES[code]))
+        column, start = array(code), self._at
+        self._at += count * _SIZES[code]
+        column.frombytes(self._data[start : self._at])
         if sys.byteorder == "big":
             column.byteswap()
         return column
 
 
-def _head_of(log: Log, columns: list[Any]) -> Any:
+@lru_cache(maxsize=1000)
+def _layout(logs: int, cursors: int) -> Struct:
+    """What each state has: the version, how many there are of what, the newest time, logs and cursors."""
+    return Struct(_COUNTS.format + "IIq" + "Ic" * logs + "qqqq" * cursors)
+
+
+def _code_of(log: Log, columns: list[Any], rare: dict[str, Any]) -> bytes:
+    """What a log's values are; numbers that no column holds are rare."""
     columns.append(log.times)
+    if log.values is None:
+        return _TIMES
     if isinstance(log.values, array):
         columns.append(log.values)
-        return [len(log), log.values.typecode]
-    return [len(log), log.values]
+        return _CODES[log.values.typecode]
+    rare.setdefault("values", []).append(log.values)
+    return _LISTED
 
 
-def _log(head: list[Any], reader: _Reader) -> Log:
-    count, values = head
+def _log(count: int, code: bytes, reader: _Reader, rare: dict[str, Any]) -> Log:
     times = reader.column("q", count)
-    return Log(times, reader.column(values, count) if type(values) is str else values)
+    if code == _TIMES:
+        return Log(times)
+    if code == _LISTED:
+        return Log(times, rare["values"].pop(0))
+    return Log(times, reader.column(code.decode(), count))
 
 
-def _head_of_cursor(cursor: Cursor | None) -> Any:
+def _numbers_of(cursor: Cursor | None, rare: dict[str, Any]) -> tuple[int, int, int, int]:
+    """A cursor as four numbers; a sum past 64 bits is rare."""
     if cursor is None:
+        return _NO_CURSOR
+    units, shift = cursor.total.units, cursor.total.shift
+    if not -_WIDEST <= units < _WIDEST:
+        rare.setdefault("sums", []).append([format(units, "x"), shift])
+        units, shift = 0, _APART
+    return cursor.low, cursor.high, units, shift
+
+
+def _cursor(numbers: list[int], rare: dict[str, Any]) -> Cursor | None:
+    low, high, units, shift = numbers
+    if shift == _NONE:
         return None
-    return [cursor.low, cursor.high, format(cursor.total.units, "x"), cursor.total.shift]
-
-
-def _sum(head: list[Any]) -> ExactSum:
-    return ExactSum(int(head[2], 16), head[3])
+    if shift == _APART:
+        text, shift = rare["sums"].pop(0)
+        units = int(text, 16)
+    return Cursor(low, high, ExactSum(units, shift))
 
 
 def _bytes_of(column: Any) -> bytes:
@@ -231,26 +281,37 @@ def _made(saved: Any) -> Cause:
 
 _id: Final = bytes.fromhex
 _SIZES: Final = {code: array(code).itemsize for code in "qdb"}
+_CODES: Final = {code: code.encode() for code in "qd"}
+_TIMES: Final = b"-"
+_LISTED: Final = b"l"
+_WIDEST: Final = 2**63
+_COUNTS: Final = Struct("<BHH")
+# In the place of a cursor's shift.
+_NONE: Final = -1
+_APART: Final = -2
+_NO_CURSOR: Final = (0, 0, 0, _NONE)
 # What is kept as it is, with what it is when nothing has happened.
 _PLAIN: Final[dict[str, object]] = {
-    "dropped": 0, "latest": NEVER, "since": None, "falsified": NEVER, "spell_due": None,
-    "absent_due": None, "matches": 0, "alert_time": NEVER, "resolve_due": None, "rounds": [],
-    "group_rounds": 0, "group_due": None, "held_due": None,
+    "dropped": 0, "since": None, "falsified": NEVER, "spell_due": None, "absent_due": None,
+    "matches": 0, "alert_time": NEVER, "resolve_due": None, "rounds": [], "group_rounds": 0,
+    "group_due": None, "held_due": None,
 }  # fmt: skip
+_RARE: Final[dict[str, object]] = {
+    **_PLAIN, "candidates": [], "pending": [], "last": None, "group": None, "held": [],
+}  # fmt: skip
+_NOTHING_RARE: Final = tuple(_RARE.values())
+_rarely: Final = attrgetter(*_RARE)
+_timers: Final = attrgetter("spell_due", "absent_due", "resolve_due", "group_due", "held_due")
 _dumps: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def _written(head: dict[str, Any]) -> tuple[bytes, bytes]:
-    """A head and which of the two JSON libraries it needs: the fast one has no numbers past 64 bits."""
+def _written(head: dict[str, Any]) -> tuple[int, bytes]:
+    """As JSON, and which of the two libraries it needs: the fast one has no numbers past 64 bits."""
     try:
-        return _FAST, orjson.dumps(head)
+        return VERSION, orjson.dumps(head)
     except TypeError:
         return _WIDE, _dumps(head).encode()
 
 
-def _read(version: bytes, text: bytes) -> Any:
-    if version == _FAST:
-        return orjson.loads(text)
-    if version == _WIDE:
-        return json.loads(text)
-    raise ValueError(f"a state of version {version[0]}, this library reads {VERSION}")
+def _read(version: int, text: bytes) -> Any:
+    return orjson.loads(text) if version == VERSION else json.loads(text)

@@ -73,7 +73,8 @@ class Turn:
         """What an event comes to, once it is taken in."""
         state = self._state
         at = state.recent.insert(seen.time, cause.id or b"", _MARKS[seen.single])
-        state.latest = max(state.latest, seen.time)
+        if seen.time > state.latest:
+            state.latest = seen.time
         outcome: Outcome = None if seen.single is None else False
         recorded: dict[str, object] = {}
         if seen.brought is not None:

@@ -5,6 +5,8 @@ leaves; so an event costs the same whether a window holds ten entries or ten tho
 little behind (an event within the allowed lateness) moves back by the same steps.
 """
 
+from array import array
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,8 +55,8 @@ class Cursor:
 
     def move(self, spec: WindowSpec, log: Log, low: int, high: int) -> tuple[int, int]:
         """Stand somewhere else; gives which entries are inside."""
-        start, end = log.before(low), log.before(high)
-        old_start, old_end = log.before(self.low), log.before(self.high)
+        start, end = _between(log.times, low, high)
+        old_start, old_end = _between(log.times, self.low, self.high)
         self.low, self.high = low, high
         fresh = spec.function == "distinct" and self.counts is None
         apart = end <= old_start or old_end <= start
@@ -63,10 +65,12 @@ class Cursor:
             self.counts = Counter()
             self._each(spec, log, start, end, 1)
         else:
-            self._each(spec, log, old_start, start, -1)
-            self._each(spec, log, start, old_start, 1)
-            self._each(spec, log, old_end, end, 1)
-            self._each(spec, log, end, old_end, -1)
+            if start != old_start:
+                self._each(spec, log, old_start, start, -1)
+                self._each(spec, log, start, old_start, 1)
+            if end != old_end:
+                self._each(spec, log, old_end, end, 1)
+                self._each(spec, log, end, old_end, -1)
         return start, end
 
     def _each(self, spec: WindowSpec, log: Log, start: int, end: int, sign: int) -> None:
@@ -90,12 +94,21 @@ def value_of(spec: WindowSpec, log: Log, cursor: Cursor | None, time: int) -> ob
     if cursor is not None:
         start, end = cursor.move(spec, log, low, high)
     else:
-        start, end = log.before(low), log.before(high)
+        start, end = _between(log.times, low, high)
     if spec.function == "count":
         return end - start
     if start == end:
         return 0 if spec.function == "sum" else UNKNOWN
     return _FUNCTIONS[spec.function](log, cursor, start, end)
+
+
+def _between(times: "array[int]", low: int, high: int) -> tuple[int, int]:
+    """The entries later than one time and not than another; of most logs all, or all but the last."""
+    end = len(times)
+    if not end:
+        return 0, 0
+    start = bisect_right(times, low) if times[0] <= low else 0
+    return start, end if times[-1] <= high else bisect_right(times, high)
 
 
 def _sum(log: Log, cursor: Any, start: int, end: int) -> object:
