@@ -18,7 +18,7 @@ class OpenAlerts:
 
     def __init__(self, session: Session, asked: Collection[Asked]) -> None:
         """`asked` are names of rules, and the keys of machines."""
-        self._rules = _named(session, {name for name, _ in asked}) if asked else {}
+        self._rules = rules_named(session, {name for name, _ in asked}) if asked else {}
         self._open: set[tuple[UUID, str]] = set()
         if self._rules:
             keys = {alert_key(key) for _, key in asked} | {""}
@@ -47,11 +47,11 @@ class OpenAlerts:
 
 def unknown_names(session: Session, names: Collection[str]) -> list[str]:
     """Names that no rule has or had."""
-    known = _named(session, names) if names else {}
+    known = rules_named(session, names) if names else {}
     return sorted(name for name in names if name not in known)
 
 
-def _named(session: Session, names: Collection[str]) -> dict[str, UUID]:
+def rules_named(session: Session, names: Collection[str]) -> dict[str, UUID]:
     """The rules of these names: those that have them now, else those that had them before."""
     there = (RuleVersion.name.in_(names), Rule.deleted_at.is_(None))
     rows = session.execute(
