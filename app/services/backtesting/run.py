@@ -27,7 +27,7 @@ from rules_dsl import tree
 from rules_dsl.memory import LATE, Machine
 
 # So many events later somebody looks whether the run is still wanted.
-EVENTS_A_BEAT: Final = 250
+EVENTS_A_BEAT: Final = 100
 # The share of the time that is spent on what comes before the first event.
 PREPARING: Final = 0.1
 
@@ -46,8 +46,8 @@ class Version:
         return self.since <= revision and (self.until is None or revision < self.until)
 
 
-# How far it is, from 0 to 1, and how many events that were; may raise to end the run.
-Beat = Callable[[float, int], None]
+# How far it is, from 0 to 1; may raise to end the run.
+Beat = Callable[[float], None]
 
 
 class Run:
@@ -80,7 +80,7 @@ class Run:
         """All of it, from the first event to the last time."""
         past = Past(self._connection, self._stretch)
         if self._trial.has_memory:
-            pages = past.by_time(lambda share: beat(PREPARING * share, 0))
+            pages = past.by_time(lambda share: beat(PREPARING * share))
             before = PREPARING
         else:
             pages, before = past.as_accepted(), 0.0
@@ -92,7 +92,7 @@ class Run:
                 self._trial.feed(some)
                 self.events += len(some)
                 share = self._stretch.share(some[-1].accepted_at)
-                beat(before + (1 - before) * share, self.events)
+                beat(before + (1 - before) * share)
         self._trial.end(microseconds(self._stretch.until))
         if self._watch is not None:
             self._watch.difference.settle(end=True)

@@ -111,7 +111,7 @@ def recorded(rule_id: str) -> dict[str, Any]:
     """What live has on record of a rule, in the words of a backtest."""
     session().expire_all()
     mine = UUID(rule_id)
-    events = {key for key in session().scalars(select(Event.id))}
+    events = set(session().scalars(select(Event.id)))
     about = {row.id: row.event_id for row in session().scalars(select(TimerDecision))}
     alerts = session().scalars(select(Alert).where(Alert.rule_id == mine)).all()
     matches = session().scalars(select(Match.event_id).where(Match.rule_id == mine))
@@ -176,18 +176,19 @@ def test_a_backtest_is_what_live_recorded(
     client: Client, clock: TestClock, condition: str, clauses: str, drawn: list[Step]
 ) -> None:
     since = clock.tick(3600)
-    others = make_rule(client, 'when type == "c" then notify("slack:#db")', "db")
-    name = f"rule {next(names)}"
-    rule_id = make_rule(client, f"when {condition}{NOTIFY}{clauses}", name)
+    number = next(names)
+    others = make_rule(client, 'when type == "c" then notify("slack:#db")', f"db {number}")
+    clauses = clauses.replace('"db"', f'"db {number}"')
+    rule_id = make_rule(client, f"when {condition}{NOTIFY}{clauses}", f"rule {number}")
     live = Live(client, clock)
     for step in drawn:
         live.send(*step)
     until = clock.now + timedelta(seconds=601)
     live.pass_to(until, inclusive=True)
-    result = backtest(rule_id, since, until)
-    assert would(result) == recorded(rule_id)
-    assert result["difference"]["only_backtest"] == result["difference"]["only_live"] == 0
+    result, expected = backtest(rule_id, since, until), recorded(rule_id)
     client.delete(f"/rules/{rule_id}")
     client.delete(f"/rules/{others}")
-    # What an ended version has left is not this one's.
+    # What an ended version has left is no business of the next one.
     live.pass_to(clock.now + timedelta(days=2))
+    assert would(result) == expected
+    assert result["difference"]["only_backtest"] == result["difference"]["only_live"] == 0
