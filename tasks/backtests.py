@@ -113,5 +113,6 @@ class _Teller:
 def _unlasting() -> Iterator[Connection]:
     """A connection that commits each statement by itself and is not used again: its temporary table goes with it."""
     with db.engine.connect() as connection:
-        connection.detach()
-        yield connection.execution_options(isolation_level="AUTOCOMMIT")
+        unlasting = connection.execution_options(isolation_level="AUTOCOMMIT")
+        unlasting.detach()
+        yield unlasting

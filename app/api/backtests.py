@@ -37,7 +37,7 @@ Answer = tuple[dict[str, Any], int, dict[str, str]]
 @requires(bp, "write")
 @bp.arguments(DraftBacktestIn)
 @bp.response(202, BacktestShort)
-def create_of_draft(body: dict[str, Any]) -> Answer:
+def draft(body: dict[str, Any]) -> Answer:
     """Try a sentence on stored events; nothing is sent
 
     `GET` the `Location` for its progress, and what has come of it so far.
@@ -49,7 +49,7 @@ def create_of_draft(body: dict[str, Any]) -> Answer:
 @requires(bp, "write")
 @bp.arguments(RuleBacktestIn)
 @bp.response(202, BacktestShort)
-def create_of_rule(body: dict[str, Any], rule_id: UUID) -> Answer:
+def rule(body: dict[str, Any], rule_id: UUID) -> Answer:
     """Try a rule on stored events, and compare with what it did live; nothing is sent"""
     return _begun(backtests.of_rule(session(), rule_id, body["version"], _wish(body), now()))
 
@@ -58,7 +58,7 @@ def create_of_rule(body: dict[str, Any], rule_id: UUID) -> Answer:
 @requires(bp, "write")
 @bp.arguments(DiffIn)
 @bp.response(202, BacktestShort)
-def create_of_difference(body: dict[str, Any], rule_id: UUID) -> Answer:
+def diff(body: dict[str, Any], rule_id: UUID) -> Answer:
     """Try two versions of a rule, or one and a sentence, on the same stored events"""
     sides = (body["from_"], body.get("dsl", body["to"]))
     return _begun(
@@ -108,6 +108,8 @@ def _wish(body: dict[str, Any]) -> Wish:
 
 
 def _short(row: Backtest) -> dict[str, Any]:
-    rule = url_for("rules.get", rule_id=row.rule_id) if row.rule_id else None
+    of_rule = url_for("rules.get", rule_id=row.rule_id) if row.rule_id else None
     shown = {name: getattr(row, name) for name in BacktestShort().fields if name != "links"}
-    return shown | {"links": {"self": url_for("backtests.get", backtest_id=row.id), "rule": rule}}
+    return shown | {
+        "links": {"self": url_for("backtests.get", backtest_id=row.id), "rule": of_rule}
+    }

@@ -1,0 +1,1 @@
+"""The commands of `./sentinel rule`, a file each."""
