@@ -113,6 +113,7 @@ class _Teller:
 def _unlasting() -> Iterator[Connection]:
     """A connection that commits each statement by itself and is not used again: its temporary table goes with it."""
     with db.engine.connect() as connection:
-        unlasting = connection.execution_options(isolation_level="AUTOCOMMIT")
-        unlasting.detach()
-        yield unlasting
+        try:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+        finally:
+            connection.invalidate()
