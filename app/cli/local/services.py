@@ -89,7 +89,8 @@ class Services:
         """The worker that tries rules on the past: one run at a time, behind whatever else wants the processor."""
         node = f"{self.node(name)}@%h"
         spec = self._worker(name, "-Q", BACKTESTS, "-n", node, "--pool", "threads", "-c", "1")
-        return replace(spec, argv=(*NICE, *spec.argv))
+        # It gives back what it runs as soon as it is told to stop: a soft stop would only make it wait.
+        return replace(spec, argv=(*NICE, *spec.argv), env=self._env)
 
     def inbox(self) -> Spec:
         """The receiver that stands in for Slack and keeps what it hears."""

@@ -17,6 +17,9 @@ class Timers:
     def __init__(self) -> None:
         self._heap: list[Due] = []
 
+    def __bool__(self) -> bool:
+        return bool(self._heap)
+
     def add(self, due: int, place: int, address: Address) -> None:
         """Note one."""
         heappush(self._heap, (due, place, address))
@@ -53,6 +56,14 @@ class TimedStates(MemoryStates):
 
     def settle(self, now: int) -> None:
         """Note the timers of what was touched; now and then drop what is over."""
+        if self._touched:
+            self._note()
+        self._until_sweep -= 1
+        if not self._until_sweep:
+            self._drop(now)
+            self._until_sweep = max(SWEEP, len(self))
+
+    def _note(self) -> None:
         for address in self._touched:
             state = super().get(address)
             due = None if state is None else state.due
@@ -62,10 +73,6 @@ class TimedStates(MemoryStates):
                 self._known[address] = due
                 self._timers.add(due, self._place, address)
         self._touched.clear()
-        self._until_sweep -= 1
-        if not self._until_sweep:
-            self._drop(now)
-            self._until_sweep = max(SWEEP, len(self))
 
     def is_due(self, due: int, address: Address) -> bool:
         """Whether that timer is still what the state waits for."""

@@ -26,7 +26,15 @@ from app.services.backtesting.timed import TimedStates, Timers
 from app.services.deciding import BY_EVENT, can_be_held
 from app.services.machines import alert_key, moment
 from rules_dsl import Rule, RuleSet
-from rules_dsl.memory import LATE, Decision, Limits, Machine, Occurrence, Verdict
+from rules_dsl.memory import (
+    LATE,
+    Decision,
+    Limits,
+    Machine,
+    Occurrence,
+    Verdict,
+    nothing_open,
+)
 
 log = structlog.get_logger()
 
@@ -89,6 +97,7 @@ class _Rule:
             lateness = memory.lateness // timedelta(microseconds=1)
             self.machine = Machine(tried.compiled, lateness, limits)
             self.states = TimedStates(place, self.machine, timers)
+            self.is_open: Callable[[str, str], bool] = nothing_open
 
     @property
     def waits_for_others(self) -> bool:
@@ -117,6 +126,7 @@ class Trial:
         self._set: RuleSet[int] = RuleSet()
         for rule in self._rules:
             self._set.add(rule.place, rule.compiled)
+            rule.is_open = partial(self._is_open, rule)
         self.has_memory = any(rule.machine for rule in self._rules)
         self._waiting = any(rule.waits_for_others for rule in self._rules)
         self._begin(begin)
@@ -144,7 +154,8 @@ class Trial:
         accepted = event.accepted_at / SECOND
         if self.has_memory:
             self._now = max(self._now, min(event.accepted_at, event.time + self._lateness))
-            self._pass(self._now)
+            if self._timers:
+                self._pass(self._now)
         else:
             self._now = event.accepted_at
         failures: list[tuple[int, str]] = []
@@ -158,8 +169,9 @@ class Trial:
             concerned = self._set.relevant(body, accepted, failures)
             if concerned:
                 matched += self._remember(concerned, event, body)
-        for place, reason in dict(failures).items():
-            self._tallies[place].errors[reason] += 1
+        if failures:
+            for place, reason in dict(failures).items():
+                self._tallies[place].errors[reason] += 1
         return matched
 
     def _matched_alone(self, rule: _Rule, event: Stored, body: dict[str, Any]) -> None:
@@ -170,23 +182,26 @@ class Trial:
     def _remember(self, concerned: Sequence[int], event: Stored, body: dict[str, Any]) -> list[int]:
         """Let machines decide; those that other rules' alerts may hold back come last."""
         rules = [self._rules[place] for place in concerned]
-        if self._waiting:
+        if self._waiting and len(rules) > 1:
             rules.sort(key=lambda rule: rule.waits_for_others)
         occurrence = Occurrence(event.id, body, event.occurred_at, event.accepted_at)
         about = About(body, event.accepted_at)
         matched = []
         for rule in rules:
             for decision in self._ask(rule, occurrence):
-                self._follow(rule, decision, about)
-                if decision.kind == BY_EVENT and decision.outcome is True:
-                    matched.append(rule.place)
+                if decision.alert is not None or decision.verdict is not None:
+                    self._follow(rule, decision, about)
+                    if decision.kind == BY_EVENT and decision.outcome is True:
+                        matched.append(rule.place)
+                elif decision.reason == LATE:
+                    self._tallies[rule.place].late += 1
             rule.states.settle(self._now)
         return matched
 
     def _ask(self, rule: _Rule, event: Occurrence) -> list[Decision]:
         assert rule.machine is not None
         try:
-            return rule.machine.decide(event, rule.states, self._now, self._opened(rule))
+            return rule.machine.decide(event, rule.states, self._now, rule.is_open)
         except Exception as error:  # a mistake of ours; the others must still be tried
             log.exception("rule_failed", rule=rule.name)
             self._tallies[rule.place].errors[f"error: {type(error).__name__}"] += 1
@@ -202,14 +217,11 @@ class Trial:
             if not rule.states.is_due(at, address):
                 continue
             self._now = at
-            decisions = rule.machine.fire(address, rule.states, at, self._opened(rule))
+            decisions = rule.machine.fire(address, rule.states, at, rule.is_open)
             for decision in decisions:
                 self._follow(rule, decision, None)
             rule.states.settle(at)
         self._now = later
-
-    def _opened(self, rule: _Rule) -> Callable[[str, str], bool]:
-        return partial(self._is_open, rule)
 
     def _is_open(self, asking: _Rule, name: str, key: str) -> bool:
         """By this trial's own alerts where the rule is in it, else by those of the record."""
@@ -234,8 +246,6 @@ class Trial:
             if life is not None:
                 message = partial(self._word, rule, decision, about)
                 self._tell(rule, life, self._told(decision, key), message)
-        elif decision.reason == LATE:
-            tally.late += 1
 
     def _count(self, rule: _Rule, told: Told, message: Callable[[], str]) -> None:
         life, opens = self._lives.count(rule.place, told.key, self._now)
