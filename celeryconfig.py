@@ -4,10 +4,11 @@ The broker's address comes from the environment by `app.factory`; everything els
 """
 
 # Tasks are named by their module, so that Flower and the exporter show `events.evaluate`.
-imports = ("tasks.events", "tasks.notifications")
+imports = ("tasks.events", "tasks.notifications", "tasks.backtests")
 task_routes = {
     "events.*": {"queue": "events"},
     "notifications.*": {"queue": "notifications"},
+    "backtests.*": {"queue": "backtests"},
 }
 task_default_queue = "events"
 
@@ -16,8 +17,11 @@ task_default_queue = "events"
 task_acks_late = True
 task_retry_on_worker_lost = True
 task_reject_on_worker_lost = False
-# What an evaluation held when its process died is published anew by `tasks.losses`.
-task_annotations = {"events.evaluate": {"retry_on_worker_lost": False}}
+# What an evaluation held when its process died is published anew by `tasks.losses`, a backtest by the sweep.
+task_annotations = {
+    "events.evaluate": {"retry_on_worker_lost": False},
+    "backtests.run": {"retry_on_worker_lost": False},
+}
 task_ignore_result = True
 
 task_serializer = "json"

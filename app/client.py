@@ -177,18 +177,6 @@ class Client:
         """How many events of NDJSON were accepted, and what is wrong with the others; raises `ApiError`."""
         return self._call("POST", "/events", lines)
 
-    def rule_id(self, name: str) -> str | None:
-        """The id of the rule of that name; raises `ApiError`."""
-        after = None
-        while True:
-            page = self._call("GET", "/rules", params={"after": after, "limit": LONGEST_PAGE})
-            for rule in page["data"]:
-                if rule["name"] == name:
-                    return str(rule["id"])
-            after = page["next"]
-            if after is None:
-                return None
-
     def promote_rule(self, rule_id: str) -> dict[str, Any]:
         """A rule that is live now; raises `ApiError`."""
         return self._call("POST", f"/rules/{rule_id}/promote")
@@ -204,6 +192,38 @@ class Client:
     def fields(self, *, type_: str | None = None) -> dict[str, Any]:
         """The fields of the newest events, of one type or of all; raises `ApiError`."""
         return self._call("GET", "/fields", params={"type": type_})
+
+    def rule_id(self, name: str) -> str:
+        """The id of the rule of a name, or of that id; raises `ApiError`."""
+        after = None
+        while True:
+            asked = {"after": after, "limit": LONGEST_PAGE}
+            page = self._call("GET", "/rules", params=asked)
+            for rule in page["data"]:
+                if name in (rule["name"], rule["id"]):
+                    return str(rule["id"])
+            after = page["next"]
+            if after is None:
+                raise ApiError(
+                    404, f"there is no rule {name!r}; a deleted one is asked for by its id"
+                )
+
+    def start_backtest(self, rule_id: str | None, wish: Mapping[str, object]) -> dict[str, Any]:
+        """A new backtest of a rule, or of the `dsl` in the wish; raises `ApiError`."""
+        path = f"/rules/{rule_id}/backtest" if rule_id else "/rules/backtest"
+        return self._call("POST", path, dict(wish))
+
+    def start_difference(self, rule_id: str, wish: Mapping[str, object]) -> dict[str, Any]:
+        """A new backtest of two versions of a rule; raises `ApiError`."""
+        return self._call("POST", f"/rules/{rule_id}/diff", dict(wish))
+
+    def backtest(self, backtest_id: str) -> dict[str, Any]:
+        """A backtest as it stands; raises `ApiError`."""
+        return self._call("GET", f"/backtests/{backtest_id}")
+
+    def cancel_backtest(self, backtest_id: str) -> dict[str, Any]:
+        """A backtest that has ended now; raises `ApiError`."""
+        return self._call("POST", f"/backtests/{backtest_id}/cancel")
 
     def retry_notifications(self, which: Mapping[str, object]) -> int:
         """Try all dead letters that fit again, batch by batch; how many there were. Raises `ApiError`."""

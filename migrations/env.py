@@ -7,6 +7,7 @@ from sqlalchemy import create_engine
 # So that `flask db migrate` compares with every table.
 import app.models.alerts
 import app.models.audit
+import app.models.backtests
 import app.models.channels
 import app.models.events
 import app.models.inbox

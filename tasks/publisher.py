@@ -119,6 +119,11 @@ def wake_heartbeat(event_id: UUID) -> WakeUp:
     return WakeUp("notifications.heartbeat", "notifications", (str(event_id),))
 
 
+def wake_backtest(backtest_id: UUID) -> WakeUp:
+    """The message that has a backtest run."""
+    return WakeUp("backtests.run", "backtests", (str(backtest_id),))
+
+
 def room_beside(waiting: int | None) -> int:
     """How many more messages a queue should get that holds so many."""
     return 0 if waiting is None else max(0, QUEUE_LIMIT - waiting)

@@ -19,6 +19,7 @@ from app.metrics import EVENTS_FAILED, NOTIFICATIONS_SENT, totals
 from app.models.notifications import Status
 from app.runtime import now, runtime
 from app.services import (
+    backtests,
     claims,
     digests,
     forgetting,
@@ -34,7 +35,13 @@ from app.services import (
 )
 from tasks import totals as counting
 from tasks.hearing import EXIT_CODE, Hearing
-from tasks.publisher import Publisher, room_beside, wake_events, wake_notifications
+from tasks.publisher import (
+    Publisher,
+    room_beside,
+    wake_backtest,
+    wake_events,
+    wake_notifications,
+)
 
 log = structlog.get_logger()
 
@@ -44,6 +51,8 @@ HOUSEKEEPING_RETRY: Final = timedelta(minutes=1)
 CAP_EVERY: Final = timedelta(seconds=30)
 # Overdue rows must not wait long for old ones.
 FORGET_SECONDS: Final = 2.0
+LIVE: Final = ("events", "notifications")
+BACKTESTS: Final = 100
 
 
 class Upkeep:
@@ -91,10 +100,12 @@ class Upkeep:
         upkeep.beat(session(), self._name, self._queues, moment)
         session().commit()
         # Asked outside the transaction: a hung broker must not hold its locks.
-        waiting = {queue: self._publisher.waiting(queue) for queue in ("events", "notifications")}
+        waiting = {queue: self._publisher.waiting(queue) for queue in {*LIVE, *self._queues}}
         if self._hearing.is_lost(self._queues, waiting):
             log.error("worker_hears_nothing", waiting=waiting)
             os._exit(EXIT_CODE)
+        if not is_live(self._queues):
+            return
         room = {queue: room_beside(count) for queue, count in waiting.items()}
         if not upkeep.try_lock(session()):
             session().rollback()
@@ -102,11 +113,13 @@ class Upkeep:
         given_up = claims.give_up(session(), moment)
         events = upkeep.overdue_events(session(), moment, room["events"])
         notifications = upkeep.overdue_notifications(session(), moment, room["notifications"])
+        late = backtests.overdue(session(), moment, BACKTESTS)
         session().commit()
         if given_up:
             totals.count(EVENTS_FAILED, by=given_up)
         self._publisher.publish([wake_events(events)])
         self._publisher.publish(wake_notifications(notifications))
+        self._publisher.publish([wake_backtest(key) for key in late])
         self._look_after_alerts(moment)
         self._demote_noisy(moment)
         if moment >= self._cap_at:
@@ -155,6 +168,7 @@ class Upkeep:
             streams.purge(session(), moment)
             storms.purge(session(), moment)
             heartbeat.purge(session(), moment)
+            backtests.purge(session(), moment)
             upkeep.forget_workers(session(), moment)
             rules.recompile_outdated(session())
         session().commit()
@@ -190,3 +204,8 @@ class Upkeep:
     def _leave(self) -> None:
         upkeep.leave(session(), self._name)
         session().commit()
+
+
+def is_live(queues: Sequence[str]) -> bool:
+    """Whether a worker of these queues does live work; one that does not gives way to it, and must not hold it up."""
+    return not queues or bool({*LIVE} & {*queues})

@@ -14,7 +14,7 @@ from tasks import broker, losses
 from tasks.gate import gate
 from tasks.publisher import Publisher, WakeUp
 from tasks.timers import Timers
-from tasks.upkeep import Upkeep
+from tasks.upkeep import Upkeep, is_live
 
 EXTENSION: Final = "publisher"
 FLUSH_SECONDS: Final = 3.0
@@ -85,8 +85,12 @@ def _connect(app: Flask, celery: Celery) -> None:
     def on_ready(sender: Any, **_: object) -> None:
         # Celery collects garbage before each fork; who replaces the dead need not wait while it looks at all modules.
         gc.freeze()
-        upkeep.start(sender.hostname, sorted(celery.amqp.queues.consume_from))
-        timers.start()
+        queues = sorted(celery.amqp.queues.consume_from)
+        upkeep.start(sender.hostname, queues)
+        if is_live(queues):
+            timers.start()
+        else:
+            gc.set_threshold(YOUNG_OBJECTS)
 
     def on_stop(**_: object) -> None:
         timers.stop()

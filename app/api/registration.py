@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from app.api import (
     alerts,
     audit,
+    backtests,
     channels,
     docs,
     events,
@@ -26,7 +27,19 @@ from app.api import (
 from app.metrics import VERSION
 from app.schemas.common import Problem
 
-RESOURCES = (events, fields, rules, alerts, silences, channels, notifications, keys, audit, health)
+RESOURCES = (
+    events,
+    fields,
+    rules,
+    backtests,
+    alerts,
+    silences,
+    channels,
+    notifications,
+    keys,
+    audit,
+    health,
+)
 
 
 class SentinelApi(Api):

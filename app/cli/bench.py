@@ -98,6 +98,18 @@ def stateful(only: tuple[str, ...], rounds: int, scale: float, as_json: bool) ->
 
 
 @bench.command()
+@click.option("--events", default=1_000_000, show_default=True, type=click.IntRange(1000))
+@click.option("--json", "as_json", is_flag=True, help="The rows as JSON instead of a table.")
+def backtest(events: int, as_json: bool) -> None:
+    """Rules tried on so many stored events, and what that does to live POSTs."""
+    from bench.backtest import measure
+    from bench.throughput import outcome
+
+    rows = list(measure(events, lambda line: click.echo(line, err=True)))
+    click.echo(outcome.as_json(rows) if as_json else outcome.table(rows))
+
+
+@bench.command()
 @click.option("--events", default=100_000, show_default=True, type=click.IntRange(100))
 @click.option("--kills", default=200, show_default=True, type=click.IntRange(0))
 @click.option(

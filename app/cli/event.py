@@ -9,7 +9,6 @@ from uuid import UUID
 
 import click
 
-from app.cli.local.errors import LocalError
 from app.cli.local.times import MOMENT
 from app.cli.local.told import AS_JSON, told
 from app.client import Client
@@ -156,10 +155,7 @@ def _rule_id(client: Client, rule: str) -> str:
     """A rule by its id or its name."""
     with suppress(ValueError):
         return str(UUID(rule))
-    found = client.rule_id(rule)
-    if found is None:
-        raise LocalError(f"there is no rule named {rule!r}; a deleted one is asked for by its id")
-    return found
+    return client.rule_id(rule)
 
 
 def _tell_why(answer: dict[str, Any], full: bool) -> None:

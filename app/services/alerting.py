@@ -22,6 +22,7 @@ from app.services.rulesets import JudgingRule
 from app.services.silences import Asked
 from app.services.standing import Standing
 from app.services.suppressions import Held, Kind
+from rules_dsl import Rule as CompiledRule
 
 OPENED = "opened"
 
@@ -340,13 +341,24 @@ def _write_matches(
 
 
 def message_of(match: FoundMatch) -> str:
-    """What the rule says of what made it true; that it matched, where it says nothing."""
+    """What the rule says of what made it true."""
     timed, event = match.timed, match.event
     at = event.accepted_at if event is not None else timed.at if timed else None
-    written = match.rule.compiled.render_message(match.body, at)
-    if not written and match.reason:
-        written = f"{match.rule.name}: {match.reason}"
-    written = written or f"{match.rule.name} matched an event of type {match.body.get('type')}"
-    if timed is not None and timed.matches > 1:
-        return f"{timed.matches} matches, the last: {written}"
-    return written
+    matches = timed.matches if timed is not None else 1
+    return worded(match.rule.name, match.rule.compiled, match.body, at, match.reason, matches)
+
+
+def worded(
+    name: str,
+    compiled: CompiledRule,
+    body: dict[str, Any],
+    at: datetime | None,
+    reason: str | None,
+    matches: int,
+) -> str:
+    """What a rule says of a body, or of the last of some matches; that it matched, where it says nothing."""
+    written = compiled.render_message(body, at)
+    if not written and reason:
+        written = f"{name}: {reason}"
+    written = written or f"{name} matched an event of type {body.get('type')}"
+    return f"{matches} matches, the last: {written}" if matches > 1 else written

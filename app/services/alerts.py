@@ -180,9 +180,7 @@ def _end(
     targets = version.compiled.targets if version.compiled else ()
     silences.live.reach(session, now)
     event = session.get(Event, alert.last_event_id)
-    since = f"{alert.opened_at:%Y-%m-%d %H:%M} UTC"
-    matches = "1 match" if alert.count == 1 else f"{alert.count} matches"
-    said = f": {by.comment}" if by.comment else ""
+    message = ended_by(by.name, alert.count, alert.opened_at, by.comment)
     return Round(
         cause=Cause.ALERT,
         cause_id=alert.id,
@@ -190,10 +188,17 @@ def _end(
         rule_version_id=version_id,
         alert_id=alert.id,
         targets=[str(target) for target in targets if target.resolved],
-        message=lambda: f"Resolved by {by.name} after {matches} since {since}{said}",
+        message=lambda: message,
         held=standings.hidden(alert.rule_id, was_shadow=False)
         or silences.live.holding(Asked.of(alert, event, now), now),
     )
+
+
+def ended_by(name: str, count: int, opened_at: datetime, comment: str | None = None) -> str:
+    """The message of an alert's end."""
+    matches = "1 match" if count == 1 else f"{count} matches"
+    said = f": {comment}" if comment else ""
+    return f"Resolved by {name} after {matches} since {opened_at:%Y-%m-%d %H:%M} UTC{said}"
 
 
 def _shown(session: Session, rows: Sequence[tuple[Alert, str]], now: datetime) -> list[Shown]:

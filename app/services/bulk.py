@@ -28,7 +28,7 @@ _ESCAPES = (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
 def copy_rows(connection: Connection, table: str, rows: Iterable[Row]) -> None:
     """Add rows to `table`, spelled `name (column, …)`; raises SQLAlchemy's errors."""
     statement = f"COPY {table} FROM STDIN"
-    with _cursor(connection, statement) as cursor, cursor.copy(statement.encode()) as copy:
+    with cursor_of(connection, statement) as cursor, cursor.copy(statement.encode()) as copy:
         for piece in _pieces(rows):
             copy.write(piece)
 
@@ -44,7 +44,7 @@ def execute_arrays(
 
     Before them may come others, `first`; what is read may come as PostgreSQL has it, `binary`.
     """
-    with _cursor(connection, statement) as cursor:
+    with cursor_of(connection, statement) as cursor:
         arrays = [_array(column) for column in columns]
         cursor.execute(statement.encode(), [*first, *arrays], binary=binary)
         return cursor.fetchall() if cursor.description else []
@@ -82,7 +82,8 @@ def _pieces(rows: Iterable[Row]) -> Iterator[str]:
 
 
 @contextmanager
-def _cursor(connection: Connection, statement: str) -> Iterator["psycopg.Cursor[Any]"]:
+def cursor_of(connection: Connection, statement: str) -> Iterator["psycopg.Cursor[Any]"]:
+    """The driver's own cursor, for what SQLAlchemy would spell at length; raises SQLAlchemy's errors."""
     driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
     try:
         with driver.cursor() as cursor:

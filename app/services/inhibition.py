@@ -20,7 +20,7 @@ class OpenAlerts:
         """`asked` are names of rules, and the keys of machines."""
         names = {name for name, _ in asked}
         # The alert of a rule that is off ends by nobody's hand but a person's, and must not keep others quiet.
-        self._rules = _named(session, names, Rule.enabled == true()) if asked else {}
+        self._rules = rules_named(session, names, Rule.enabled == true()) if asked else {}
         self._open: set[tuple[UUID, str]] = set()
         if self._rules:
             keys = {alert_key(key) for _, key in asked} | {""}
@@ -50,11 +50,11 @@ class OpenAlerts:
 
 def unknown_names(session: Session, names: Collection[str]) -> list[str]:
     """Names that no rule has or had."""
-    known = _named(session, names) if names else {}
+    known = rules_named(session, names) if names else {}
     return sorted(name for name in names if name not in known)
 
 
-def _named(
+def rules_named(
     session: Session, names: Collection[str], *which: ColumnElement[bool]
 ) -> dict[str, UUID]:
     """The rules of these names: those that have them now, else those that had them before."""

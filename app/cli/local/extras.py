@@ -1,4 +1,4 @@
-"""What is started once Sentinel is ready: Flower, the Celery exporter and the demo.
+"""What is started once Sentinel is ready: the worker of backtests, Flower, the Celery exporter and the demo.
 
 None of it is needed for an alert, so none of it can hold one up or bring Sentinel down.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from app.cli.local.home import CHECKOUT
 from app.cli.local.ports import next_free
 from app.cli.local.process import Spec
-from app.cli.local.services import FLOWER_USER, Services
+from app.cli.local.services import BACKTESTS, FLOWER_USER, Services
 from app.cli.local.stack import LocalStack
 
 FLOWER_PORT = 5555
@@ -35,8 +35,9 @@ class Extras:
         self._preparing = False
 
     def start(self, demo: bool) -> None:
-        """Flower at once; the exporter when its virtual environment is there."""
+        """The worker of backtests and Flower at once; the exporter when its virtual environment is there."""
         supervisor = self._stack.supervisor
+        supervisor.start(self._services.named(BACKTESTS))
         supervisor.start(self._services.flower(self._flower, self._password))
         if demo:
             supervisor.start(self._services.demo())

@@ -15,10 +15,11 @@ from app.cli.local.process import Spec
 from app.config import broker
 
 API, EVENTS, NOTIFICATIONS, INBOX = "api", "events", "notifications", "inbox"
+BACKTESTS = "backtests"
 POSTGRES, REDIS = "postgres", "redis"
 FLOWER, EXPORTER, DEMO = "flower", "exporter", "demo"
 STOP_ORDER = (
-    (DEMO, FLOWER, EXPORTER, API, EVENTS, NOTIFICATIONS),
+    (DEMO, FLOWER, EXPORTER, API, EVENTS, NOTIFICATIONS, BACKTESTS),
     (INBOX,),
     (REDIS,),
     (POSTGRES,),
@@ -28,6 +29,7 @@ FLOWER_USER = "sentinel"
 EXPORTER_PYTHON = CHECKOUT / ".venv-exporter" / "bin" / "python"
 PYTHON = (sys.executable, "-P")
 CELERY = (*PYTHON, "-m", "celery", "-A", "wsgi:celery")
+NICE = ("nice", "-n", "15")
 # Mingling waits a second for answers of other workers, which would tell nothing that Sentinel uses.
 WORKER = ("worker", "--without-mingle", "--without-gossip", "--loglevel", "INFO")
 
@@ -52,7 +54,12 @@ class Services:
         if name == INBOX:
             return self.inbox()
         kind = name.partition("-")[0]
-        return {EVENTS: self.events, NOTIFICATIONS: self.notifications}[kind](name)
+        workers = {
+            EVENTS: self.events,
+            NOTIFICATIONS: self.notifications,
+            BACKTESTS: self.backtests,
+        }
+        return workers[kind](name)
 
     def api(self) -> Spec:
         """The HTTP API and console."""
@@ -77,6 +84,13 @@ class Services:
             "36",
         )
         return self._worker(name, *words)
+
+    def backtests(self, name: str) -> Spec:
+        """The worker that tries rules on the past: one run at a time, behind whatever else wants the processor."""
+        node = f"{self.node(name)}@%h"
+        spec = self._worker(name, "-Q", BACKTESTS, "-n", node, "--pool", "threads", "-c", "1")
+        # It gives back what it runs as soon as it is told to stop: a soft stop would only make it wait.
+        return replace(spec, argv=(*NICE, *spec.argv), env=self._env)
 
     def inbox(self) -> Spec:
         """The receiver that stands in for Slack and keeps what it hears."""

@@ -19,6 +19,10 @@ from tests.conftest import TestClock
 # What a call with the scope to read or to send may do with a POST: nothing that outlives it, or events.
 NO_CHANGE = {"/rules/validate", "/rules/test", "/events"}
 IN_BULK = {"/notifications/retry", "/events/replay"}
+# What a call makes where its path says something else.
+MADE = dict.fromkeys(
+    ("/rules/backtest", "/rules/{rule_id}/backtest", "/rules/{rule_id}/diff"), "backtest"
+)
 HOOK = {"name": "erp", "kind": "webhook", "config": {"url": "http://127.0.0.1:9/"}}
 
 
@@ -28,6 +32,7 @@ def settings(settings: Settings) -> Settings:
 
 
 QUIET = {"severity": "info", "for": "1h"}
+PAST = {"since": "2026-02-01T00:00:00Z"}
 
 
 class Operator:
@@ -123,8 +128,20 @@ CHANGES: dict[tuple[str, str], Callable[[Operator], tuple[str, Any]]] = {
         "/events/replay",
         {"since": "2026-01-01T00:00:00Z", "until": who.after_an_event()},
     ),
+    ("post", "/rules/backtest"): lambda who: ("/rules/backtest", {"dsl": ORDERS, **PAST}),
+    ("post", "/rules/{rule_id}/backtest"): lambda who: (f"/rules/{who.rule()}/backtest", PAST),
+    ("post", "/rules/{rule_id}/diff"): lambda who: (
+        f"/rules/{who.rule()}/diff",
+        {"dsl": ORDERS, **PAST},
+    ),
+    ("post", "/backtests/{backtest_id}/cancel"): lambda who: (f"{backtest(who)}/cancel", None),
     ("post", "/channels/{name}/test"): lambda who: (f"{channel(who)}/test", None),
 }
+
+
+def backtest(who: Operator) -> str:
+    begun = who.call("post", "/rules/backtest", {"dsl": ORDERS, **PAST})
+    return str(begun.headers["Location"])
 
 
 def silence(who: Operator) -> str:
@@ -171,7 +188,8 @@ def test_every_operation_that_changes_something_leaves_an_entry(
         [entry] = [one for one in operator.entries() if one["id"] not in before]
         assert entry["actor"] == "operator"
         assert entry["request_id"] == answer.headers["X-Request-ID"]
-        assert entry["action"].partition(".")[0] == path.split("/")[1].removesuffix("s")
+        made = MADE.get(path, path.split("/")[1].removesuffix("s"))
+        assert entry["action"].partition(".")[0] == made
         assert entry["object_id"] or path in IN_BULK
         assert entry["changes"], (method, path)
         forget()

@@ -1,0 +1,81 @@
+"""What a backtest has come to, in words."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+MOST_SHOWN: Final = 10
+BARS: Final = " ▁▂▃▄▅▆▇█"
+WHY: Final = {
+    "late": "live refused it, too late",
+    "order": "live saw its events in another order",
+    "start": "live remembered what was before the begin",
+}
+
+
+def report(found: dict[str, Any]) -> str:
+    """All of it, a screen at most."""
+    return "\n".join(_lines(found))
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    names = " against ".join(_named(side) for side in found["sides"])
+    yield f"{names}, {found['since']} to {found['until']}: {found['state']}"
+    if found["reason"]:
+        yield found["reason"]
+    result = found["result"]
+    if result is None:
+        return
+    yield f"{result['events']:,} events"
+    yield from _side(result)
+    if result["other"]:
+        yield f"{_named(found['sides'][1])}:"
+        yield from _side(result["other"])
+    if result["difference"]:
+        yield from _difference(result["difference"])
+    yield from _notifications(result["listed"]["notifications"])
+
+
+def _side(result: dict[str, Any]) -> Iterator[str]:
+    alerts = result["alerts"]
+    yield (
+        f"  {result['matches']:,} matches in {alerts['opened']:,} alerts, {alerts['resolved']:,} resolved"
+    )
+    held = ", ".join(f"{count:,} {kind}" for kind, count in sorted(result["held"].items()))
+    yield f"  {result['notifications']:,} notifications" + (f"; {held}" if held else "")
+    for target, count in result["targets"].items():
+        yield f"    {count:8,}  {target}"
+    for reason, count in result["errors"].items():
+        yield f"  {count:,} times not evaluated: {reason}"
+    if len(result["chart"]["columns"]) > 1:
+        yield f"  {_chart(result['chart']['columns'])}"
+
+
+def _chart(columns: list[dict[str, Any]]) -> str:
+    """Matches over time; columns without any are left out."""
+    counts = [column["matches"] for column in columns]
+    most = max(1, *counts)
+    return "".join(BARS[-(-count * (len(BARS) - 1) // most)] for count in counts)
+
+
+def _difference(found: dict[str, Any]) -> Iterator[str]:
+    sides = [name for name in found if name.startswith("only_")]
+    told = ", ".join(f"{found[name]:,} {name.replace('_', ' ')}" for name in sides)
+    yield f"difference: {found['both']:,} both, {told}"
+    for name in sides:
+        for one in found["listed"][name][:MOST_SHOWN]:
+            why = WHY.get(one.get("reason") or "")
+            yield f"  {name.replace('_', ' ')}: {one['at']}  {one['event_id'] or one['key']}" + (
+                f"  ({why})" if why else ""
+            )
+
+
+def _notifications(listed: list[dict[str, Any]]) -> Iterator[str]:
+    if listed:
+        yield "the first notifications:"
+    for one in listed[:MOST_SHOWN]:
+        what = f"({one['reason']})" if one["held"] else f"{one['target']}  {one['message']}"
+        yield f"  {one['at']}  {what}"
+
+
+def _named(side: dict[str, Any]) -> str:
+    return f"{side['name']} v{side['version']}" if side["version"] else str(side["name"])

@@ -1,0 +1,145 @@
+"""`./sentinel rule backtest`: a rule, or a draft of one, tried on stored events."""
+
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from app.cli.local.backtests import report
+from app.cli.local.told import AS_JSON, told
+from app.client import ApiError, Client
+
+LOOK_SECONDS: Final = 0.3
+ENDED: Final = ("done", "cancelled", "failed")
+_SPAN: Final = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
+_UNITS: Final = ("weeks", "days", "hours", "minutes", "seconds")
+
+
+@click.command()
+@click.argument("which", metavar="RULE|FILE|-")
+@click.option("--since", default="7d", show_default=True, help="A time before now, or RFC 3339.")
+@click.option("--until", default="now", show_default=True, help="Likewise.")
+@click.option("--version", type=click.IntRange(1), help="Of the rule; the newest if not said.")
+@click.option("--against", type=click.IntRange(1), help="A version to be held against it.")
+@click.option("--rule", "named", help="The rule that a draft is held against with --against.")
+@AS_JSON
+def backtest(
+    which: str,
+    since: str,
+    until: str,
+    version: int | None,
+    against: int | None,
+    named: str | None,
+    as_json: bool,
+) -> None:
+    """Try a saved RULE (name or id), a draft in a FILE, or one from standard input (-), on stored events.
+
+    Nothing is sent. Ctrl-C cancels the run. With --against it tells what two versions do differently.
+    """
+    wish: dict[str, object] = {"since": _moment(since), "until": _moment(until)}
+    dsl = _draft(which)
+    with told():
+        client = Client.from_env()
+        begun = _begin(client, which, dsl, wish, version, against, named)
+        ended = _watch(client, begun, quiet=as_json)
+    click.echo(json.dumps(ended) if as_json else report(ended))
+    sys.exit(0 if ended["state"] == "done" else 1)
+
+
+def _begin(
+    client: Client,
+    which: str,
+    dsl: str | None,
+    wish: dict[str, object],
+    version: int | None,
+    against: int | None,
+    named: str | None,
+) -> dict[str, Any]:
+    if dsl is not None and version is not None:
+        raise click.UsageError("a draft has no --version")
+    if dsl is None:
+        rule_id = client.rule_id(which)
+        if against is None:
+            return client.start_backtest(rule_id, wish | {"version": version})
+        return client.start_difference(rule_id, wish | {"from": against, "to": version})
+    if against is None:
+        return client.start_backtest(None, wish | {"dsl": dsl})
+    if named is None:
+        raise click.UsageError("say by --rule whose version --against means")
+    return client.start_difference(client.rule_id(named), wish | {"from": against, "dsl": dsl})
+
+
+def _watch(client: Client, begun: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
+    """Wait until it ends, with a bar; Ctrl-C ends it."""
+    found = client.backtest(begun["id"])
+    try:
+        with _bar(quiet) as show:
+            while found["state"] not in ENDED:
+                show(found)
+                time.sleep(LOOK_SECONDS)
+                found = client.backtest(begun["id"])
+    except KeyboardInterrupt:
+        try:
+            client.cancel_backtest(begun["id"])
+        except ApiError as error:  # it ended by itself just now
+            click.echo(str(error), err=True)
+        found = client.backtest(begun["id"])
+    return found
+
+
+@contextmanager
+def _bar(quiet: bool) -> Iterator[Any]:
+    """A function that shows how far a run is, on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar:
+        task = bar.add_task("waits for a worker", total=1.0)
+
+        def show(found: dict[str, Any]) -> None:
+            what = "waits for a worker"
+            if found["state"] == "running":
+                what = f"{found['events']:,} events, {found['matches']:,} matches"
+            bar.update(task, completed=found["progress"], description=what)
+
+        yield show
+
+
+def _draft(which: str) -> str | None:
+    """The text of a draft; None where a saved rule is meant."""
+    if which == "-":
+        return sys.stdin.read()
+    file = Path(which)
+    return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+def _moment(text: str) -> str:
+    """An RFC 3339 time, from one or from a time before now such as `7d` or `1h30m`."""
+    moment = datetime.now(UTC)
+    if text == "now":
+        return moment.isoformat()
+    found = _SPAN.fullmatch(text)
+    if found and any(found.groups()):
+        counts = {unit: int(n or 0) for unit, n in zip(_UNITS, found.groups(), strict=True)}
+        try:
+            return (moment - timedelta(**counts)).isoformat()
+        except OverflowError:
+            raise click.BadParameter(f"{text!r} is too long ago") from None
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no time such as 7d, 90m or 2026-01-31") from None
+    return (given if given.tzinfo else given.astimezone()).isoformat()

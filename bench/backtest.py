@@ -1,0 +1,220 @@
+"""Backtests, measured: a million stored events against one rule without memory, one window, and a thousand rules.
+
+The first two run as they do for people, in the worker of backtests, beside a live Sentinel whose POSTs are timed with
+and without them. A thousand at once is what the service can do and nobody can ask for yet: it runs in a process apart.
+"""
+
+import json
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection as Pipe
+from statistics import quantiles
+from typing import Final, NamedTuple
+
+from sqlalchemy import create_engine
+
+from app.cli.local.services import BACKTESTS, CORE
+from app.config import Memory, database_url
+from app.ids import uuid7
+from app.services import bulk, ingest, upkeep
+from app.services.backtesting.past import Stretch
+from app.services.backtesting.run import Run
+from app.services.backtesting.trial import Tried
+from app.services.ingest import Arrival
+from bench.stateful.filling import opened
+from bench.throughput import outcome
+from bench.throughput.events import TYPES, event, matches
+from bench.throughput.load import request, run
+from bench.throughput.memory import held
+from bench.throughput.outcome import Outcome
+from bench.throughput.processor import spent
+from rules_dsl import compile_rule
+from tests.acceptance.stack import Stack
+
+EVENTS: Final = 1_000_000
+RULES: Final = 1000
+# Of a thousand, those with a window.
+WINDOWS: Final = 50
+SPAN: Final = timedelta(hours=20)
+AT_ONCE: Final = 20_000
+GOALS: Final = {"stateless": 30.0, "window": 60.0, "many": 120.0}
+MEMORY: Final = 200.0
+HARM: Final = 1.3
+CONNECTIONS, RATE = 16, 100
+SLICE: Final = 8.0
+MILLI: Final = 1000
+ONE: Final = {
+    "stateless": 'when amount > 900 and account != "nobody" then notify("slack:#nobody")',
+    "window": 'when count(amount > 900) over 5m by account >= 2 then notify("slack:#nobody")'
+    " throttle 1 per 1h",
+}
+
+Say = Callable[[str], None]
+
+
+class Took(NamedTuple):
+    """Seconds by the clock, of the worker's processor and of PostgreSQL's; megabytes at most; matches."""
+
+    wall: float
+    worker: float
+    server: float
+    memory: float
+    matches: int
+
+
+def measure(events: int, say: Say) -> Iterator[Outcome]:
+    """All rows, on one fresh stack."""
+    with Stack(start=CORE) as stack:
+        until = datetime.now(UTC)
+        began = time.monotonic()
+        fill(stack, events, until)
+        say(f"{events:,} events of {SPAN}, written in {time.monotonic() - began:.0f} s")
+        stack.start(BACKTESTS)
+        stack.eventually(
+            lambda: stack.get("/readyz").json()["components"]["workers"].get(BACKTESTS)
+        )
+        for name, dsl in ONE.items():
+            took = one(stack, dsl, until)
+            say(_said(name, took))
+            check(took.matches, events, exact=name == "stateless")
+            yield from _rows(f"{events:,} events, one rule: {name}", took, GOALS[name], events)
+        took = many(stack, until)
+        say(_said("many", took))
+        yield from _rows(f"{events:,} events, {RULES:,} rules at once", took, GOALS["many"], events)
+        yield harm(stack, until, say)
+
+
+def fill(stack: Stack, events: int, until: datetime) -> None:
+    """Events of the benchmark, evenly over some hours, as though each had been accepted at its time and evaluated."""
+    first, step = until - SPAN, SPAN / (events + 1)
+    columns = "events (id, type, source, body, accepted_at, occurred_at, revision)"
+    with opened(stack) as session:
+        upkeep.ensure_partitions(session, first)
+        session.commit()
+        for start in range(0, events, AT_ONCE):
+            numbers = range(start, min(events, start + AT_ONCE))
+            arrivals = (arrival(number, first + number * step) for number in numbers)
+            rows = ((fields, "1") for _, fields, _ in ingest.spell(arrivals, source="http"))
+            bulk.copy_rows(session.connection(), columns, rows)
+            session.commit()
+        session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+        session.connection().exec_driver_sql("VACUUM ANALYZE events")
+
+
+def arrival(number: int, at: datetime) -> Arrival:
+    """An event on its way in."""
+    text = event(number).decode()
+    return Arrival(uuid7(at), json.loads(text)["type"], text, at, at)
+
+
+def one(stack: Stack, dsl: str, until: datetime) -> Took:
+    """One rule by the worker, from its beginning to its end."""
+    worker, server = stack.processes[BACKTESTS].pid, stack.processes["postgres"].pid
+    before = spent(worker), spent(server)
+    begun, most = begin(stack, dsl, until), 0.0
+    while (found := stack.get(begun).json())["state"] in ("queued", "running"):
+        most = max(most, held(worker, "Rss"))
+        time.sleep(0.1)
+    if found["state"] != "done":
+        raise SystemExit(f"{found['state']}: {found['reason']}")
+    times = (datetime.fromisoformat(found[name]) for name in ("finished_at", "started_at"))
+    wall = (next(times) - next(times)).total_seconds()
+    return Took(wall, spent(worker) - before[0], spent(server) - before[1], most, found["matches"])
+
+
+def begin(stack: Stack, dsl: str, until: datetime) -> str:
+    """The address of a new backtest."""
+    wish = {"dsl": dsl, "since": (until - SPAN).isoformat(), "until": until.isoformat()}
+    answer = stack.post("/rules/backtest", wish)
+    answer.raise_for_status()
+    return answer.headers["Location"]
+
+
+def many(stack: Stack, until: datetime) -> Took:
+    """A thousand rules at once, in a process of their own."""
+    server = stack.processes["postgres"].pid
+    before = spent(server)
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_many, args=(theirs, database_url(stack.env), until))
+    process.start()
+    wall, worker, most, found = ours.recv()
+    process.join()
+    return Took(wall, worker, spent(server) - before, most, found)
+
+
+def _many(told: Pipe, url: str, until: datetime) -> None:
+    rules = [Tried(f"rule {key}", compile_rule(sentence(key))) for key in range(RULES)]
+    engine = create_engine(url)
+    began, before = time.monotonic(), time.process_time()
+    with engine.connect() as connection:
+        unlasting = connection.execution_options(isolation_level="AUTOCOMMIT")
+        trial = Run(unlasting, rules, Stretch(until - SPAN, until), Memory())
+        trial.go(lambda _: None)
+        connection.invalidate()
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    found = sum(tally.matches for tally in trial.tallies)
+    told.send((time.monotonic() - began, time.process_time() - before, most, found))
+
+
+def sentence(key: int) -> str:
+    """One of the thousand: about one account of one type, or the window of a type."""
+    if key < WINDOWS:
+        return (
+            f'when type == "order.{key % TYPES}" and count(amount > 900) over 10m by account >= {2 + key % 3}'
+            ' then notify("slack:#nobody")'
+        )
+    return (
+        f'when type == "order.{key % TYPES}" and account == "acct-{key:05}" and amount > 900'
+        ' then notify("slack:#nobody")'
+    )
+
+
+def harm(stack: Stack, until: datetime, say: Say) -> Outcome:
+    """POSTs at a rate, in slices with a backtest beside them and without."""
+    alone: list[float] = []
+    beside: list[float] = []
+    _posted(stack, 2.0)
+    for _ in range(3):
+        alone += _posted(stack, SLICE)
+        begun = begin(stack, ONE["window"], until)
+        stack.eventually(lambda begun=begun: stack.get(begun).json()["state"] != "queued")
+        beside += _posted(stack, SLICE)
+        stack.post(f"{begun}/cancel")
+    ours, theirs = (quantiles(each, n=100)[98] * MILLI for each in (beside, alone))
+    say(f"p99 of POST at {RATE}/s: {ours:.1f} ms beside a backtest, {theirs:.1f} ms without")
+    what = f"p99 of POST at {RATE}/s, beside a backtest and without"
+    return outcome.ratio(what, "ms", [(ours, theirs)], HARM, most=True)
+
+
+def _posted(stack: Stack, seconds: float) -> list[float]:
+    made = [request("/events", event(number)) for number in range(500)]
+    load = run(stack.ports.api, lambda number: made[number % 500], CONNECTIONS, seconds, RATE)
+    if not load.rate:
+        raise SystemExit("nothing was posted")
+    return [one.seconds for one in load.answers]
+
+
+def check(found: int, events: int, *, exact: bool) -> None:
+    """What matched is what was written to match."""
+    expected = sum(matches(number) for number in range(events))
+    if exact and found != expected:
+        raise SystemExit(f"{found:,} matches, not {expected:,}")
+
+
+def _rows(what: str, took: Took, goal: float, events: int) -> Iterator[Outcome]:
+    # Of fewer events in as much less time; small runs are for tests.
+    yield outcome.most(what, "s", took.wall, goal if events == EVENTS else None)
+    yield outcome.most("… processor time of the worker", "s", took.worker, None)
+    yield outcome.most("… processor time of PostgreSQL", "s", took.server, None)
+    yield outcome.most("… memory of the worker at most, RSS", "MB", took.memory, MEMORY)
+
+
+def _said(name: str, took: Took) -> str:
+    return (
+        f"{name}: {took.wall:.1f} s, processor time {took.worker:.1f} s and PostgreSQL {took.server:.1f} s,"
+        f" {took.memory:.0f} MB, {took.matches:,} matches"
+    )

@@ -1,0 +1,195 @@
+"""A backtest comes to what live has recorded, for events that came in the order of their times."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, func, select
+
+from app.config import Memory
+from app.extensions import db, session
+from app.models.alerts import Alert, Match, Suppression
+from app.models.events import Event
+from app.models.memory import RuleState, TimerDecision
+from app.models.notifications import Cause, Notification
+from app.models.rules import RuleVersion
+from app.services.backtesting.past import Stretch
+from app.services.backtesting.run import Run, Version
+from app.services.backtesting.trial import Tried
+from app.services.machines import moment
+from app.services.rulesets import restore
+from app.services.timers import SETTLING
+from tests.app.client import Client
+from tests.app.helpers import evaluate, fire, make_rule, post_event
+from tests.conftest import TestClock
+from tests.rules_dsl.test_memory_properties import CLAUSES, CONDITIONS, bodies
+
+NOTIFY = ' then notify("slack:#ops"), notify("slack:#end", resolved: true) '
+STATELESS = [
+    'x > 1 or v == "1"',
+    'type in ["a", "b"] and not (x == 2)',
+    "x + 1 >= 3 or missing v",
+]
+names = count()
+history = st.lists(
+    st.tuples(
+        st.sampled_from([0, 1, 5, 10, 30, 61]), st.sampled_from([0, 0, 0, 3, 20, 60]), bodies
+    ),
+    max_size=25,
+)
+Step = tuple[int, int, Mapping[str, Any]]
+
+
+@contextmanager
+def unlasting() -> Iterator[Connection]:
+    """A connection without transactions that last."""
+    with db.engine.connect() as connection:
+        yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def tried(rule_id: str) -> tuple[Tried, Version]:
+    """The newest version of a rule."""
+    query = select(RuleVersion).where(RuleVersion.rule_id == UUID(rule_id))
+    [*_, row] = session().scalars(query.order_by(RuleVersion.number))
+    version = Version(row.id, row.rule_id, row.since_revision, row.until_revision)
+    return Tried(row.name, restore(row.tree, row.dsl), row.id), version
+
+
+def backtest(
+    rule_id: str, since: datetime, until: datetime, *, compare: bool = True
+) -> dict[str, Any]:
+    """What a backtest of a rule gives."""
+    one, version = tried(rule_id)
+    with unlasting() as connection:
+        run = Run(connection, [one], Stretch(since, until), Memory(), version if compare else None)
+        run.go(lambda *_: None)
+        return run.result()
+
+
+class Live:
+    """The service, fed by a clock that is moved to where its timers are due."""
+
+    def __init__(self, client: Client, clock: TestClock) -> None:
+        self._client = client
+        self._clock = clock
+        self._time = clock()
+
+    def send(self, passed: int, delay: int, body: Mapping[str, Any]) -> None:
+        """An event that came some seconds after its time, which is none before the last one's."""
+        # What is accepted in one microsecond has no order that could be told from its keys.
+        accepted = self._clock.now + (timedelta(seconds=passed) or timedelta(microseconds=1))
+        self.pass_to(accepted)
+        self._time = max(self._time, accepted - timedelta(seconds=delay))
+        event_id = post_event(self._client, time=self._time.isoformat(), **body)
+        evaluate(self._clock(), [event_id])
+
+    def pass_to(self, until: datetime, *, inclusive: bool = False) -> None:
+        """Let times come, each by itself."""
+        while (due := session().scalar(select(func.min(RuleState.due)))) is not None:
+            at = moment(due)
+            if at > until or (at == until and not inclusive):
+                break
+            fire(at + SETTLING)
+        session().rollback()
+        self._clock.now = until
+
+
+def seconds(at: datetime | str | None) -> str | None:
+    """To the second: what a timer does is recorded as its sweep comes by."""
+    if at is None:
+        return None
+    at = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return at.replace(microsecond=0).isoformat()
+
+
+def recorded(rule_id: str) -> dict[str, Any]:
+    """What live has on record of a rule, in the words of a backtest."""
+    session().expire_all()
+    mine = UUID(rule_id)
+    events = set(session().scalars(select(Event.id)))
+    about = {row.id: row.event_id for row in session().scalars(select(TimerDecision))}
+    alerts = session().scalars(select(Alert).where(Alert.rule_id == mine)).all()
+    matches = session().scalars(select(Match.event_id).where(Match.rule_id == mine))
+    told = session().scalars(select(Notification).where(Notification.rule_id == mine))
+    held = session().scalars(select(Suppression).where(Suppression.rule_id == mine))
+    keys = {alert.id: alert.key for alert in alerts}
+
+    def event_of(cause: str, cause_id: UUID) -> str | None:
+        found = None if cause == Cause.ALERT else about.get(cause_id, cause_id)
+        return str(found) if found in events else None
+
+    return {
+        "matches": sorted(str(key) if key in events else "" for key in matches),
+        "alerts": sorted(
+            (a.key, a.count, seconds(a.opened_at), seconds(a.last_at), seconds(a.resolved_at) or "")
+            for a in alerts
+        ),
+        "notifications": sorted(
+            (seconds(n.created_at), n.cause, event_of(n.cause, n.cause_id) or "", n.target, n.message)
+            for n in told
+        ),
+        "held": sorted(
+            (seconds(s.at), s.cause, event_of(s.cause, s.cause_id) or "", keys[s.alert_id], s.kind,
+             s.reason, seconds(s.until) or "")
+            for s in held
+        ),
+    }  # fmt: skip
+
+
+def would(result: dict[str, Any]) -> dict[str, Any]:
+    """What a backtest says, to be compared with that."""
+    listed = result["listed"]
+    entries = listed["notifications"]
+    return {
+        "matches": sorted(each["event_id"] or "" for each in listed["matches"]),
+        "alerts": sorted(
+            (a["key"], a["count"], seconds(a["opened_at"]), seconds(a["last_at"]), seconds(a["resolved_at"]) or "")
+            for a in listed["alerts"]
+        ),
+        "notifications": sorted(
+            (seconds(n["at"]), n["cause"], n["event_id"] or "", n["target"], n["message"])
+            for n in entries if n["held"] is None
+        ),
+        "held": sorted(
+            (seconds(n["at"]), n["cause"], n["event_id"] or "", n["key"], n["held"], n["reason"],
+             seconds(n["until"]) or "")
+            for n in entries if n["held"] is not None
+        ),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("condition", [*CONDITIONS, *STATELESS])
+@settings(
+    max_examples=5,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+)
+@given(clauses=st.sampled_from(CLAUSES), drawn=history)
+def test_a_backtest_is_what_live_recorded(
+    client: Client, clock: TestClock, condition: str, clauses: str, drawn: list[Step]
+) -> None:
+    since = clock.tick(3600)
+    number = next(names)
+    others = make_rule(client, 'when type == "c" then notify("slack:#db")', f"db {number}")
+    clauses = clauses.replace('"db"', f'"db {number}"')
+    rule_id = make_rule(client, f"when {condition}{NOTIFY}{clauses}", f"rule {number}")
+    live = Live(client, clock)
+    for step in drawn:
+        live.send(*step)
+    until = clock.now + timedelta(seconds=601)
+    live.pass_to(until, inclusive=True)
+    result, expected = backtest(rule_id, since, until), recorded(rule_id)
+    client.delete(f"/rules/{rule_id}")
+    client.delete(f"/rules/{others}")
+    # What an ended version has left is no business of the next one.
+    live.pass_to(clock.now + timedelta(days=2))
+    assert would(result) == expected, (clauses, drawn)
+    assert result["difference"]["only_backtest"] == result["difference"]["only_live"] == 0
