@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from app.ids import uuid7
+from app.models.alerts import Alert
 from app.models.notifications import Cause, Notification, Status
 from app.services import noise, receivers, storms, suppressions
 from app.services.receivers import Due
@@ -83,12 +85,28 @@ def notify(
     # A budget before a storm: what is past it takes no room from others.
     spent = noise.restrain(session, [one.rule_id for one, _ in due], standing.budgets, now)
     held += _held_back(due, spent, now)
+    _note_unheard(session, due, spent, now)
     due = [each for each, why in zip(due, spent, strict=True) if why is None]
     calmed = storms.calm(session, [target for _, target in due], storm_limit, now)
     held += _held_back(due, calmed, now)
     rows += [_row(*each, now) for each, why in zip(due, calmed, strict=True) if why is None]
     suppressions.write(session, held)
     return write(session, rows)
+
+
+def _note_unheard(
+    session: Session,
+    due: Sequence[tuple[Round, str]],
+    verdicts: Sequence[Held | None],
+    now: datetime,
+) -> None:
+    """Take back that somebody hears now of alerts for the first time: nobody will."""
+    judged = list(zip(due, verdicts, strict=True))
+    heard = {one.alert_id for (one, _), why in judged if why is None}
+    unheard = {one.alert_id for (one, _), why in judged if why is not None} - heard
+    if unheard:
+        first = Alert.id.in_(unheard), Alert.notified_at == now
+        session.execute(update(Alert).where(*first).values(notified_at=None))
 
 
 def _held_back(

@@ -51,7 +51,20 @@ values = st.recursive(
     lambda below: st.lists(below, max_size=5) | st.dictionaries(texts, below, max_size=5),
     max_leaves=30,
 )
-FIELDS = ("type", "name", "dsl", "enabled", "tags", "kind", "config", "scopes", "event", "time")
+FIELDS = (
+    "type",
+    "name",
+    "dsl",
+    "enabled",
+    "mode",
+    "noise_budget",
+    "tags",
+    "kind",
+    "config",
+    "scopes",
+    "event",
+    "time",
+)
 objects = st.dictionaries(st.sampled_from(FIELDS) | texts, values, max_size=8)
 bodies = st.one_of(
     st.binary(max_size=200),

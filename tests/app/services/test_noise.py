@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 from app.channels.base import Outcome, Verdict
 from app.config import Memory, Settings
 from app.extensions import db, session
-from app.models.alerts import Suppression
+from app.models.alerts import Alert, Suppression
 from app.models.rules import NoisyRule
 from app.services import matching, noise, rollout
 from app.services.claims import Claim
@@ -127,6 +127,19 @@ def test_what_was_within_the_budget_is_sent_after_the_demotion(
     assert [row.status for row in notifications()] == ["sent", "pending", "pending"]
     client.patch(f"/rules/{rule}", json={"mode": "off"})
     assert [row.status for row in notifications()] == ["sent", "cancelled", "cancelled"]
+
+
+def test_an_alert_that_the_budget_kept_from_everybody_was_told_to_nobody(
+    client: Client, clock: TestClock
+) -> None:
+    dsl = 'when amount > 1 then notify("slack:#a", "slack:#b") resolve when type == "ok" by host'
+    make_rule(client, dsl, noise_budget=3)
+    for host in ("a", "b", "c"):
+        clock.tick(1)
+        post_event(client, host=host)
+    evaluate(clock.tick(1))
+    told = select(Alert.key).where(Alert.notified_at.is_not(None)).order_by(Alert.key)
+    assert session().scalars(told).all() == ['["a"]', '["b"]']
 
 
 def test_a_rule_that_is_promoted_again_begins_with_its_whole_budget(
