@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain
 from typing import Final
 
@@ -19,6 +20,7 @@ from app.metrics import EVENTS_FAILED, NOTIFICATIONS_SENT, totals
 from app.models.notifications import Status
 from app.runtime import now, runtime
 from app.services import (
+    alerts,
     backtests,
     claims,
     digests,
@@ -178,8 +180,11 @@ class Upkeep:
         """Retention, each step in a transaction of its own; what is not done in time waits for the next round."""
         deadline = time.monotonic() + FORGET_SECONDS
         kept = runtime().settings.retention
+        buried: retention.Step = partial(alerts.bury, now=moment)
         for step in chain(
-            forgetting.steps(session(), moment), retention.steps(session(), kept, moment)
+            [buried],
+            forgetting.steps(session(), moment),
+            retention.steps(session(), kept, moment),
         ):
             more = True
             while more:

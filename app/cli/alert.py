@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from app.cli.local.told import AS_JSON, told
+from app.cli.local.told import AS_JSON, below, key_of, moment, told
 from app.client import Client
 
 MOST = 10_000
@@ -34,7 +34,7 @@ def listing(limit: int, as_json: bool, **which: object) -> None:
         click.echo(json.dumps(found))
         return
     for one in found:
-        click.echo(_line(one))
+        write_line(one)
 
 
 @alert.command()
@@ -44,7 +44,7 @@ def show(alert_id: object, as_json: bool) -> None:
     """Show an alert with its history, and what it held back."""
     with told():
         found = Client.from_env().alert(str(alert_id))
-    _tell(found, as_json)
+    tell(found, as_json)
 
 
 @alert.command()
@@ -93,25 +93,28 @@ def _do(alert_id: object, verb: str, said: dict[str, str | None], as_json: bool)
     body = {{"span": "for"}.get(name, name): text for name, text in said.items() if text}
     with told():
         found = Client.from_env().change_alert(str(alert_id), verb, body)
-    _tell(found, as_json)
+    tell(found, as_json)
 
 
-def _tell(found: dict[str, Any], as_json: bool) -> None:
+def tell(found: dict[str, Any], as_json: bool) -> None:
+    """Write an alert with its history."""
     if as_json:
         click.echo(json.dumps(found))
         return
-    click.echo(_line(found))
+    write_line(found)
     for turn in found["history"]:
         who = f" by {turn['actor']}" if turn["actor"] else ""
-        until = f" until {turn['until']}" if turn["until"] else ""
+        until = f" until {moment(turn['until'])}" if turn["until"] else ""
         said = f": {turn['comment']}" if turn["comment"] else ""
-        click.echo(f"  {turn['at']}  {turn['change']}{who}{until}{said}")
+        below(f"{moment(turn['at'])}  {turn['change']}{who}{until}{said}")
     for held in found["suppressions"]:
-        click.echo(f"  {held['at']}  {held['kind']}: {held['reason']}")
+        below(f"{moment(held['at'])}  {held['kind']}: {held['reason']}")
 
 
-def _line(one: dict[str, Any]) -> str:
+def write_line(one: dict[str, Any]) -> None:
+    """Write an alert in short."""
     state = "snoozed" if one["snoozed_until"] else one["state"]
     flapping = "  flapping" if one["flapping"]["flapping"] else ""
-    key = f"  {one['key']}" if one["key"] else ""
-    return f"{one['id']}  {state:14}{one['severity']:10}{one['count']:6} × {one['rule']}{key}{flapping}"
+    click.echo(f"{one['id']}  {state:14}{one['severity']:10}{one['count']:6} ×{flapping}")
+    key = f"  {key_of(one['key'])}" if one["key"] else ""
+    below(f"{one['rule']}{key}")

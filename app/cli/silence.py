@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from app.cli.local.told import AS_JSON, told
+from app.cli.local.told import AS_JSON, below, moment, told
 from app.client import Client
 
 MOST = 10_000
@@ -28,7 +28,7 @@ def listing(state: str | None, limit: int, as_json: bool) -> None:
         click.echo(json.dumps(found))
         return
     for one in found:
-        click.echo(_line(one))
+        write_line(one)
 
 
 @silence.command()
@@ -52,7 +52,7 @@ def create(as_json: bool, span: str | None, **said: Any) -> None:
     wish |= {"for": span} if span else {}
     with told():
         made = Client.from_env().create_silence(wish)
-    click.echo(json.dumps(made) if as_json else _line(made))
+    click.echo(json.dumps(made)) if as_json else write_line(made)
 
 
 @silence.command()
@@ -62,12 +62,14 @@ def expire(silence_id: object, as_json: bool) -> None:
     """End a silence now."""
     with told():
         ended = Client.from_env().expire_silence(str(silence_id))
-    click.echo(json.dumps(ended) if as_json else _line(ended))
+    click.echo(json.dumps(ended)) if as_json else write_line(ended)
 
 
-def _line(one: dict[str, Any]) -> str:
+def write_line(one: dict[str, Any]) -> None:
+    """Write a silence in short."""
     what = [one["condition"]] if one["condition"] else []
     what += [f"{name} {one[name]}" for name in ("rule_id", "severity") if one[name]]
-    said = f"  {one['comment']}" if one["comment"] else ""
-    times = f"{one['begins_at']} to {one['ends_at']}"
-    return f"{one['id']}  {one['state']:8}{times}  {' and '.join(what)}{said}"
+    click.echo(f"{one['id']}  {one['state']}")
+    below(f"{moment(one['begins_at'])} to {moment(one['ends_at'])}  {' and '.join(what)}")
+    if one["comment"]:
+        below(one["comment"])

@@ -30,6 +30,7 @@ FLAPPING_WINDOW = timedelta(hours=1)
 # Three times open and resolved again.
 FLAPPING_FROM = 6
 RESOLVED = "resolved"
+TOGETHER = 500
 
 
 @dataclass(frozen=True)
@@ -141,14 +142,28 @@ def end(
 def _resolve(
     session: Session, alert: Alert, by: Hand, standings: Standing, now: datetime
 ) -> list[Round]:
-    _unquiet(alert)
-    alert.state = AlertState.RESOLVED
-    alert.resolved_at, alert.resolved_by = now, by.name
-    note(session, alert, RESOLVED, by, now)
+    _close(session, alert, by, now)
     session.flush()
     # Nobody is told the end of what nobody was told of.
     told = _end(session, alert, by, standings, now) if alert.notified_at is not None else None
     return [told] if told else []
+
+
+def bury(session: Session, now: datetime, rule_id: UUID | None = None) -> bool:
+    """End alerts of rules that were deleted, which nothing else would; tells nobody, but whether there may be more.
+
+    The caller commits.
+    """
+    query = select(Alert, Rule.name).join(Rule, Rule.id == Alert.rule_id)
+    left = query.where(Rule.deleted_at.is_not(None), Alert.state != AlertState.RESOLVED)
+    if rule_id is not None:
+        left = left.where(Alert.rule_id == rule_id)
+    some = left.order_by(Alert.id).limit(TOGETHER).with_for_update(of=Alert, skip_locked=True)
+    rows = session.execute(some, execution_options={"populate_existing": True}).all()
+    for alert, name in rows:
+        _close(session, alert, Hand(name, "the rule was deleted"), now)
+    session.flush()
+    return len(rows) == TOGETHER
 
 
 def belated_ends(
@@ -228,6 +243,13 @@ def _lock(session: Session, alert_id: UUID) -> Alert:
     if alert.state == AlertState.RESOLVED:
         raise Conflict("the alert is resolved", code="resolved")
     return alert
+
+
+def _close(session: Session, alert: Alert, by: Hand, now: datetime) -> None:
+    _unquiet(alert)
+    alert.state = AlertState.RESOLVED
+    alert.resolved_at, alert.resolved_by = now, by.name
+    note(session, alert, RESOLVED, by, now)
 
 
 def _unquiet(alert: Alert) -> None:

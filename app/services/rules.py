@@ -15,7 +15,7 @@ from app.config import Memory
 from app.ids import uuid7
 from app.models.notifications import Notification, Status
 from app.models.rules import Mode, Rule, Ruleset, RuleVersion
-from app.services import proofs, remembered
+from app.services import alerts, proofs, remembered
 from app.services.errors import Conflict, NotFound, StaleVersion, refusal_of
 from app.services.machines import microseconds
 from app.services.rounds import RULE_OFF, RULE_SHADOW, kind_of
@@ -204,6 +204,8 @@ def delete(session: Session, rule_id: UUID, now: datetime, if_match: str | None 
     current.until_revision = revision
     current.rule.deleted_at = now
     session.flush()
+    # Those past so many are left to the housekeeping.
+    alerts.bury(session, now, rule_id)
     return Change(current, _cancel_unsent(session, current.rule, now))
 
 

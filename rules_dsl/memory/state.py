@@ -102,6 +102,7 @@ class State:
     def close(self) -> None:
         """End the alert, as a person does by hand; what windows remember stays."""
         self.matches = 0
+        self.alert_time = NEVER
         self.resolve_due = None
         self.settle()
 

@@ -6,125 +6,28 @@ A scenario raises `Broken` for that and for nothing else, so that an accident is
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from signal import SIGCONT, SIGQUIT, SIGSTOP
-from typing import Any, Final
-from uuid import uuid4
+from typing import Final
 
-import psycopg
-from celery import Celery
-
-from app.cli.local.services import broker_url
-from tests.acceptance.receiver import Answer, Heard
 from tests.chaos.stack import ChangedStack
-
-SHORT = ("short waits",)
-
-
-class Broken(Exception):
-    """A promise that did not hold, and what was seen instead."""
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """What is promised, how it is tried, and by which processes."""
-
-    guard: str
-    promise: str
-    run: Callable[[ChangedStack], None]
-    # Who runs when it begins, and in whom the guard is missing when it is.
-    processes: tuple[str, ...]
-    guarded: tuple[str, ...]
-    # In both runs: shorter waits, and other guards that would cover for this one.
-    changes: tuple[str, ...] = SHORT
-
-
-def hold(promise: bool, seen: object) -> None:
-    """Raise `Broken` unless the promise holds."""
-    if not promise:
-        raise Broken(str(seen))
-
-
-def comes(stack: ChangedStack, check: Callable[[], object], seconds: float, seen: str) -> None:
-    """Raise `Broken` unless `check` becomes true in time."""
-    try:
-        stack.eventually(check, seconds)
-    except AssertionError:
-        raise Broken(seen) from None
-
-
-def make_rule(stack: ChangedStack, url: str | None = None) -> None:
-    """A rule for an event's type that no rule of an earlier run has: its worker may still be this one."""
-    stack.type = f"guard-{uuid4()}"
-    dsl = f'when type == "{stack.type}" then notify("webhook:{url or stack.receiver.url}")'
-    answer = stack.post("/rules", {"name": "Guard", "dsl": dsl})
-    assert answer.status_code == 201, answer.text
-
-
-def post_event(stack: ChangedStack, **options: Any) -> str:
-    answer = stack.post("/events", {"type": stack.type}, **options)
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["id"])
-
-
-def send_task(stack: ChangedStack, name: str, argument: object) -> None:
-    """Put one message on the broker, as the publisher would."""
-    celery = Celery("harness", broker=broker_url(stack.env))
-    celery.config_from_object("celeryconfig")
-    celery.send_task(name, args=(argument,))
-
-
-def attempts(stack: ChangedStack) -> list[str]:
-    """The outcomes of all attempts, in their order."""
-    return [outcome for (outcome,) in stack.sql("SELECT outcome FROM attempts ORDER BY id")]
-
-
-def is_sent(stack: ChangedStack) -> bool:
-    return stack.sql("SELECT status FROM notifications") == [("sent",)]
-
-
-class Gate:
-    """Answers of the receiver that wait until they are let go, each by its number from 1."""
-
-    def __init__(self, stack: ChangedStack, *held: int) -> None:
-        self._held = {number: threading.Event() for number in held}
-        self._heard = stack.receiver.heard
-        stack.receiver.answer = self._answer
-
-    def _answer(self, heard: Heard) -> Answer:
-        number = next(at for at, one in enumerate(self._heard, 1) if one is heard)
-        if number in self._held:
-            self._held[number].wait(20)
-        return Answer()
-
-    def release(self, number: int) -> None:
-        self._held[number].set()
-
-
-@contextmanager
-def locked(stack: ChangedStack, table: str) -> Iterator[None]:
-    """A table that nobody else reads or writes meanwhile."""
-    with psycopg.connect(stack.database_url) as connection:
-        connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
-        yield
-
-
-def epoch(stack: ChangedStack) -> int:
-    """How often somebody has begun with the one event that waits."""
-    return sum(claims for (claims,) in stack.sql("SELECT epoch FROM pending_events"))
-
-
-def sweep(stack: ChangedStack) -> None:
-    """Redis forgets every message before a worker sees one."""
-    make_rule(stack)
-    post_event(stack)
-    stack.eventually(lambda: stack.redis.dbsize() > 0)
-    stack.redis.flushall()
-    stack.launch("events")
-    comes(stack, lambda: is_sent(stack), 8, "the event was never evaluated")
+from tests.chaos.staging import (
+    SHORT,
+    Gate,
+    Scenario,
+    attempts,
+    comes,
+    epoch,
+    hold,
+    is_sent,
+    locked,
+    make_rule,
+    post_event,
+    send_task,
+    sweep,
+)
 
 
 def evaluation_claim(stack: ChangedStack) -> None:

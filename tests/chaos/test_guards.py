@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from tests.chaos.changes import GUARDS
-from tests.chaos.scenarios import SCENARIOS, Broken, Scenario
+from tests.chaos.scenarios import SCENARIOS
 from tests.chaos.stack import ChangedStack
+from tests.chaos.staging import Broken, Scenario
 
 pytestmark = pytest.mark.acceptance
 

@@ -6,7 +6,6 @@ no windows that move, no states and no timers: only a list of what was decided, 
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
 
 from rules_dsl import Rule, tree
@@ -14,11 +13,20 @@ from rules_dsl.memory import Occurrence
 from rules_dsl.memory.calendar import Calendar
 from rules_dsl.memory.keys import key_text
 from rules_dsl.tree import Expression
-from tests.rules_dsl.reference import MISSING, UNKNOWN, _calculate, _call, _compare, holds, value_of
+from tests.rules_dsl.memory_values import (
+    SECOND,
+    Body,
+    aggregate,
+    all_of,
+    microseconds,
+    named_in,
+    remembers,
+    steps_of,
+    valued,
+    windows_of,
+)
+from tests.rules_dsl.reference import UNKNOWN, _compare, holds, value_of
 
-SECOND = 1_000_000
-LARGEST = Fraction(1.7976931348623157e308)
-Body = dict[str, Any]
 Row = tuple[object, ...]
 
 
@@ -80,18 +88,18 @@ class Reference:
         self.groups: dict[str, tuple[int, list[Match]]] = {}
         self.held: dict[tuple[str, str], tuple[int, list[Match]]] = {}
         parts = tree.conjuncts(self.condition)
-        self.singles = [part for part in parts if not _remembers(part)]
-        self.compared = [p for p in parts if isinstance(p, tree.Comparison) and _remembers(p)]
+        self.singles = [part for part in parts if not remembers(part)]
+        self.compared = [p for p in parts if isinstance(p, tree.Comparison) and remembers(p)]
         self.sequence = next((p for p in parts if isinstance(p, tree.Sequence)), None)
         if isinstance(self.condition, tree.Held | tree.Absence):
             self.singles = [self.condition.body]
-        self.timed = any(map(_remembers, parts))
+        self.timed = any(map(remembers, parts))
         self.by = self._by()
 
     def _by(self) -> tuple[tree.Path, ...]:
         if isinstance(self.condition, tree.Held | tree.Absence):
             return self.condition.by
-        windows = [window for each in self.compared for window in _windows(each)]
+        windows = [window for each in self.compared for window in windows_of(each)]
         if windows or self.sequence:
             return (windows[0] if windows else self.sequence).by  # type: ignore[union-attr]
         kinds = (tree.ResolveWhen, tree.ResolveAfter)
@@ -108,7 +116,7 @@ class Reference:
             return [("event", "[]", time, None, "no key")]
         life = self.lives.setdefault(key, Life())
         clock = event.accepted_at / SECOND
-        single = _all([holds(each, event.body, clock) for each in self.singles])
+        single = all_of([holds(each, event.body, clock) for each in self.singles])
         when = self.clauses.get(tree.ResolveWhen)
         resolves = when is not None and holds(when.condition, event.body, clock) is True
         part = self._takes_part(life, event, time, single, clock)
@@ -144,7 +152,7 @@ class Reference:
             return single is not None
         if single is not True or self.sequence is None or self.compared:
             return single is True
-        steps, closing = _steps(self.sequence)
+        steps, closing = steps_of(self.sequence)
         if any(self._alone(steps, index, event.body, clock) for index in range(len(steps))):
             return True
         return any(self._closes(closing, each, event.body, time, clock) for each in life.pending)
@@ -155,12 +163,12 @@ class Reference:
         if isinstance(self.condition, tree.Held):
             return self._held(life, taken), []
         values: dict[tree.Window, object] = {}
-        for window in (window for each in self.compared for window in _windows(each)):
+        for window in (window for each in self.compared for window in windows_of(each)):
             values[window] = self._window(life, taken, window)
         outcomes = [self._compare(each, values, taken.event.body, clock) for each in self.compared]
         if self.sequence is not None:
             outcomes.append(self._follow(life, taken, clock))
-        outcome = _all(outcomes)
+        outcome = all_of(outcomes)
         if outcome is True:
             for each in life.taken:
                 each.used_up = True
@@ -169,9 +177,9 @@ class Reference:
     # Windows
 
     def _window(self, life: Life, taken: Taken, window: tree.Window) -> object:
-        offset = _us(window.offset) if window.offset else 0
+        offset = microseconds(window.offset) if window.offset else 0
         high = taken.time - offset
-        low = high - _us(window.over)
+        low = high - microseconds(window.over)
         inside = [each for each in life.taken if low < each.time <= high and each.single is True]
         inside.sort(key=lambda each: each.time)
         values: list[Any] = []
@@ -185,26 +193,26 @@ class Reference:
             if window.where and holds(window.where, each.event.body, clock) is not True:
                 continue
             values.append(value_of(window.value, {"event": each.event.body}, clock))
-        return _aggregate(window.function, values)
+        return aggregate(window.function, values)
 
     def _compare(
         self, node: Expression, values: Mapping[tree.Window, object], body: Body, now: float
     ) -> bool | None:
         assert isinstance(node, tree.Comparison)
-        sides = [_valued(side, values, body, now) for side in (node.left, node.right)]
+        sides = [valued(side, values, body, now) for side in (node.left, node.right)]
         return _compare(node.operator, *sides)
 
     # Sequences
 
     def _follow(self, life: Life, taken: Taken, clock: float) -> bool:
         assert self.sequence is not None
-        steps, closing = _steps(self.sequence)
+        steps, closing = steps_of(self.sequence)
         for pending in life.pending:
             if self._closes(closing, pending, taken.event.body, taken.time, clock):
                 pending.over = True
         life.pending = [each for each in life.pending if not each.over]
         before = [e for e in life.taken if e is not taken and e.time <= taken.time]
-        low = taken.time - _us(self.sequence.within)
+        low = taken.time - microseconds(self.sequence.within)
         usable = [e for e in before if not e.used_up and e.single is True and e.time > low]
         usable.sort(key=lambda each: each.time)
         slots = [index for index, step in enumerate(steps) for _ in range(step.times)]
@@ -215,7 +223,7 @@ class Reference:
             return True
         for each in life.taken:
             each.used_up = True
-        due = chosen[0].time + _us(self.sequence.within)
+        due = chosen[0].time + microseconds(self.sequence.within)
         life.pending.append(Pending(due, taken, self._names(steps, slots, chosen)))
         return False
 
@@ -249,7 +257,7 @@ class Reference:
     def _alone(self, steps: list[tree.Step], index: int, body: Body, now: float) -> bool:
         """Whether what a step says without the names of earlier ones is true."""
         earlier = {step.name for step in steps[:index]}
-        parts = [p for p in tree.conjuncts(steps[index].condition) if not _named(p) & earlier]
+        parts = [p for p in tree.conjuncts(steps[index].condition) if not named_in(p) & earlier]
         names = {steps[index].name or "": body}
         return all(holds(part, body, now, names) is True for part in parts)
 
@@ -287,7 +295,7 @@ class Reference:
     def _held(self, life: Life, taken: Taken) -> bool:
         spell = self._spell(life, len(life.taken))
         assert isinstance(self.condition, tree.Held)
-        due = spell is not None and taken.time >= spell.time + _us(self.condition.span_for)
+        due = spell is not None and taken.time >= spell.time + microseconds(self.condition.span_for)
         if due and taken.single is True and not self._fired(life):
             life.fires.append(len(life.taken))
             return True
@@ -301,12 +309,12 @@ class Reference:
             spell = self._spell(life, len(life.taken))
             if spell is None or self._fired(life):
                 return []
-            return [spell.time + _us(self.condition.span_for)]
+            return [spell.time + microseconds(self.condition.span_for)]
         if isinstance(self.condition, tree.Absence):
             last = self._last_seen(life)
             if last is None or last in life.silent:
                 return []
-            return [last.time + _us(self.condition.span_for)]
+            return [last.time + microseconds(self.condition.span_for)]
         return sorted(each.due for each in life.pending)
 
     def _last_seen(self, life: Life) -> Taken | None:
@@ -356,7 +364,7 @@ class Reference:
             after = self.clauses.get(tree.ResolveAfter)
             if after and life.matches:
                 end = lambda due, now: self._end(key, life, due)  # noqa: E731
-                found.append((life.matches[-1][1] + _us(after.span_for), 3, end))
+                found.append((life.matches[-1][1] + microseconds(after.span_for), 3, end))
         if address in self.held:
             release = lambda due, now: self._release(address, due, now)  # noqa: E731
             found.append((self.held[address][0], 1, release))
@@ -407,13 +415,13 @@ class Reference:
             return self._outside(during, begins, match)
         bucket = self._key("throttle", match) if throttle else ""
         if throttle:
-            start = now - _us(throttle.per)
+            start = now - microseconds(throttle.per)
             lately = [at for key, at in self.notified if key == bucket and at > start]
             if len(lately) >= throttle.count.value:
                 return "throttled", None
         if group and not match.grouped:
             key = self._key("group", match)
-            due, matches = self.groups.setdefault(key, (now + _us(group.span_for), []))
+            due, matches = self.groups.setdefault(key, (now + microseconds(group.span_for), []))
             matches.append(match)
             return "grouped", due
         self.notified.append((bucket, now))
@@ -451,93 +459,3 @@ def _latest_first(usable: list[Taken], count: int) -> Iterator[list[Taken]]:
     for at in range(len(usable) - 1, -1, -1):
         for rest in _latest_first(usable[:at], count - 1):
             yield [*rest, usable[at]]
-
-
-def _aggregate(function: str, values: list[Any]) -> object:
-    if function == "count":
-        return len(values)
-    if function == "distinct":
-        kinds = {_comparable(each) for each in values if _comparable(each) is not None}
-        return len(kinds) if kinds else UNKNOWN
-    numbers = [Fraction(each) for each in values if _is_number(each)]
-    if not numbers:
-        return 0 if function == "sum" else UNKNOWN
-    if function in ("min", "max"):
-        return _double(min(numbers) if function == "min" else max(numbers))
-    if function == "change":
-        first = numbers[0]
-        if len(numbers) < 2 or not first:
-            return UNKNOWN
-        return _double((numbers[-1] - first) / abs(first))
-    return _double(sum(numbers, Fraction()) / (len(numbers) if function == "avg" else 1))
-
-
-def _double(number: Fraction) -> object:
-    if abs(number) > LARGEST:
-        return UNKNOWN
-    return int(number) if number.denominator == 1 else float(number)
-
-
-def _comparable(value: Any) -> object:
-    if value is MISSING or value is UNKNOWN:
-        return None
-    if isinstance(value, bool | str):
-        return (type(value), value)
-    return (int, Fraction(value)) if _is_number(value) else None
-
-
-def _is_number(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return value == value and abs(value) != float("inf")
-
-
-def _valued(
-    node: Expression, values: Mapping[tree.Window, object], body: Body, now: float
-) -> object:
-    match node:
-        case tree.Window():
-            return values[node]
-        case tree.Arithmetic():
-            result = _valued(node.operands[0], values, body, now)
-            for sign, operand in zip(node.operators, node.operands[1:], strict=True):
-                result = _calculate(sign, result, _valued(operand, values, body, now))
-            return result
-        case tree.Minus():
-            return _calculate("-", 0, _valued(node.operand, values, body, now))
-        case tree.Call():
-            return _call(node, [_valued(each, values, body, now) for each in node.arguments], now)
-        case _:
-            return value_of(node, {"event": body}, now)
-
-
-def _all(outcomes: list[bool | None]) -> bool | None:
-    if False in outcomes:
-        return False
-    return None if None in outcomes else True
-
-
-def _steps(sequence: tree.Sequence) -> tuple[list[tree.Step], tree.Step | None]:
-    steps = list(sequence.steps)
-    return (steps, None) if steps[-1].name else (steps[:-1], steps[-1])
-
-
-def _windows(node: Expression) -> list[tree.Window]:
-    if isinstance(node, tree.Window):
-        return [node]
-    return [window for child in tree.children(node) for window in _windows(child)]
-
-
-def _remembers(node: Expression) -> bool:
-    return isinstance(node, tree.STATEFUL) or any(_remembers(each) for each in tree.children(node))
-
-
-def _named(node: Expression) -> set[str | None]:
-    if isinstance(node, tree.Path):
-        return {node.variable}
-    return {name for child in tree.children(node) for name in _named(child)}
-
-
-def _us(literal: tree.Literal) -> int:
-    assert isinstance(literal.value, int)
-    return literal.value * SECOND

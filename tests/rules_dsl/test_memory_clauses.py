@@ -225,6 +225,15 @@ def test_an_event_from_before_the_last_match_resolves_nothing() -> None:
     assert world.send(12, ok=True, host="a").alert == "resolve"
 
 
+def test_the_matches_of_an_alert_that_is_over_keep_no_later_one_open() -> None:
+    world = World("bad | resolve when ok by host")
+    world.send(100, bad=True, host="a")
+    assert world.send(101, ok=True, host="a").alert == "resolve"
+    # What happened before comes late, opens another, and is over by what happened after it.
+    assert world.send(102, late=50, bad=True, host="a").alert == "open"
+    assert world.send(103, late=20, ok=True, host="a").alert == "resolve"
+
+
 def test_an_alert_never_resolves_because_data_is_missing() -> None:
     world = World('bad | resolve when status == "ok"')
     world.send(0, bad=True)

@@ -1,14 +1,17 @@
-"""What all commands that call the API share."""
+"""What all commands that call the API share: how they say what was refused, and write for a screen of 80 columns."""
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import click
 
 from app.cli.local.errors import LocalError
 from app.client import ApiError
 
+COLUMNS = 80
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -20,3 +23,24 @@ def told() -> Iterator[None]:
     except (ApiError, LocalError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)
+
+
+def below(text: str) -> None:
+    """Write what belongs to the line above, indented, over as many lines as it takes."""
+    click.echo(
+        click.wrap_text(text, COLUMNS, initial_indent="  ", subsequent_indent="    ").rstrip()
+    )
+
+
+def moment(written: str) -> str:
+    """A time of the API as people read it, in UTC."""
+    return f"{datetime.fromisoformat(written).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def key_of(written: str) -> str:
+    """The key of an alert with its letters as they are; what is long is cut."""
+    try:
+        text = json.dumps(json.loads(written), ensure_ascii=False)
+    except ValueError:  # it was cut already
+        text = written
+    return text if len(text) <= COLUMNS else f"{text[: COLUMNS - 1]}…"

@@ -14,7 +14,7 @@ from app.extensions import session
 from app.models.alerts import Alert
 from app.models.events import Event
 from app.models.notifications import Notification, Status
-from app.services import keys, quiet
+from app.services import alerts, keys, quiet
 from app.services.delivery import Sending
 from tests.app.client import Client
 from tests.app.helpers import (
@@ -291,6 +291,30 @@ def test_the_version_that_matched_last_says_who_hears_of_the_end(
     clock.tick(1)
     do(client, alert, "resolve")
     assert notifications()[-1].target == URL
+
+
+def test_the_alerts_of_a_rule_end_with_it_and_nobody_is_told(
+    client: Client, clock: TestClock
+) -> None:
+    alert = alert_of(client, clock)
+    do(client, alert, "snooze", **{"for": "1h"})
+    late = post_event(client, type="disk", host="db2")
+    rule = client.get("/rules").json["data"][0]["id"]
+    clock.tick(1)
+    assert client.delete(f"/rules/{rule}").status_code == 204
+    shown = client.get(f"/alerts/{alert}").json
+    assert (shown["state"], shown["snoozed_until"]) == ("resolved", None)
+    last = shown["history"][-1]
+    assert (last["change"], last["actor"], last["comment"]) == (
+        "resolved", "Orders", "the rule was deleted",
+    )  # fmt: skip
+    # An event that was accepted before leaves its match on record, in an alert that the housekeeping ends.
+    evaluate(clock.tick(1), [late])
+    assert len(client.get("/alerts?state=open").json["data"]) == 1
+    assert alerts.bury(session(), clock.tick(1)) is False
+    session().commit()
+    assert client.get("/alerts?state=open").json["data"] == []
+    assert [row.cause for row in notifications() if row.status == Status.PENDING] == []
 
 
 def test_an_alert_of_the_release_before_is_ended_by_the_rule_as_it_is(
