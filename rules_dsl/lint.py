@@ -53,19 +53,23 @@ def _lint(node: Expression) -> Iterator[LintWarning]:
         yield from _lint(child)
 
 
-def _foregone(node: Expression) -> Iterator[LintWarning]:
-    """The outermost parts whose outcome no event has a say in."""
+def _foregone(node: Expression, *, always: bool = True) -> Iterator[LintWarning]:
+    """The outermost parts whose outcome no event has a say in.
+
+    Inside of what looks at many events "any event at all" is a good condition: `absent(true) for 10m`.
+    """
     outcomes = possible(node)
     if TRUE not in outcomes:
         hint = "its parts exclude each other" if isinstance(node, tree.And) else None
         message = f"`{written(node)}` is never true"
         yield LintWarning("never_true", message, hint or "no event can make it so", node.span)
-    elif outcomes == TRUE:
+    elif outcomes == TRUE and always:
         message = f"`{written(node)}` is always true"
         yield LintWarning("always_true", message, "every event makes it so", node.span)
     else:
+        always = always and not isinstance(node, tree.STATEFUL)
         for each in _parts(node):
-            yield from _foregone(each)
+            yield from _foregone(each, always=always)
 
 
 def _parts(node: Expression) -> tuple[Expression, ...]:

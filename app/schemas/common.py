@@ -107,6 +107,7 @@ class ErrorEntry(Schema):
     column = fields.Integer()
     end_column = fields.Integer()
     hint = fields.String()
+    test = fields.String(metadata={"description": "the test of a rule that failed"})
 
 
 class Problem(Schema):

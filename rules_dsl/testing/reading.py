@@ -16,8 +16,8 @@ from rules_dsl.testing.times import moment
 
 MOST_BYTES: Final = 65_536
 MOST_TESTS: Final = 100
-LONGEST_TEST: Final = 500  # steps
-MOST_EVENTS: Final = 1_000  # of all tests of a rule
+LONGEST_TEST: Final = 250  # steps
+MOST_EVENTS: Final = 500  # of all tests of a rule
 LONGEST: Final = 366 * 86_400
 OUTCOMES: Final = {"true": True, "false": False, "unknown": None}
 VERDICTS: Final = ("throttled", "grouped", "held", "dropped", "inhibited")

@@ -4,6 +4,7 @@ Timers go off each at its own time; those of the very moment of an event only af
 """
 
 from dataclasses import dataclass, field
+from time import thread_time
 from typing import Any, Final
 
 from rules_dsl.evaluator import Outcome
@@ -16,6 +17,7 @@ from rules_dsl.tree import Unless
 
 _LIMITS: Final = Limits(keys=10_000, entries=10_000)
 _MOST_TIMERS: Final = 10_000
+MOST_SECONDS: Final = 2
 _BY_TIME: Final = ("for", "absent", "seq")
 
 
@@ -31,14 +33,15 @@ class Came:
     why: str | None = None
 
 
-class TooManyTimers(Exception):
-    """A test whose timers go off without end."""
+class TooCostly(Exception):
+    """A test that takes more than tests may."""
 
 
 class Stage:
     """One rule, from the time of its making on."""
 
-    def __init__(self, rule: Rule, machine: Machine, name: str, begin: int) -> None:
+    def __init__(self, rule: Rule, machine: Machine, name: str, begin: int, until: float) -> None:
+        """`until` is when this thread has used up its processor time, by `time.thread_time`."""
         self._rule = rule
         self._machine = machine
         self._name = name
@@ -47,12 +50,14 @@ class Stage:
         self._open: dict[str, set[str] | None] = {}  # None is any key
         self._told: set[str] = set()  # the keys of alerts that somebody has heard of
         self._timers = 0
+        self._until = until
         machine.begin(self._states, begin)
 
     def event(self, body: dict[str, Any], times: int, now: int) -> Came:
         """What comes of the last of some equal events."""
         self._wait(now - 1)
         for _ in range(times):
+            self._pay()
             event = self._occurrence(body, now)
             decisions = self._machine.decide(event, self._states, now, self._is_open)
             came = Came(decisions[-1].outcome)
@@ -90,14 +95,19 @@ class Stage:
         """The decisions of all timers up to a time, each at its own."""
         made: list[tuple[Decision, int]] = []
         while (address := self._first(now)) is not None:
+            self._pay()
             self._timers += 1
             if self._timers > _MOST_TIMERS:
-                raise TooManyTimers
+                raise TooCostly("its timers go off without end")
             due = self._states[address].due
             assert due is not None
             fired = self._machine.fire(address, self._states, due, self._is_open)
             made += [(each, due) for each in fired]
         return made
+
+    def _pay(self) -> None:
+        if thread_time() > self._until:
+            raise TooCostly(f"the tests of a rule take at most {MOST_SECONDS} s of processor time")
 
     def _first(self, now: int) -> Address | None:
         due = self._states.due(now)

@@ -77,6 +77,8 @@ NEITHER = [
     "now() > 5",
     "count() over 5m > 5 and count() over 10m < 5",
     "missing a or a > 5",
+    "absent(true) for 10m by host",
+    "seq(a: x > 1 -> b: true) within 5m",
 ]  # fmt: skip
 
 

@@ -150,6 +150,13 @@ def test_the_end_of_an_alert_is_told_to_those_who_want_it_and_heard_of_it() -> N
     assert [each.failure for each in run_tests(rule, read_tests(text))] == [None, None]
 
 
+def test_what_a_sequence_makes_of_many_events_is_bounded_too() -> None:
+    event = json.dumps({"l": [1] * 60, "k": 1})
+    when = "seq(a: k > 0 x50 -> b: any x in l: (x > 0 and b.k != a.k)) within 1d by k"
+    (told,) = failures(when, f'test "t" x{MOST_EVENTS} {event} expect false')
+    assert "of processor time" in told
+
+
 def test_a_test_begins_with_an_empty_memory() -> None:
     text = f'test "t" {EVENT} expect false\ntest "u" {EVENT} expect false'
     assert failures("count() over 10m >= 2", text) == []
@@ -171,7 +178,7 @@ def test_the_cost_of_tests_is_bounded_before_they_are_run() -> None:
 
 
 def test_what_quantifiers_cost_is_counted_over_all_tests() -> None:
-    event = json.dumps({"l": [1] * 40})
+    event = json.dumps({"l": [1] * 50})
     when = "all x in l: (all y in l: (y > 0))"
     (told,) = failures(when, f'test "t" x{MOST_EVENTS} {event} expect true')
     assert told.startswith(f"the tests of a rule take at most {MOST_STEPS:,} steps")
