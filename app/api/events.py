@@ -36,7 +36,7 @@ from tasks.wiring import publish
 
 REPLAY: Final = "replay"
 # For the database, in all: what looks at thousands of events takes longer than a request otherwise may.
-PATIENCE: Final = 10.0
+PATIENCE: Final = 5.0
 
 bp = Blueprint("events", __name__, url_prefix="/events", description="What happened")
 bp.ARGUMENTS_PARSER = StrictParser()

@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,13 +30,23 @@ def tail(follow: bool, limit: int, as_json: bool, **which: Any) -> None:
         # One at least, to know from when on to follow.
         last = client.events(max(limit, 1), **which)
     _tell(last[:limit], as_json)
+    if follow:
+        with suppress(KeyboardInterrupt):
+            _follow(client, last, which, as_json)
+
+
+def _follow(
+    client: Client, last: list[dict[str, Any]], which: dict[str, Any], as_json: bool
+) -> None:
     seen = {one["id"]: one["accepted_at"] for one in last}
-    while follow:
+    begin = max(seen, default="")
+    while True:
         time.sleep(EACH_SECONDS)
+        since = _since(seen)
         with told():
-            since = _since(seen)
             new = client.events(MOST, since=since, **which)
-        _tell([one for one in new if one["id"] not in seen], as_json)
+        # What was there at the beginning lies before it.
+        _tell([one for one in new if one["id"] not in seen and one["id"] > begin], as_json)
         seen |= {one["id"]: one["accepted_at"] for one in new}
         seen = {key: moment for key, moment in seen.items() if since is None or moment >= since}
 

@@ -1,7 +1,11 @@
 """Asked on a terminal: why events did or did not notify, through real workers, and what a replay does."""
 
 import json
+import os
 import shlex
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli.__main__ import sentinel
+from app.cli.local.home import CHECKOUT
 from tests.acceptance.stack import Stack
 
 pytestmark = pytest.mark.acceptance
@@ -109,3 +114,22 @@ def test_the_commands_find_events_and_say_what_was_wrong(stack: Stack) -> None:
     assert (unknown.exit_code, "nobody" in unknown.stderr) == (1, True)
     for wrong in ("event why", "event why x", "event replay", "send a b", "event list --since x"):
         assert run(stack, wrong).exit_code == 2, wrong
+
+
+def test_tail_follows_what_comes_in(stack: Stack) -> None:
+    said(stack, "send before n=1")
+    command = [sys.executable, "-m", "app.cli", "tail", "-f", "-n", "1", "--json"]
+    env = os.environ | {"SENTINEL_URL": stack.api_url, "PYTHONUNBUFFERED": "1"}
+    following = subprocess.Popen(
+        [*command, "--where", "n > 0"], cwd=CHECKOUT, env=env, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert following.stdout is not None
+        assert json.loads(following.stdout.readline())["type"] == "before"
+        for n in (0, 2, 3):
+            said(stack, f"send after n={n}")
+        told = [json.loads(following.stdout.readline())["body"] for _ in range(2)]
+        assert [one["n"] for one in told] == [2, 3]
+    finally:
+        following.send_signal(signal.SIGINT)
+        assert following.wait(30) == 0
