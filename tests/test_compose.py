@@ -20,7 +20,7 @@ PROD = ROOT / "deploy" / "docker-compose.prod.yml"
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "sentinel.json"
 
-OURS = {"migrate", "api", "worker", "notifier", "inbox", "flower"}
+OURS = {"migrate", "api", "worker", "notifier", "backtester", "inbox", "flower"}
 SERVICES = OURS | {"postgres", "redis", "celery-exporter"}
 STREAMS = {"redis-stream", "kafka"}
 OBSERVERS = {"prometheus", "grafana"}
@@ -131,7 +131,7 @@ def test_workers_have_longer_to_stop_than_their_soft_shutdown_takes() -> None:
 def test_the_workers_serve_every_queue() -> None:
     import celeryconfig
 
-    commands = [services()[name]["command"] for name in ("worker", "notifier")]
+    commands = [services()[name]["command"] for name in ("worker", "notifier", "backtester")]
     served = {command[command.index("-Q") + 1] for command in commands}
     assert served == {route["queue"] for route in celeryconfig.task_routes.values()}
 

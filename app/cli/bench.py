@@ -99,13 +99,16 @@ def stateful(only: tuple[str, ...], rounds: int, scale: float, as_json: bool) ->
 
 @bench.command()
 @click.option("--events", default=1_000_000, show_default=True, type=click.IntRange(1000))
+@click.option("--only", multiple=True, metavar="ROW", help="This row alone; may be given again.")
 @click.option("--json", "as_json", is_flag=True, help="The rows as JSON instead of a table.")
-def backtest(events: int, as_json: bool) -> None:
+def backtest(events: int, only: tuple[str, ...], as_json: bool) -> None:
     """Rules tried on so many stored events, and what that does to live POSTs."""
-    from bench.backtest import measure
+    from bench.backtest import ROWS, measure
     from bench.throughput import outcome
 
-    rows = list(measure(events, lambda line: click.echo(line, err=True)))
+    if unknown := set(only) - {*ROWS}:
+        raise click.BadParameter(f"{', '.join(unknown)}; there are: {', '.join(ROWS)}")
+    rows = list(measure(events, only, lambda line: click.echo(line, err=True)))
     click.echo(outcome.as_json(rows) if as_json else outcome.table(rows))
 
 

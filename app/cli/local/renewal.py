@@ -12,7 +12,14 @@ from functools import partial
 from app.cli.local.errors import LocalError
 from app.cli.local.home import Home
 from app.cli.local.process import Child
-from app.cli.local.services import API, EVENTS, INBOX, NOTIFICATIONS, Services
+from app.cli.local.services import (
+    API,
+    BACKTESTS,
+    EVENTS,
+    INBOX,
+    NOTIFICATIONS,
+    Services,
+)
 from app.cli.local.stack import LocalStack
 
 SIGNAL = signal.SIGUSR2
@@ -20,6 +27,7 @@ SECONDS = 90
 LONGEST = 300
 # The inbox last: nobody waits for it but deliveries, which wait well.
 ORDER = (API, EVENTS, NOTIFICATIONS, INBOX)
+WORKERS = (EVENTS, NOTIFICATIONS, BACKTESTS)
 SIGN_OF_LIFE = "SELECT seen_at > now() - interval '5 seconds' FROM workers WHERE name LIKE %s"
 
 
@@ -27,8 +35,10 @@ def renew(stack: LocalStack, services: Services) -> None:
     """Replace them one after the other; raises `LocalError` at the first that does not come up, and leaves the old."""
     stack.migrate()
     services.generation += 1
-    for name in ORDER:
-        worker = name in (EVENTS, NOTIFICATIONS)
+    # Where there is none of backtests there need not be one.
+    others = [name for name in stack.supervisor.names() if name == BACKTESTS]
+    for name in (*ORDER, *others):
+        worker = name in WORKERS
         ready = partial(_has_shown_itself, stack, services.node(name)) if worker else _has_forked
         stack.supervisor.replace(services.named(name), ready, SECONDS)
 

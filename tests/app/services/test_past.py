@@ -1,0 +1,123 @@
+"""The past is read whole and in its order, however late events came, and in pages of bounded size."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, text
+
+from app.extensions import db, session
+from app.ids import uuid7
+from app.services import bulk, heartbeat, ingest
+from app.services.backtesting import past
+from app.services.backtesting.bodies import read
+from app.services.backtesting.past import Past, Stored, Stretch
+from app.services.ingest import Arrival
+
+BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
+END = BEGIN + timedelta(hours=1)
+EVENTS = "events (id, type, source, body, accepted_at, occurred_at, revision)"
+ALL = Stretch(BEGIN, END)
+# Seconds from one acceptance to the next, and from an event's time to it.
+arrivals = st.lists(
+    st.tuples(
+        st.sampled_from([0.001, 0.5, 1, 4, 7]),
+        st.sampled_from([0, 0, 0.4, 2, 4.999, 5, 5.001, 6, 90, 4000, -3]),
+    ),
+    max_size=60,
+)
+
+
+@pytest.fixture
+def connection(app: Flask) -> Iterator[Connection]:
+    with db.engine.connect() as opened:
+        yield opened.execution_options(isolation_level="AUTOCOMMIT")
+        opened.invalidate()
+
+
+def store(
+    drawn: list[tuple[float, float]], body: str = '{"type":"a"}', source: str = "http"
+) -> None:
+    at, made = BEGIN, []
+    for passed, late in drawn:
+        at += timedelta(seconds=passed)
+        type_ = orjson.loads(body)["type"]
+        made.append(Arrival(uuid7(at), type_, body, at, at - timedelta(seconds=late)))
+    rows = ((fields, "1") for _, fields, _ in ingest.spell(made, source=source))
+    bulk.copy_rows(session().connection(), EVENTS, rows)
+    session().commit()
+
+
+def nobody(_: float) -> None:
+    """Hears how far it is."""
+
+
+def by_time(connection: Connection, rows: int = past.ROWS) -> list[Stored]:
+    return [one for page in Past(connection, ALL, rows).by_time(nobody) for one in page]
+
+
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+)
+@given(drawn=arrivals, rows=st.sampled_from([2, 7, 1000]))
+def test_the_order_is_that_of_event_time(
+    connection: Connection, drawn: list[tuple[float, float]], rows: int
+) -> None:
+    session().execute(text("TRUNCATE events"))
+    store(drawn)
+    accepted = [one for page in Past(connection, ALL, rows).as_accepted() for one in page]
+    assert [one.id for one in accepted] == sorted(one.id for one in accepted)
+    assert len(accepted) == len(drawn)
+    assert by_time(connection, rows) == sorted(accepted)
+
+
+def test_a_page_holds_so_many_bytes_or_one_event(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past, "BYTES", 1000)
+    store([(1, 0)] * 9, orjson.dumps({"type": "a", "text": "x" * 400}).decode())
+    store([(60, 0)] * 2, orjson.dumps({"type": "a", "text": "x" * 4000}).decode())
+    pages = [len(page) for page in Past(connection, ALL).as_accepted()]
+    assert pages == [3, 3, 3, 1, 1]
+
+
+def test_only_what_was_accepted_in_the_time_is_read(connection: Connection) -> None:
+    store([(0, 0), (1800, 0), (1800, 0)])
+    found = [one for page in Past(connection, ALL).as_accepted() for one in page]
+    assert len(found) == 2
+
+
+def test_heartbeats_are_left_out_and_what_calls_itself_one_is_not(connection: Connection) -> None:
+    body = orjson.dumps({"type": heartbeat.TYPE}).decode()
+    store([(1, 0)], body, heartbeat.SOURCE)
+    store([(1, 0)], body, "http")
+    assert len(by_time(connection)) == 1
+
+
+numbers = st.one_of(
+    st.integers(-(2**70), 2**70),
+    st.integers(2**63 - 2, 2**64 + 2),
+    st.integers(-(2**63) - 2, -(2**63) + 2),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
+values = st.recursive(
+    st.one_of(numbers, st.text(), st.none(), st.booleans()),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(), inner)),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(body=st.dictionaries(st.text(), values))
+def test_bodies_are_read_as_live_reads_them(body: dict[str, Any]) -> None:
+    import json
+
+    written = json.dumps(body)
+    assert repr(read(written)) == repr(json.loads(written))
