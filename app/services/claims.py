@@ -150,7 +150,8 @@ def give_up(session: Session, now: datetime) -> int:
     )
     rows = select(gone.c.event_id, gone.c.epoch, literal(POISON), literal(now))
     columns = ["event_id", "epoch", "reason", "failed_at"]
-    written = insert(FailedEvent).from_select(columns, rows).returning(FailedEvent.event_id)
+    failed = FailedEvent.__table__
+    written = insert(failed).from_select(columns, rows).returning(failed.c.event_id)
     return len(session.scalars(written, {"now": now}).all())
 
 
