@@ -425,7 +425,7 @@ def test_an_edited_rule_still_resolves_what_it_opened_before(
     rule_id = make_rule(client, text)
     post_event(client, status="down", host="a")
     evaluate(clock.tick(1))
-    client.patch(f"/rules/{rule_id}", json={"description": "better"})
+    client.patch(f"/rules/{rule_id}", json={"dsl": f"{text} severity high"})
     post_event(client, status="ok", host="a")
     evaluate(clock.tick(1))
     assert open_alerts() == []
