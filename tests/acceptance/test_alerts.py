@@ -58,7 +58,8 @@ def test_an_alert_is_acknowledged_and_resolved_and_its_target_hears_of_the_end(
         lambda: stack.get(f"/events/{quiet}/trace").json().get("suppressions"), 30
     )
     assert trace[0]["kind"] == "acknowledged"
-    assert "on my way" in run(stack, "alert", "show", alert)
+    # Long lines are wrapped.
+    assert "on my way" in " ".join(run(stack, "alert", "show", alert).split())
     run(stack, "alert", "resolve", alert)
     resolved = await_heard(stack, "disk", 2)[1]
     assert (resolved["type"], resolved["data"]["alert"]["count"]) == ("alert.resolved", 2)

@@ -425,7 +425,7 @@ def test_an_edited_rule_still_resolves_what_it_opened_before(
     rule_id = make_rule(client, text)
     post_event(client, status="down", host="a")
     evaluate(clock.tick(1))
-    client.patch(f"/rules/{rule_id}", json={"description": "better"})
+    client.patch(f"/rules/{rule_id}", json={"dsl": f"{text} severity high"})
     post_event(client, status="ok", host="a")
     evaluate(clock.tick(1))
     assert open_alerts() == []
@@ -443,15 +443,16 @@ def test_a_rule_that_is_switched_off_tells_nothing_that_it_held_back(
 
 
 def test_an_edit_does_not_lose_a_group(client: Client, clock: TestClock) -> None:
-    rule_id = make_rule(client, 'when amount > 500 then notify("slack:#o") group 30s')
+    dsl = 'when amount > 500 then notify("slack:#o") group 30s'
+    rule_id = make_rule(client, dsl)
     post_event(client)
     evaluate(clock.tick(1))
-    client.patch(f"/rules/{rule_id}", json={"description": "better"})
+    client.patch(f"/rules/{rule_id}", json={"dsl": f"{dsl} severity high"})
     fire(clock.tick(31))
     assert [one.status for one in notifications()] == ["pending"]
 
 
-@pytest.mark.parametrize("change", [{"enabled": False}, {"description": "better"}])
+@pytest.mark.parametrize("change", [{"enabled": False}, {"dsl": f"{SILENT} severity high"}])
 def test_what_a_version_awaited_ends_with_it(
     client: Client, clock: TestClock, change: dict[str, object]
 ) -> None:
