@@ -127,6 +127,7 @@ def decide(
     with guard() as begin:
         for event_id, matches, group in _by_event(asked, parts, found):
             begin(event_id)
+            deciding.begin(event_id)
             deciding.note(matches)
             for one in group:
                 deciding.take(one)
@@ -155,6 +156,11 @@ class Deciding:
         self._moment = microseconds(now)
         self._turns: list[Turn] = []
         self._hush = Hush(session, now)
+        self._event_id: UUID
+
+    def begin(self, event_id: UUID) -> None:
+        """Say which event it is that is decided on from now on."""
+        self._event_id = event_id
 
     def note(self, matches: Iterable[FoundMatch]) -> None:
         """What is true of an event without memory opens alerts too."""
@@ -232,13 +238,16 @@ class Deciding:
     def _add(
         self, part: _Part, decision: Decision, number: int | None, event: Event | None
     ) -> None:
-        if decision.kind != BY_EVENT:
-            event = None
-        key = uuid7(self._now) if event is None else event.id
+        if event is None or decision.kind != BY_EVENT:
+            key, event = uuid7(self._now), None
+        else:
+            key = self._event_id
         self._turns.append(Turn(key, part.rule, part.machine, decision, number, event))
+        if decision.alert is None:
+            return
         if decision.alert == "resolve":
             self._open.resolved(part.rule.rule_id, alert_key(decision.key))
-        elif decision.alert and not part.rule.shadow:
+        elif not part.rule.shadow:
             self._open.opened(part.rule.rule_id, alert_key(decision.key))
 
 

@@ -53,7 +53,7 @@ class RecentStates:
         """Keep states that were written, or found as they were."""
         with self._lock:
             self._kept.update(found)
-            self._bytes += sum(known.size + OVERHEAD for known in found.values())
+            self._bytes += sum([known.size for known in found.values()]) + OVERHEAD * len(found)
             while self._bytes > LARGEST:
                 _, oldest = self._kept.popitem(last=False)
                 self._bytes -= oldest.size + OVERHEAD

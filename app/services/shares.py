@@ -19,6 +19,7 @@ from app.services.deciding import can_be_held
 from app.services.machines import machine_of
 from app.services.matching import Judgement
 from rules_dsl.memory import Machine
+from rules_dsl.memory.decisions import Address
 
 LANES: Final = 2
 # With fewer a transaction more costs what it saves.
@@ -83,6 +84,7 @@ def _lanes(judgement: Judgement, memory: Memory) -> dict[int, int]:
     """The lane of each event that rules remember, by its identity; none where it is in two, or rules look at others."""
     machines: dict[int, Machine] = {}
     lanes: dict[int, int] = {}
+    last: Address | None = None
     for event, rule, occurrence in judgement.concerns:
         machine = machines.get(id(rule))
         if machine is None:
@@ -90,8 +92,10 @@ def _lanes(judgement: Judgement, memory: Memory) -> dict[int, int]:
             if can_be_held(machine):
                 return {}
         addresses = machine.addresses(occurrence)
-        if addresses:
-            bucket = states.bucket_of(machine, rule.version_id, addresses[0])
+        # An event keeps the address that many rules ask it for.
+        if addresses and (addresses[0] is not last or machine.plan.scopes):
+            last = addresses[0]
+            bucket = states.bucket_of(machine, rule.memory_id, last)
             lane = bucket * LANES // states.BUCKETS
             if lanes.setdefault(id(event), lane) != lane:
                 return {}

@@ -10,7 +10,6 @@ What this process wrote last is kept, and read again only if its mark is not the
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from secrets import randbits
 from typing import Final
 from uuid import UUID
@@ -80,10 +79,18 @@ def hold(session: Session, asked: Asked) -> dict[UUID, Book]:
     """Lock what is asked for until the commit, then read it, with what its timers may touch."""
     books = {version: Book(machine) for version, (machine, _) in asked.items()}
     wanted = {version: set(each) for version, (_, each) in asked.items()}
-    buckets = {
-        bucket
-        for version, (machine, _) in asked.items()
-        for bucket in _buckets(machine, version, wanted[version])
+    # Many rules have the same keys: each is looked at once.
+    alike = {
+        at
+        for version, book in books.items()
+        if not book.machine.plan.scopes
+        for at in wanted[version]
+    }
+    buckets = {_bucket(key.encode()) for _, key in alike}
+    buckets |= {
+        _bucket(version.bytes)
+        for version, book in books.items()
+        if book.machine.plan.scopes and wanted[version]
     }
     if not buckets:
         return books
@@ -124,8 +131,7 @@ def write(session: Session, books: Books, now: datetime) -> None:
 
 def bucket_of(machine: Machine, version: UUID, address: Address) -> int:
     """The lock of a state: by its key, so that one event has one lock for all rules that have the same key."""
-    one = version.bytes if machine.plan.scopes else address[1].encode()
-    return crc32(one) % BUCKETS
+    return _bucket(version.bytes if machine.plan.scopes else address[1].encode())
 
 
 def _read(session: Session, books: Books, wanted: Mapping[UUID, Iterable[Address]]) -> None:
@@ -174,7 +180,5 @@ def _companions(book: Book) -> set[Address]:
     return {at for state in book.states.values() for at in book.machine.companions(state)}
 
 
-def _buckets(machine: Machine, version: UUID, addresses: set[Address]) -> set[int]:
-    if machine.plan.scopes:
-        addresses = set(islice(addresses, 1))
-    return {bucket_of(machine, version, each) for each in addresses}
+def _bucket(one: bytes) -> int:
+    return crc32(one) % BUCKETS

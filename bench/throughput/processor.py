@@ -19,6 +19,6 @@ def _children(pid: int) -> list[int]:
 def _own(pid: int) -> float:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
         return 0.0
     return (int(fields[11]) + int(fields[12])) / TICKS

@@ -113,9 +113,8 @@ class Gathered(Condition):
         for feed, value in enumerate(brought.values):
             if value is not NOTHING:
                 self._enter(state, feed, time, value)
-        run = Run(
-            step.run.event, step.run.now
-        )  # with a budget of its own: nothing may fail from here on
+        # With a budget of its own: nothing may fail from here on.
+        run = Run(step.run.event, step.run.now)
         values: list[object] = []
         for (name, spec), cursor in zip(self._named, state.cursors, strict=True):
             value = value_of(spec, state.logs[spec.feed], cursor, time)
@@ -178,9 +177,11 @@ class Gathered(Condition):
     def forget(self, state: State, oldest: int, most: int) -> None:
         plan = self.plan
         for feed, log in enumerate(state.logs):
-            log.prune(oldest - self._reach[feed])
-            if len(log) > most:
-                self._drop(state, feed, len(log) - most + most // 16)
+            times = log.times
+            if times and times[0] <= oldest - self._reach[feed]:
+                log.prune(oldest - self._reach[feed])
+            if len(times) > most:
+                self._drop(state, feed, len(times) - most + most // 16)
         if plan.sequence is None:
             return
         gone = _place(state.candidates, oldest - plan.sequence.within)

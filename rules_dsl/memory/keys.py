@@ -22,7 +22,7 @@ _DIGEST: Final = 16
 _quoted: Final = encode_basestring_ascii
 
 
-def key_text(body: Mapping[str, object], steps: Steps) -> str | None:
+def key_text(body: Mapping[str, object], steps: Sequence[tuple[str | int, ...]]) -> str | None:
     """The key of an event; None where one of its fields has no value."""
     parts = []
     for each in steps:

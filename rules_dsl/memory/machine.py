@@ -56,6 +56,7 @@ class Machine:
         self._reach = self.plan.reach
         self._steps = self.plan.key.steps
         self._timed = self.plan.timed
+        self._kept = self.lateness + self._reach
         self._throttled = self.plan.clauses.get(tree.Throttle)
 
     @property
@@ -162,7 +163,7 @@ class Machine:
         if state.due is not None or state.matches or state.since is not None:
             return None
         throttle = self._throttled
-        until = state.latest + self.lateness + self._reach
+        until = state.latest + self._kept
         if throttle and state.rounds:
             until = max(until, state.rounds[-1] + microseconds(throttle.per))
         return until

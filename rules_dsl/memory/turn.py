@@ -47,6 +47,8 @@ class Seen:
 class Turn:
     """A rule and key at one moment."""
 
+    __slots__ = ("_condition", "_key", "_made", "_now", "_plan", "_state")
+
     def __init__(
         self, machine: Deciding, states: States, state: State, key: str, now: int, is_open: IsOpen
     ) -> None:

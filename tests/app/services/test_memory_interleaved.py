@@ -24,7 +24,7 @@ from app.models.events import Event, PendingEvent
 from app.models.memory import EventDecisions, TimerDecision
 from app.models.rules import RuleVersion
 from app.runtime import runtime
-from app.services import decisions, matching, timers
+from app.services import decisions, matching, shares, timers
 from app.services.claims import Claim
 from app.services.machines import microseconds, occurrence_of
 from app.services.recent_states import recent
@@ -136,14 +136,13 @@ class Workers:
         fire(self.clock())
 
     def _decides(self, held: list[Claim], pause: float) -> None:
-        self._record(held, pause)
-        session().commit()
+        self._record(held, pause, dies=False)
 
     def _dies(self, held: list[Claim], pause: float) -> None:
-        self._record(held, pause)
-        session().rollback()
+        self._record(held, pause, dies=True)
 
-    def _record(self, held: list[Claim], pause: float) -> None:
+    def _record(self, held: list[Claim], pause: float, *, dies: bool) -> None:
+        """Share by share, as the task does; who dies does so over the last."""
         if not held:
             return
         events = matching.load(session(), held)
@@ -154,8 +153,14 @@ class Workers:
             yield lambda _: time.sleep(pause)
 
         memory = runtime().settings.memory
-        judged = matching.judge(events)
-        matching.record(session(), held, judged, None, self.clock(), memory, guard)
+        waiting = shares.part(held, matching.judge(events), memory)
+        while waiting:
+            one = waiting.pop(shares.take(session(), waiting))
+            now = self.clock()
+            matching.record(session(), one.held, one.judgement, None, now, memory, guard)
+            if dies and not waiting:
+                session().rollback()
+            session().commit()
 
 
 def record_of(rule_id: str) -> list[Told]:
@@ -214,10 +219,12 @@ def test_two_workers_decide_as_a_naive_reader_of_their_recorded_order(
     app: Flask,
     client: Client,
     clock: TestClock,
+    monkeypatch: pytest.MonkeyPatch,
     condition: str,
     clauses: str,
     drawn: list[Round],
 ) -> None:
+    monkeypatch.setattr(shares, "LEAST", 1)
     text = f"when {condition}{NOTIFY}{clauses}"
     if not compile_rule(text).has_memory:
         text = f"when {condition}{NOTIFY}group 1s"
