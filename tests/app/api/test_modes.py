@@ -135,3 +135,9 @@ def test_a_budget_is_set_kept_and_taken_away(client: Client) -> None:
     assert client.patch(url, json={"noise_budget": None}).json["noise_budget"] is None
     assert client.patch(url, json={"noise_budget": 5}).json["noise_budget"] == 5
     assert client.put(url, json=RULE).json["noise_budget"] is None
+
+
+def test_a_rule_in_shadow_counts_as_enabled(client: Client) -> None:
+    for mode in ("live", "shadow", "off"):
+        make_rule(client, name=mode, mode=mode)
+    assert "sentinel_rules_enabled 2.0" in client.get("/metrics").text

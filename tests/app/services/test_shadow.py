@@ -1,7 +1,7 @@
 """A rule in shadow is evaluated and recorded, notifies nobody, and takes nothing from live rules."""
 
 from dataclasses import replace
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select, text
@@ -16,6 +16,7 @@ from app.services.alerts import Hand
 from app.services.delivery import Result, Sending
 from tests.app.client import Client
 from tests.app.helpers import (
+    ORDERS,
     begin_attempt,
     end_attempt,
     evaluate,
@@ -296,3 +297,24 @@ def test_a_retry_by_hand_of_a_rule_in_shadow_sends_nothing(
     ended = begin_attempt(UUID(str(key)), settings, clock)
     assert isinstance(ended, Result)
     assert ended.status == "cancelled"
+
+
+def test_what_the_release_before_writes_is_live_or_off(client: Client) -> None:
+    columns = "id, name, enabled, created_at, updated_at"
+    for name, enabled in (("On", True), ("Off", False)):
+        key = uuid4()
+        session().execute(
+            text(
+                f"INSERT INTO rules ({columns}) VALUES ('{key}', '{name}', {enabled}, now(), now())"
+            )
+        )
+        session().execute(
+            text(
+                "INSERT INTO rule_versions (id, rule_id, number, name, dsl, enabled, description, tags, tree,"
+                f" schema, since_revision, created_at) VALUES (gen_random_uuid(), '{key}', 1, '{name}',"
+                f" '{ORDERS}', {enabled}, '', '{{}}', '{{}}', 1, 1, now())"
+            )
+        )
+    session().commit()
+    found = {one["name"]: one["mode"] for one in client.get("/rules").json["data"]}
+    assert found == {"On": "live", "Off": "off"}
