@@ -62,6 +62,14 @@ def read_rules_file(text: str, check_target: CheckTarget | None = None) -> list[
     return list(rules.values())
 
 
+def without_last_comments(text: str) -> str:
+    """A text without lines of comment at its end, which in a file are about what comes next."""
+    lines = text.strip().split("\n")
+    while lines and (not lines[-1].strip() or lines[-1].lstrip().startswith("#")):
+        lines.pop()
+    return "\n".join(lines)
+
+
 def _stretches(text: str) -> Iterator[_Stretch]:
     """Where each rule begins and ends; what follows a rule on its last line is still its own."""
     found = tokens(text)
@@ -112,11 +120,11 @@ def _read(text: str, stretch: _Stretch, check_target: CheckTarget | None) -> Fil
     rule, place = _compile(text, stretch, check_target)
     above = text[stretch.start : stretch.name.start]
     notes = [*comments(_paragraph(above)), *comments(text[stretch.name.start : head.end])]
-    sentence = text[head.end : stretch.tests].strip()
+    sentence = without_last_comments(text[head.end : stretch.tests].strip())
     dsl = "\n".join([*(f"# {each}".rstrip() for each in notes), sentence])
     written = text[stretch.tests : stretch.end]
     start = stretch.tests + len(written) - len(written.lstrip())
-    tests = written.strip()
+    tests = without_last_comments(written.strip())
     places = range(start, start + len(tests) + 1)
     blocks = read_tests(Source(tests, text, places)) if tests else ()
     span = Span(stretch.name.start, head.name_end)

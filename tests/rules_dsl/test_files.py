@@ -4,9 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rules_dsl import RuleError, compile_rule, read_rules_file
-from rules_dsl.head import Lines
+from rules_dsl.format import format_expression, format_file_rule
+from rules_dsl.head import MODES, Lines
+from rules_dsl.tree import Expression
+from tests.rules_dsl.strategies import conditions
 
 FILE = """# The team's rules. They stand apart from the first.
 
@@ -114,3 +119,32 @@ def test_a_mistake_in_a_file_is_told_with_its_place_and_a_hint(
         read_rules_file(text)
     assert str(caught.value) == told
     assert caught.value.code == code
+
+
+words = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=12)
+described = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    conditions(),
+    words.filter(bool),
+    described,
+    st.lists(words.filter(bool), max_size=3),
+    st.sampled_from(MODES),
+    st.lists(words.filter(lambda note: "\r" not in note), max_size=2),
+)
+def test_whatever_a_rule_says_a_file_gives_it_back(
+    condition: Expression, name: str, description: str, tags: list[str], mode: str, notes: list[str]
+) -> None:
+    above = "".join(f"# {note}\n" for note in notes)
+    dsl = f'{above}when {format_expression(condition)} then notify("a:b")'
+    test = 'test "t" {} expect notify()'
+    text = format_file_rule(
+        compile_rule(dsl).tree, name, Lines(description, tuple(tags), mode), test
+    )
+    (rule,) = read_rules_file(f"# apart\n\n{text}\n\n# after\n")
+    assert (rule.name, rule.lines) == (name, Lines(description, tuple(tags), mode))
+    assert rule.tests == test
+    assert rule.format().removeprefix("# apart\n") == text
+    assert compile_rule(rule.dsl).tree == compile_rule(dsl).tree

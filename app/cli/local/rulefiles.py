@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from rules_dsl import FileRule, RuleError, compile_rule, read_rules_file
+from rules_dsl.file import without_last_comments
 from rules_dsl.format import format_file_rule
 from rules_dsl.head import Lines
 from rules_dsl.source import line_and_column
@@ -65,7 +66,7 @@ def read(paths: Sequence[str]) -> list[Loaded]:
 
 def canonical(name: str, dsl: str, lines: Lines, tests: str) -> str:
     """A rule in the one way in which it is compared: two that are equal in it are one to `diff` and `apply`."""
-    return format_file_rule(compile_rule(dsl).tree, name, lines, _tidy(tests))
+    return format_file_rule(compile_rule(dsl).tree, name, lines, without_last_comments(tests))
 
 
 def of_file(loaded: Loaded) -> str:
@@ -105,11 +106,3 @@ def _twice(loaded: Sequence[Loaded]) -> list[str]:
             place = f"{each.path}:{each.line(each.found.span.start)}"
             mistakes.append(f"{place}: `{each.found.name}` stands in {other.path} too")
     return mistakes
-
-
-def _tidy(tests: str) -> str:
-    """Tests without comments after the last, which a file would take for the next rule's."""
-    lines = tests.strip().split("\n")
-    while lines and (not lines[-1].strip() or lines[-1].lstrip().startswith("#")):
-        lines.pop()
-    return "\n".join(lines)

@@ -11,6 +11,7 @@ from app.client import Client as ApiClient
 from tests.app.cli.conftest import Command
 from tests.app.client import Client
 from tests.app.helpers import ORDERS, make_rule
+from tests.conftest import TestClock
 
 FILE = """# Orders that somebody should look at.
 rule "Big orders"
@@ -97,9 +98,10 @@ def test_what_is_exported_and_applied_changes_nothing(command: Command, client: 
 
 
 def test_diff_shows_each_difference_as_lines_of_the_rule(
-    command: Command, client: Client, file: Path
+    command: Command, client: Client, file: Path, clock: TestClock
 ) -> None:
     command("rule", "apply", "orders.rules")
+    clock.tick(1)
     make_rule(client, name="Elsewhere")
     file.write_text(FILE.replace("> 500", "> 900").replace("501", "901").replace("Small", "Tiny"))
     done = command("rule", "diff", "orders.rules")
@@ -170,7 +172,7 @@ def test_what_somebody_changed_meanwhile_is_not_overwritten(
 ) -> None:
     command("rule", "apply", "orders.rules")
     caller = ApiClient(served)
-    big, small = caller.rules()
+    big, small = sorted(caller.rules(), key=lambda rule: rule.name)
     client.patch(f"/rules/{big.id}", json={"description": "mine"})
     for change in (lambda: caller.change_rule(big, {"tags": []}), lambda: caller.delete_rule(big)):
         with pytest.raises(ApiError, match="was changed meanwhile") as refused:
@@ -192,8 +194,11 @@ def test_a_mode_that_the_server_does_not_know_is_refused_and_not_made_live(
         assert rules(client)["Small orders"]["mode"] == "shadow"
 
 
-def test_rules_are_listed_and_shown_by_name_or_id(command: Command, client: Client) -> None:
+def test_rules_are_listed_and_shown_by_name_or_id(
+    command: Command, client: Client, clock: TestClock
+) -> None:
     rule_id = make_rule(client, name="Orders", tags=["sales"])
+    clock.tick(1)
     make_rule(client, name="Others", enabled=False)
     heads, first, second = command("rule", "list").output.splitlines()
     assert heads.split() == ["name", "mode", "version", "tags", "id"]
