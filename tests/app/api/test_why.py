@@ -273,6 +273,19 @@ def test_what_a_time_made_true_is_told_on_its_event(client: Client, clock: TestC
     assert 'nothing since 12:00 for host = "a": slack:#a waits' in summary
 
 
+def test_what_was_held_at_first_and_told_later_says_both(client: Client, clock: TestClock) -> None:
+    rule = make_rule(
+        client, 'when amount > 500 then notify("slack:#o") during daily 13:00-14:00 "UTC"'
+    )
+    event_id = post_event(client)
+    evaluate(clock.tick(1))
+    assert told(client, event_id, rule)[1] == "fired: nobody was notified, held until 13:00 UTC"
+    fire(clock.tick(3600))
+    assert told(client, event_id, rule)[1].startswith(
+        "fired: at first held until 13:00 UTC; slack:#o waits"
+    )
+
+
 def test_a_late_event_says_so(client: Client, clock: TestClock) -> None:
     rule = make_rule(client, LOGINS)
     post_event(client, type="failed", user="ada")
