@@ -17,7 +17,7 @@ from rules_dsl import Condition, RuleError, parse_condition, tree
 
 SCANNED: Final = 5_000
 # So that no condition holds a request for long, whatever it asks; the page then ends early, with a `next`.
-SECONDS: Final = 1.0
+SECONDS: Final = 2.0
 # Events may have 256 KiB each.
 AT_ONCE: Final = 200
 ONE_EVENT: Final = "a filter looks at one event at a time; leave out what looks at several"

@@ -11,6 +11,7 @@ from app.models.alerts import Suppression
 from app.models.notifications import Attempt, Notification, Status
 from app.models.rules import Rule
 from app.services.explaining import Decided
+from app.services.suppressions import Kind
 from app.services.tracing import State
 from rules_dsl.memory.decisions import LATE, SEEN
 
@@ -32,6 +33,8 @@ class Answer(StrEnum):
 
 
 ORDER: Final = list(Answer)
+# What is told when its time has come.
+_FOR_A_WHILE: Final = frozenset({Kind.HELD, Kind.GROUPED})
 REASONS: Final[Mapping[str, str]] = {
     "budget": "it took too many steps",
     "depth": "it was nested too deep",
@@ -97,11 +100,12 @@ def _fired(told: Told) -> str:
 
 def _fates(told: Told) -> Iterator[str]:
     """What became of each notification, and why those that were not made were not."""
-    for one in told.notifications:
-        yield f"{one.target} {_fate(one, told.attempts.get(one.id, ()))}"
     for held in told.suppressions:
         whom = f"{held.target} was not notified" if held.target else "nobody was notified"
-        yield f"{whom}, {held.reason}"
+        later = held.kind in _FOR_A_WHILE and told.notifications
+        yield f"at first {held.reason}" if later else f"{whom}, {held.reason}"
+    for one in told.notifications:
+        yield f"{one.target} {_fate(one, told.attempts.get(one.id, ()))}"
 
 
 def _fate(one: Notification, attempts: Sequence[Attempt]) -> str:
