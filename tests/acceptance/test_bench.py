@@ -35,3 +35,12 @@ def test_a_small_run_of_rules_with_memory_finds_what_it_has_filled_in() -> None:
     assert held[-1] == max(held)
     assert "0 matched" in ran.stderr
     assert "101 matched" in ran.stderr
+
+
+def test_a_small_run_of_backtests_finds_what_matches() -> None:
+    words = ("backtest", "--events", "5000", "--only", "stateless", "--only", "many", "--json")
+    command = [sys.executable, "-m", "app.cli", "bench", *words]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    rows = json.loads(ran.stdout)
+    assert [row["unit"] for row in rows] == ["s", "s", "s", "MB"] * 2
+    assert "150 matches" in ran.stderr

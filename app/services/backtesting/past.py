@@ -36,7 +36,7 @@ _FIELDS: Final = """
 # Sentinel's own heartbeat is nobody's business, here as live.
 _WITHIN: Final = """
     id > %(after)s AND id < %(end)s AND (type <> %(heartbeat)s OR source <> %(source)s)
-    AND (%(types)s::text[] IS NULL OR type = ANY(%(types)s))
+    AND (%(type)s::text IS NULL OR type = %(type)s) AND (%(types)s::text[] IS NULL OR type = ANY(%(types)s))
 """
 # As many as fit: one alone always does.
 _FITTING: Final = """
@@ -94,14 +94,17 @@ class Stretch:
 
     since: datetime
     until: datetime
-    types: tuple[str, ...] = ()
+    types: frozenset[str] | None = None
 
     @property
     def words(self) -> dict[str, Any]:
         """What the statements are given."""
+        types = None if self.types is None else sorted(self.types)
+        # One type alone is walked by its index.
+        only = types[0] if types and len(types) == 1 else None
         return {
-            "end": uuid7_floor(self.until), "heartbeat": TYPE, "source": SOURCE, "types": list(self.types) or None,
-            "rows": ROWS, "bytes": BYTES, "prompt": PROMPT,
+            "end": uuid7_floor(self.until), "heartbeat": TYPE, "source": SOURCE, "type": only,
+            "types": None if only else types, "rows": ROWS, "bytes": BYTES, "prompt": PROMPT,
         }  # fmt: skip
 
     @property

@@ -1,7 +1,7 @@
 """A run: one or two rules over a stretch of the past, with how far it is told again and again."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from app.services.backtesting.opened import Opened
 from app.services.backtesting.past import Past, Stretch
 from app.services.backtesting.tally import Room, Tally, width_of
 from app.services.backtesting.trial import About, Surroundings, Trial, Tried
+from app.services.backtesting.types import types_of
 from app.services.machines import microseconds
 from rules_dsl import tree
 from rules_dsl.memory import LATE, Machine
@@ -64,6 +65,9 @@ class Run:
         self._connection = connection
         self._session = Session(connection)
         self._stretch = stretch
+        asked = [types_of(each.compiled) for each in tried]
+        known = [each for each in asked if each is not None]
+        self._types = frozenset.union(*known) if len(known) == len(asked) else None
         self._version = version
         self._machines = [Machine(each.compiled) for each in tried if each.compiled.has_memory]
         self._watch = self._watching(len(tried), version)
@@ -78,7 +82,7 @@ class Run:
 
     def go(self, beat: Beat) -> None:
         """All of it, from the first event to the last time."""
-        past = Past(self._connection, self._stretch)
+        past = Past(self._connection, replace(self._stretch, types=self._types))
         if self._trial.has_memory:
             pages = past.by_time(lambda share: beat(PREPARING * share))
             before = PREPARING

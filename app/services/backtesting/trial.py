@@ -152,27 +152,35 @@ class Trial:
     def _decide(self, event: Stored) -> list[int]:
         body = read(event.text)
         accepted = event.accepted_at / SECOND
-        if self.has_memory:
-            self._now = max(self._now, min(event.accepted_at, event.time + self._lateness))
-            if self._timers:
-                self._pass(self._now)
-        else:
-            self._now = event.accepted_at
         failures: list[tuple[int, str]] = []
-        matched: list[int] = []
-        for place in self._set.match(body, accepted, failures):
-            rule = self._rules[place]
-            if rule.machine is None:
-                matched.append(place)
-                self._matched_alone(rule, event, body)
+        concerned: list[int] = []
+        true = self._set.match(body, accepted, failures)
         if self.has_memory and not event.replayed:
             concerned = self._set.relevant(body, accepted, failures)
-            if concerned:
-                matched += self._remember(concerned, event, body)
         if failures:
             for place, reason in dict(failures).items():
                 self._tallies[place].errors[reason] += 1
+        if not true and not concerned:
+            return []
+        self._come_to(event)
+        matched = [place for place in true if self._rules[place].machine is None]
+        for place in matched:
+            self._matched_alone(self._rules[place], event, body)
+        if concerned:
+            matched += self._remember(concerned, event, body)
         return matched
+
+    def _come_to(self, event: Stored) -> None:
+        """The moment at which an event is decided, once the times before it have come.
+
+        Only events that matter move the clock, so it does not depend on which others are read.
+        """
+        if not self.has_memory:
+            self._now = event.accepted_at
+            return
+        self._now = max(self._now, min(event.accepted_at, event.time + self._lateness))
+        if self._timers:
+            self._pass(self._now)
 
     def _matched_alone(self, rule: _Rule, event: Stored, body: dict[str, Any]) -> None:
         self._tallies[rule.place].match(event.time, event.id, "", None)

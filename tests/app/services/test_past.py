@@ -1,6 +1,7 @@
 """The past is read whole and in its order, however late events came, and in pages of bounded size."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,9 @@ from app.services import bulk, heartbeat, ingest
 from app.services.backtesting import past
 from app.services.backtesting.bodies import read
 from app.services.backtesting.past import Past, Stored, Stretch
+from app.services.backtesting.types import types_of
 from app.services.ingest import Arrival
+from rules_dsl import compile_rule
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 END = BEGIN + timedelta(hours=1)
@@ -100,6 +103,45 @@ def test_heartbeats_are_left_out_and_what_calls_itself_one_is_not(connection: Co
     store([(1, 0)], body, heartbeat.SOURCE)
     store([(1, 0)], body, "http")
     assert len(by_time(connection)) == 1
+
+
+def test_other_types_are_not_read(connection: Connection) -> None:
+    for body in ('{"type":"a"}', '{"type":"b"}', '{"type":"c"}'):
+        store([(1, 0), (60, 40)], body)
+    for types in ({"a"}, {"a", "c"}, set()):
+        some = Past(connection, replace(ALL, types=frozenset(types)))
+        found = [one.text for page in some.by_time(nobody) for one in page]
+        assert {read(one)["type"] for one in found} == types
+        assert len(found) == 2 * len(types)
+
+
+@pytest.mark.parametrize(
+    ("when", "types"),
+    [
+        ('type == "a"', {"a"}),
+        ('"a" == event.type and x > 1', {"a"}),
+        ('type in ["a", "b", 1] and (x > 1 or y)', {"a", "b"}),
+        ('type == "a" and type in ["b"]', set()),
+        ('type == "a" or type == "b"', {"a", "b"}),
+        ('type == "a" or x > 1', None),
+        ('not (type == "a")', None),
+        ('type != "a"', None),
+        ('user.type == "a"', None),
+        ('any x in items: (x.type == "a")', None),
+        ('count(type == "a") over 1m >= 2', None),
+        ('type == "a" and count() over 1m >= 2', {"a"}),
+        ('absent(type == "a") for 1m', {"a"}),
+        ('type == "a" for 1m', None),
+        ('seq(a: type == "a" -> b: type == "b" and b.x > a.x) within 1m', {"a", "b"}),
+    ],
+)
+def test_which_types_a_rule_asks_for(when: str, types: set[str] | None) -> None:
+    when = when.replace("or y)", "or exists y)")
+    rule = compile_rule(f'when {when} then notify("slack:#a")')
+    assert types_of(rule) == types
+    resolved = f'when {when} then notify("slack:#a") resolve when type == "z"'
+    expected = None if types is None else types | {"z"}
+    assert types_of(compile_rule(resolved)) == expected
 
 
 numbers = st.one_of(
