@@ -220,7 +220,8 @@ def _why(one: Why) -> dict[str, Any]:
     return vars(one) | {
         "rule_version_id": version.id if version else None,
         "version": version.number if version else None,
-        "enabled": version.enabled if version else None,
+        "mode": version.mode if version else None,
+        "enabled": why.judges(version) if version else None,
         "dsl": version.dsl if version else None,
         "matched_at": one.match.matched_at if one.match else None,
         "explanation": one.explanation,

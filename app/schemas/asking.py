@@ -42,6 +42,7 @@ class WhyOut(Schema):
         allow_none=True,
         metadata={"description": "the version that was current at the event's acceptance"},
     )
+    mode = fields.String(required=True, allow_none=True)
     enabled = fields.Boolean(required=True, allow_none=True)
     dsl = fields.String(required=True, allow_none=True)
     answer = fields.String(required=True, validate=validate.OneOf(list(Answer)))

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, undefer
 
 from app.ids import uuid7
 from app.models.backtests import Backtest, BacktestState
-from app.models.rules import RuleVersion
+from app.models.rules import Mode, RuleVersion
 from app.services import rules
 from app.services.backtesting.run import Version
 from app.services.backtesting.trial import Tried
@@ -205,7 +205,8 @@ def _tried(session: Session, side: dict[str, Any]) -> tuple[Tried, Version | Non
     if row is None:
         return Tried(side["name"], compile_rule(side["dsl"])), None
     version = Version(row.id, row.rule_id, row.since_revision, row.until_revision)
-    return Tried(row.name, restore(row.tree, row.dsl), row.id), version if row.enabled else None
+    asked = row.mode is not Mode.OFF
+    return Tried(row.name, restore(row.tree, row.dsl), row.id), version if asked else None
 
 
 def _draft(dsl: str, check_target: CheckTarget) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, defer
 
 from app.models.alerts import Alert, Match, RuleFailure, Suppression
 from app.models.notifications import Attempt, Notification
-from app.models.rules import Rule, RuleVersion
+from app.models.rules import Mode, Rule, RuleVersion
 from app.services import decisions, explaining, heartbeat, summaries, tracing
 from app.services.errors import NotFound
 from app.services.explaining import Decided
@@ -222,7 +222,7 @@ def _answer(case: _Case) -> Answer:
 
 def judges(version: RuleVersion) -> bool:
     """Whether a version took part in evaluation at all."""
-    return version.enabled
+    return version.mode is not Mode.OFF
 
 
 def _explanation(case: _Case) -> Explanation | None:

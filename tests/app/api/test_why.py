@@ -60,7 +60,7 @@ def test_a_rule_that_did_not_fire_says_what_was_needed(client: Client, clock: Te
     assert [each["text"] for each in one["in_the_way"]] == ["amount > 500"]
     assert one["explanation"]["nearest_miss"]["distance"] == "200"
     assert [clause["outcome"] for clause in one["explanation"]["children"]] == [True, False]
-    assert (one["version"], one["enabled"], one["alert"]) == (1, True, None)
+    assert (one["version"], one["mode"], one["enabled"], one["alert"]) == (1, "live", True, None)
 
 
 def test_what_is_unknown_says_what_was_missing(client: Client, clock: TestClock) -> None:
