@@ -6,7 +6,7 @@ from typing import Final
 
 from rules_dsl import tree
 from rules_dsl.literals import NUMBER
-from rules_dsl.possible import TRUE, possible, written
+from rules_dsl.possible import TRUE, Possibilities, written
 from rules_dsl.source import Span
 from rules_dsl.tree import Expression, children
 
@@ -31,7 +31,7 @@ def lint_sentence(sentence: tree.Sentence) -> list[LintWarning]:
     expressions = [sentence.condition, *tests, *values]
     found = [warning for each in expressions for warning in _lint(each)]
     for each in [sentence.condition, *tests]:
-        found += _foregone(each)
+        found += _foregone(each, Possibilities())
     return sorted([*found, *_repeated(sentence)], key=lambda warning: warning.span)
 
 
@@ -53,12 +53,14 @@ def _lint(node: Expression) -> Iterator[LintWarning]:
         yield from _lint(child)
 
 
-def _foregone(node: Expression, *, always: bool = True) -> Iterator[LintWarning]:
+def _foregone(
+    node: Expression, known: Possibilities, *, always: bool = True
+) -> Iterator[LintWarning]:
     """The outermost parts whose outcome no event has a say in.
 
     Inside of what looks at many events "any event at all" is a good condition: `absent(true) for 10m`.
     """
-    outcomes = possible(node)
+    outcomes = known.of(node)
     if TRUE not in outcomes:
         hint = "its parts exclude each other" if isinstance(node, tree.And) else None
         message = f"`{written(node)}` is never true"
@@ -69,7 +71,7 @@ def _foregone(node: Expression, *, always: bool = True) -> Iterator[LintWarning]
     else:
         always = always and not isinstance(node, tree.STATEFUL)
         for each in _parts(node):
-            yield from _foregone(each, always=always)
+            yield from _foregone(each, known, always=always)
 
 
 def _parts(node: Expression) -> tuple[Expression, ...]:

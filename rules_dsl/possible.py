@@ -36,42 +36,76 @@ _DUALS: Final = {"exists": "missing", "is null": "is not null"}
 
 def possible(node: Expression) -> Outcomes:
     """What may come of a condition."""
-    if _is_constant(node):
-        return _constant(node)
-    found = _possible(node)
-    if TRUE in found and (_opposed(node) or contradictory(demands_of(node))):
-        found &= ~TRUE
-    return found
+    return Possibilities().of(node)
+
+
+class Possibilities:
+    """What may come of the parts of one condition, each worked out once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Expression, Outcomes]] = {}
+
+    def of(self, node: Expression) -> Outcomes:
+        """What may come of a part."""
+        known = self._known.get(id(node))
+        if known is None:
+            known = self._known[id(node)] = (node, self._found(node))
+        return known[1]
+
+    def _found(self, node: Expression) -> Outcomes:
+        if _is_constant(node):
+            return _constant(node)
+        found = self._of_form(node)
+        if TRUE in found and (_opposed(node) or contradictory(demands_of(node))):
+            found &= ~TRUE
+        return found
+
+    def _of_form(self, node: Expression) -> Outcomes:
+        match node:
+            case tree.And():
+                # What stands in an `and` of an `and` is held against all of it, once.
+                return _joined([self._inside(item) for item in node.items], FALSE, TRUE)
+            case tree.Or():
+                found = _joined([self.of(item) for item in node.items], TRUE, FALSE)
+                return TRUE if _covers(node.items) else found
+            case tree.Not():
+                return _turned(self.of(node.operand))
+            case tree.Comparison():
+                return _comparison(node)
+            case tree.Presence():
+                return TRUE | FALSE
+            case tree.Quantifier():
+                return self._quantifier(node)
+            case tree.Held():
+                return ANY if TRUE in self.of(node.body) else FALSE | UNKNOWN
+            case tree.Sequence():
+                needed = [step.condition for step in node.steps if step.name is not None]
+                return ANY if all(TRUE in self.of(each) for each in needed) else FALSE | UNKNOWN
+            case _:
+                return ANY
+
+    def _inside(self, item: Expression) -> Outcomes:
+        if not isinstance(item, tree.And):
+            return self.of(item)
+        known = self._known.get(id(item))
+        if known is None:
+            known = self._known[id(item)] = (item, self._of_form(item))
+        return known[1]
+
+    def _quantifier(self, node: tree.Quantifier) -> Outcomes:
+        if isinstance(node.source, tree.ListLiteral) and not node.source.items:
+            return FALSE if node.kind == "any" else TRUE
+        if node.kind == "any" and TRUE not in self.of(node.body):
+            return FALSE | UNKNOWN
+        return ANY
 
 
 def _opposed(node: Expression) -> bool:
     """Whether a condition and its very `not` are joined by `and`."""
+    if not isinstance(node, tree.And):
+        return False
     parts = set(conjuncts(node))
     return any(isinstance(each, tree.Not) and each.operand in parts for each in parts)
-
-
-def _possible(node: Expression) -> Outcomes:
-    match node:
-        case tree.And():
-            return _joined([possible(item) for item in node.items], FALSE, TRUE)
-        case tree.Or():
-            found = _joined([possible(item) for item in node.items], TRUE, FALSE)
-            return TRUE if _covers(node.items) else found
-        case tree.Not():
-            return _turned(possible(node.operand))
-        case tree.Comparison():
-            return _comparison(node)
-        case tree.Presence():
-            return TRUE | FALSE
-        case tree.Quantifier():
-            return _quantifier(node)
-        case tree.Held():
-            return ANY if TRUE in possible(node.body) else FALSE | UNKNOWN
-        case tree.Sequence():
-            needed = [step.condition for step in node.steps if step.name is not None]
-            return ANY if all(TRUE in possible(each) for each in needed) else FALSE | UNKNOWN
-        case _:
-            return ANY
 
 
 def _joined(items: Sequence[Outcomes], decisive: Outcomes, other: Outcomes) -> Outcomes:
@@ -96,14 +130,6 @@ def _comparison(node: tree.Comparison) -> Outcomes:
         return {"in": FALSE, "not in": TRUE}.get(node.operator, ANY)
     if node.operator in _SAME and plain(node.left) == plain(node.right):
         return _SAME[node.operator] | UNKNOWN
-    return ANY
-
-
-def _quantifier(node: tree.Quantifier) -> Outcomes:
-    if isinstance(node.source, tree.ListLiteral) and not node.source.items:
-        return FALSE if node.kind == "any" else TRUE
-    if node.kind == "any" and TRUE not in possible(node.body):
-        return FALSE | UNKNOWN
     return ANY
 
 

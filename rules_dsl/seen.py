@@ -1,5 +1,6 @@
 """What was seen in events, and what a rule asks of events that never had it."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -12,6 +13,7 @@ from rules_dsl.kinds import Kind, name_of
 from rules_dsl.lint import LintWarning
 from rules_dsl.tree import Expression, Scalar, Sentence, children, conjuncts
 from rules_dsl.values import kind_of
+from rules_dsl.words import RESERVED
 
 _ANY_ELEMENT: Final = "[]"
 _OWN: Final = ("sentinel.",)  # types of Sentinel's own events
@@ -26,17 +28,18 @@ class SeenField:
     values: frozenset[Scalar] | None = None
 
 
-# By type of event, then by field: `amount`, `user.id`, `items[].sku`.
-Seen: TypeAlias = Mapping[str, Mapping[str, SeenField]]
+# By type of event, then by field: `amount`, `user.id`, `items[].sku`. None where not all fields are known.
+Seen: TypeAlias = Mapping[str, Mapping[str, SeenField] | None]
+_PLAIN: Final = re.compile(r"[^\W\d]\w*")
 
 
 def lint_by_seen(sentence: Sentence, seen: Seen) -> list[LintWarning]:
     """What a rule reads or compares with that no event of its types ever had."""
     wanted, unknown = _types(sentence.condition, seen)
     found = [_unseen_type(each, seen) for each in unknown]
-    known = [each for each in wanted if each in seen]
-    if not unknown and known:
-        found += _Search([seen[each] for each in known], known).warnings(sentence)
+    known = [fields for each in wanted if (fields := seen[each]) is not None]
+    if not unknown and known and len(known) == len(wanted):
+        found += _Search(known, wanted).warnings(sentence)
     return sorted(found, key=lambda warning: warning.span)
 
 
@@ -121,7 +124,7 @@ class _Search:
 
     def _path(self, path: tree.Path) -> Iterator[LintWarning]:
         name = field_name(path.steps)
-        if not name or path.steps[0] in _ALWAYS or self._has(name):
+        if not _is_plain(path) or path.steps[0] in _ALWAYS or self._has(name):
             return
         written = format_expression(path)
         message = f"`{written}` was never seen in {self._where}"
@@ -164,6 +167,12 @@ class _Search:
                 message = f'`{written}` was never "{literal.value}" in {self._where}'
             near = did_you_mean(str(literal.value), [str(each) for each in values])
             yield LintWarning("unseen_value", message, near or "look at its spelling", literal.span)
+
+
+def _is_plain(path: tree.Path) -> bool:
+    """Whether a path is written in one way only."""
+    words = [step for step in path.steps if isinstance(step, str)]
+    return bool(words) and all(_PLAIN.fullmatch(each) and each not in RESERVED for each in words)
 
 
 def field_name(steps: Sequence[str | int]) -> str:

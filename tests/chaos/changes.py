@@ -10,10 +10,12 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import delete, event, update
+from sqlalchemy import delete, event, text, update
 from sqlalchemy.orm import Session
 
 Change = Callable[[], None]
+# The advisory lock that a judgement waits for.
+JUDGING: Final = 1_784_001
 
 
 def swap(owner: Any, name: str, new: Any) -> Any:
@@ -33,11 +35,15 @@ def without_sweep() -> None:
 
 def without_evaluation_claim() -> None:
     """A lease on an event keeps nobody away."""
-    from sqlalchemy import true
-
+    from app.models.events import PendingEvent
     from app.services import claims
 
-    swap(claims, "_free", lambda _: true())
+    def together(session: Session, wanted: Sequence[Any], *rest: Any) -> Any:
+        held = update(PendingEvent).where(PendingEvent.event_id.in_(wanted))
+        session.execute(held.values(lease_until=None, begun=0))
+        return original(session, wanted, *rest)
+
+    original = swap(claims, "together", together)
 
 
 def without_evaluation_fence() -> None:
@@ -113,26 +119,14 @@ def without_attempt_row() -> None:
 
 def without_unique_notification() -> None:
     """What is written again is a new notification; the harness also drops the constraint."""
-    from sqlalchemy.dialects.postgresql import Insert
+    from sqlalchemy import insert
 
+    from app.models.notifications import Notification
     from app.services import rounds
 
-    class Careless(Insert):
-        """An upsert that never meets a conflict."""
-
-        inherit_cache = False
-
-        def on_conflict_do_nothing(self, *_: Any, **__: Any) -> Any:
-            return self
-
-    def write(session: Session, rows: Any) -> Any:
-        kept = swap(rounds, "upsert", Careless)
-        try:
-            return original(session, rows)
-        finally:
-            swap(rounds, "upsert", kept)
-
-    original = swap(rounds, "write", write)
+    table = Notification.__table__
+    told = (table.c.id, table.c.receiver, table.c.target, table.c.status)
+    swap(rounds, "_WRITE", insert(table).returning(*told))
 
 
 def without_publishing_after_commit() -> None:
@@ -228,6 +222,19 @@ def short_visibility() -> None:
     }
 
 
+def hanging_judgement() -> None:
+    """Between its claim and its outcome a worker waits as long as a scenario holds the lock."""
+    from app.extensions import db
+    from app.services import matching
+
+    def judge(*given: Any) -> Any:
+        with db.engine.begin() as connection:
+            connection.execute(text(f"SELECT pg_advisory_xact_lock_shared({JUDGING})"))
+        return original(*given)
+
+    original = swap(matching, "judge", judge)
+
+
 GUARDS: Final[dict[str, Change]] = {
     "sweep": without_sweep,
     "evaluation claim": without_evaluation_claim,
@@ -247,5 +254,6 @@ GUARDS: Final[dict[str, Change]] = {
 CHANGES: Final[dict[str, Change]] = {
     **GUARDS,
     "short waits": short_waits,
+    "hanging judgement": hanging_judgement,
     "short visibility": short_visibility,
 }

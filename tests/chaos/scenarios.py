@@ -14,6 +14,7 @@ from typing import Final
 
 from tests.chaos.stack import ChangedStack
 from tests.chaos.staging import (
+    HANGING,
     SHORT,
     Gate,
     Scenario,
@@ -27,6 +28,7 @@ from tests.chaos.staging import (
     post_event,
     send_task,
     sweep,
+    unjudged,
 )
 
 
@@ -35,11 +37,12 @@ def evaluation_claim(stack: ChangedStack) -> None:
     make_rule(stack)
     key = post_event(stack)
     stack.eventually(lambda: stack.redis.dbsize() > 0)
-    with locked(stack, "events"):
+    with unjudged(stack):
         stack.start("events")
         stack.eventually(lambda: epoch(stack) == 1)
         send_task(stack, "events.evaluate", [key])
-        time.sleep(0.7)
+        with suppress(AssertionError):
+            stack.eventually(lambda: epoch(stack) > 1, 3)
         hold(epoch(stack) == 1, "two workers evaluate one event at a time")
 
 
@@ -47,7 +50,7 @@ def two_evaluations(stack: ChangedStack) -> None:
     """An event's lease ends while its worker hangs; another takes over, and both end."""
     make_rule(stack)
     post_event(stack)
-    with locked(stack, "events"):
+    with unjudged(stack):
         stack.eventually(lambda: epoch(stack) >= 2)
         time.sleep(0.2)
     stack.eventually(lambda: stack.sql("SELECT 1 FROM notifications"))
@@ -328,7 +331,7 @@ SCENARIOS: Final[Sequence[Scenario]] = (
         evaluation_claim,
         API,
         EVENTS,
-        (),
+        HANGING,
     ),
     Scenario(
         "delivery claim",
@@ -344,6 +347,7 @@ SCENARIOS: Final[Sequence[Scenario]] = (
         evaluation_fence,
         ALL,
         EVENTS,
+        (*SHORT, *HANGING),
     ),
     Scenario(
         "delivery fence",
@@ -387,7 +391,7 @@ SCENARIOS: Final[Sequence[Scenario]] = (
         unique_notification,
         ALL,
         EVENTS,
-        (*SHORT, "evaluation fence"),
+        (*SHORT, *HANGING, "evaluation fence"),
     ),
     Scenario(
         "publish after commit",

@@ -12,9 +12,11 @@ from celery import Celery
 
 from app.cli.local.services import broker_url
 from tests.acceptance.receiver import Answer, Heard
+from tests.chaos.changes import JUDGING
 from tests.chaos.stack import ChangedStack
 
 SHORT = ("short waits",)
+HANGING = ("hanging judgement",)
 
 
 class Broken(Exception):
@@ -102,6 +104,14 @@ def locked(stack: ChangedStack, table: str) -> Iterator[None]:
     """A table that nobody else reads or writes meanwhile."""
     with psycopg.connect(stack.database_url) as connection:
         connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
+        yield
+
+
+@contextmanager
+def unjudged(stack: ChangedStack) -> Iterator[None]:
+    """Whoever has claimed an event hangs meanwhile; for processes with a "hanging judgement"."""
+    with psycopg.connect(stack.database_url) as connection:
+        connection.execute(f"SELECT pg_advisory_xact_lock({JUDGING})".encode())
         yield
 
 

@@ -252,6 +252,7 @@ SEEN: Seen = {
         "items[].sku": SeenField(Kind.TEXT),
         "paid": SeenField(Kind.BOOLEAN, frozenset({True})),
     },
+    "crowded": None,
     "refund": {"amount": SeenField(Kind.NUMBER), "reason": SeenField(Kind.TEXT)},
 }
 
@@ -289,6 +290,8 @@ QUIET = [
     'type == "order" and user is not null and exists items',
     'type in ["order", "refund"] and reason == "x" and country == "at"',
     "amonut > 5",
+    'type == "order" and event["content-type"] == "x"',
+    'type == "crowded" and whatever == 5',
     'type == "sentinel.heartbeat" and whatever == 5',
     'type == "order" and any item in items: (item.price > 5)',
 ]

@@ -1,6 +1,6 @@
 """Lint of rules in files: what each has of its own, what two have in common, and what events never had."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,14 +17,13 @@ _KINDS: Final = {
     "number": Kind.NUMBER,
     "string": Kind.TEXT,
     "boolean": Kind.BOOLEAN,
-    "list": Kind.LIST,
     "array": Kind.LIST,
     "object": Kind.OBJECT,
     "null": Kind.NULL,
 }
-# Of `GET /fields`: how many values it tells of a field, and how much of a text.
-MOST_EXAMPLES: Final = 5
-CUT: Final = 100
+# Past so many values, and past so many letters, the server tells no more.
+_EXAMPLES: Final = 5
+_LONGEST_EXAMPLE: Final = 100
 
 
 @dataclass(frozen=True)
@@ -74,24 +73,28 @@ def lint(loaded: Sequence[Loaded], seen: Seen | None = None) -> list[Finding]:
 def seen_by(client: Client, loaded: Sequence[Loaded]) -> Seen:
     """What the server has seen in events of the types that the rules name; raises `ApiError`."""
     types = sorted({name for rule in loaded for name in types_of(_tree(rule))})
-    found = {name: _fields(client, name) for name in types}
-    return {name: fields for name, fields in found.items() if fields}
+    answers = {name: client.fields(type_=name) for name in types}
+    return {name: seen_in(answer) for name, answer in answers.items() if answer["events"]}
 
 
-def _fields(client: Client, event_type: str) -> dict[str, SeenField]:
-    found = client.fields(type_=event_type)["fields"]
-    return {str(each["path"]): _field(each) for each in found}
+def seen_in(answer: Mapping[str, Any]) -> dict[str, SeenField] | None:
+    """What an answer of `GET /fields` tells; None where the server could not look at all of it."""
+    if not answer["whole"]:
+        return None
+    return {str(each["path"]): _field(each) for each in answer["fields"]}
 
 
-def _field(told: dict[str, Any]) -> SeenField:
+def _field(told: Mapping[str, Any]) -> SeenField:
     kinds = Kind(0)
     for name in told["types"]:
         kinds |= _KINDS[name]
     examples = told["examples"]
-    # With fewer than it has room for these are all values, unless texts were cut.
-    known = len(examples) < MOST_EXAMPLES and all(len(str(each)) < CUT for each in examples)
-    scalars = not kinds & (Kind.LIST | Kind.OBJECT)
-    return SeenField(kinds, frozenset(examples) if known and scalars else None)
+    all_of_them = (
+        len(examples) < _EXAMPLES
+        and not kinds & (Kind.LIST | Kind.OBJECT)
+        and not any(isinstance(each, str) and len(each) >= _LONGEST_EXAMPLE for each in examples)
+    )
+    return SeenField(kinds, frozenset(examples) if all_of_them else None)
 
 
 def _overlaps(loaded: Sequence[Loaded]) -> Iterator[Finding]:

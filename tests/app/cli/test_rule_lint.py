@@ -2,7 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+from app.cli.local.linting import seen_in
+from rules_dsl.kinds import Kind
+from rules_dsl.seen import SeenField
 from tests.app.cli.conftest import Command
 
 FILE = """rule "Never"
@@ -50,3 +54,27 @@ def test_what_events_had_is_asked_of_a_server_only_when_told_to(command: Command
     for words in (["--seen"], ["--url", "http://127.0.0.1:1"]):
         done = command("rule", "lint", "-", *words, said=OTHER)
         assert (done.exit_code, "does not answer" in done.stderr) == (1, True)
+
+
+def test_what_the_server_tells_of_fields_is_understood() -> None:
+    told: dict[str, Any] = {
+        "events": 3,
+        "types": {"order": 3},
+        "whole": True,
+        "fields": [
+            {
+                "path": "amount",
+                "types": {"number": 2, "null": 1},
+                "events": 3,
+                "examples": [1, 2.5],
+            },
+            {"path": "note", "types": {"string": 3}, "events": 3, "examples": ["x" * 100]},
+            {"path": "id", "types": {"string": 9}, "events": 3, "examples": list("abcde")},
+        ],
+    }
+    assert seen_in(told) == {
+        "amount": SeenField(Kind.NUMBER | Kind.NULL, frozenset({1, 2.5})),
+        "note": SeenField(Kind.TEXT),
+        "id": SeenField(Kind.TEXT),
+    }
+    assert seen_in(told | {"whole": False}) is None
