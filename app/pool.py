@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any, Final, TypeVar, cast
 
 from flask import g, has_request_context
-from psycopg import Connection, OperationalError
+from psycopg import Connection, Error, OperationalError
 from psycopg.abc import PQGen, PQGenConn
 from psycopg.errors import _WaitTimeout
 from psycopg.pq import TransactionStatus
@@ -93,7 +93,7 @@ class BoundedConnection(Connection[Any]):
             self.fuse.check()
         with _patience() as seconds:
             try:
-                value = super().wait(gen, interval, seconds)
+                value = super().wait(self._noting(gen), interval, seconds)
             except _WaitTimeout as error:
                 self.fuse.blow()
                 self.close()
@@ -102,8 +102,20 @@ class BoundedConnection(Connection[Any]):
                 self.fuse.mend()
                 raise
         self.fuse.mend()
-        self.answered_at = time.monotonic()
         return value
+
+    def _noting(self, gen: PQGen[RV]) -> PQGen[RV]:
+        """The same, which notes when the server has answered: not where nothing is asked.
+
+        A connection that is given back to the pool is rolled back and set right, mostly without a word to the server.
+        """
+        try:
+            wanted = next(gen)
+            while True:
+                wanted = gen.send((yield wanted))
+                self.answered_at = time.monotonic()
+        except StopIteration as end:
+            return cast(RV, end.value)
 
     @classmethod
     def _connect_gen(cls, conninfo: str = "") -> PQGenConn["BoundedConnection"]:
@@ -140,7 +152,14 @@ def bound(engine: Engine) -> None:
     ping = engine.dialect.do_ping
 
     def ping_unless_fresh(connection: Any) -> bool:
-        return time.monotonic() - connection.answered_at < FRESH or ping(connection)
+        if time.monotonic() - connection.answered_at < FRESH:
+            return True
+        try:
+            return ping(connection)
+        except Error:
+            # One that the server has ended with a word looks whole until it is used again.
+            connection.close()
+            raise
 
     # There is no event for it, and a ping costs as much as a statement.
     engine.dialect.do_ping = ping_unless_fresh  # type: ignore[assignment]

@@ -69,6 +69,18 @@ def test_an_immediate_restart_of_the_server_costs_503_and_no_event(stack: Stack)
     check_answers(stack, load, "immediate")
 
 
+def test_a_restart_while_nobody_asks_costs_nothing(stack: Stack) -> None:
+    """Connections that ended meanwhile are asked first, though they were given back a moment ago."""
+    for _ in range(20):
+        assert stack.post("/events", {"type": "before"}).status_code == 202
+    stack.processes["postgres"].kill()
+    stack.start("postgres")
+    stack.eventually(lambda: is_ready(stack))
+    # Longer than a connection counts as just used.
+    time.sleep(1.5)
+    assert [stack.post("/events", {"type": "after"}).status_code for _ in range(20)] == [202] * 20
+
+
 def test_a_frozen_server_holds_nobody_up(stack: Stack) -> None:
     postgres = stack.processes["postgres"]
     with Load(stack.api_url, "frozen", threads=30) as load:
