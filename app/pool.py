@@ -109,12 +109,16 @@ class BoundedConnection(Connection[Any]):
 
         A connection that is given back to the pool is rolled back and set right, mostly without a word to the server.
         """
+        ready = None
         try:
             wanted = next(gen)
             while True:
-                wanted = gen.send((yield wanted))
-                self.answered_at = time.monotonic()
+                # Nothing is ready each time that the server was silent for a moment.
+                ready = yield wanted
+                wanted = gen.send(ready)
         except StopIteration as end:
+            if ready:
+                self.answered_at = time.monotonic()
             return cast(RV, end.value)
 
     @classmethod

@@ -123,7 +123,8 @@ class Upkeep:
         self._publisher.publish(wake_notifications(notifications))
         self._publisher.publish([wake_backtest(key) for key in late])
         self._look_after_alerts(moment)
-        self._demote_noisy(moment)
+        # It may wait for a rule that workers hold nearly always; the rest must not.
+        self._attempt("demotion", partial(self._demote_noisy, moment))
         if moment >= self._cap_at:
             self._cap_at = moment + CAP_EVERY
             self._cap_memory(moment)

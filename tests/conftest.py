@@ -1,5 +1,6 @@
 """What all tests share: one set of real servers, and an application on a clean database."""
 
+import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -17,6 +18,8 @@ from app.services import rulesets, silences
 from tests.acceptance.stack import Stack
 from tests.app.client import Client
 
+# Where a shell has started the tests in the background Ctrl-C is ignored, and every process below inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 KEPT = {"alembic_version", "ruleset", "events_default"}
 
 

@@ -1,6 +1,7 @@
 """The sizes of the house: a module fits in a head, a function on a screen."""
 
 import ast
+import re
 from pathlib import Path
 from statistics import median
 
@@ -48,3 +49,16 @@ def test_most_modules_and_functions_are_short() -> None:
     sizes = [size for file in MODULES for size in functions_of(file).values()]
     assert median(sizes) <= MEDIAN_FUNCTION
     assert median(lines_of(file) for file in MODULES) <= MEDIAN_MODULE
+
+
+def test_no_two_kinds_of_advisory_lock_share_a_number() -> None:
+    """Who waits for another kind than it thinks deadlocks with those that take them in another order."""
+    found = [
+        number
+        for file in MODULES
+        for number in re.findall(
+            r"^_?[A-Z_]*LOCKS?\b[^=\n]*= (0x\w+)$", file.read_text(), re.MULTILINE
+        )
+    ]
+    assert len(found) >= 5
+    assert len(found) == len(set(found))

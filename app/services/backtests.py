@@ -204,7 +204,10 @@ def _tried(session: Session, side: dict[str, Any]) -> tuple[Tried, Version | Non
     row = session.get(RuleVersion, UUID(side["version_id"])) if side["version_id"] else None
     if row is None:
         return Tried(side["name"], compile_rule(side["dsl"])), None
-    version = Version(row.id, row.rule_id, row.since_revision, row.until_revision)
+    memory = row.memory_of or row.id
+    shared = or_(RuleVersion.id == memory, RuleVersion.memory_of == memory)
+    kin = frozenset(session.scalars(select(RuleVersion.id).where(shared)))
+    version = Version(row.id, row.rule_id, row.since_revision, row.until_revision, kin | {row.id})
     asked = row.mode is not Mode.OFF
     return Tried(row.name, restore(row.tree, row.dsl), row.id), version if asked else None
 

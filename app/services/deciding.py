@@ -97,6 +97,8 @@ class _Part:
 
 class _Asked(NamedTuple):
     event: Event
+    # The version that was current at the acceptance: others may share its memory.
+    rule: JudgingRule
     part: _Part
     occurrence: Occurrence
     main: Address | None
@@ -170,14 +172,14 @@ class Deciding:
 
     def take(self, asked: _Asked) -> None:
         """Decide on an event."""
-        event, part, occurrence, main = asked
+        event, rule, part, occurrence, main = asked
         make = partial(part.machine.decide, occurrence)
-        self._make(part, main, event, make)
+        self._make(part, rule, main, event, make)
 
     def fire(self, version: UUID, address: Address) -> None:
         """Decide on the times of a state that have come."""
         part = self._parts[version]
-        self._make(part, address, None, partial(part.machine.fire, address))
+        self._make(part, part.rule, address, None, partial(part.machine.fire, address))
 
     def ended(self, concerns: Sequence[Concern] = ()) -> Decided:
         """All that was decided."""
@@ -196,6 +198,7 @@ class Deciding:
     def _make(
         self,
         part: _Part,
+        rule: JudgingRule,
         address: Address | None,
         event: Event | None,
         make: Callable[[dict[Address, State], int, IsOpen], list[Decision]],
@@ -213,7 +216,7 @@ class Deciding:
             log.exception("rule_failed", rule=part.rule.name)
             part.problem = f"error: {type(error).__name__}"
             return
-        self._forgive(part, book, decisions, event)
+        self._forgive(part, rule, book, decisions, event)
         if state is None and address:
             state = book.states.get(address)
         touched = state is not None and state.changed
@@ -221,10 +224,15 @@ class Deciding:
             state.changed = True
         for decision in decisions:
             number = book.number(address, self._moment) if address and touched else None
-            self._add(part, decision, number, event)
+            self._add(part, rule, decision, number, event)
 
     def _forgive(
-        self, part: _Part, book: Book, decisions: Sequence[Decision], event: Event | None
+        self,
+        part: _Part,
+        rule: JudgingRule,
+        book: Book,
+        decisions: Sequence[Decision],
+        event: Event | None,
     ) -> None:
         """Let no throttle count what people keep quiet."""
         for decision in decisions:
@@ -232,23 +240,28 @@ class Deciding:
             if verdict is None or verdict.counted is None:
                 continue
             by_event = event if decision.kind == BY_EVENT else None
-            if self._hush.keeps(part.rule, part.machine, decision, by_event):
+            if self._hush.keeps(rule, part.machine, decision, by_event):
                 part.machine.forgive(book.states, verdict)
 
     def _add(
-        self, part: _Part, decision: Decision, number: int | None, event: Event | None
+        self,
+        part: _Part,
+        rule: JudgingRule,
+        decision: Decision,
+        number: int | None,
+        event: Event | None,
     ) -> None:
         if event is None or decision.kind != BY_EVENT:
             key, event = uuid7(self._now), None
         else:
             key = self._event_id
-        self._turns.append(Turn(key, part.rule, part.machine, decision, number, event))
+        self._turns.append(Turn(key, rule, part.machine, decision, number, event))
         if decision.alert is None:
             return
         if decision.alert == "resolve":
-            self._open.resolved(part.rule.rule_id, alert_key(decision.key))
-        elif not part.rule.shadow:
-            self._open.opened(part.rule.rule_id, alert_key(decision.key))
+            self._open.resolved(rule.rule_id, alert_key(decision.key))
+        elif not rule.shadow:
+            self._open.opened(rule.rule_id, alert_key(decision.key))
 
 
 def timed(
@@ -273,7 +286,7 @@ def _ask(concerns: Sequence[Concern], memory: Memory) -> tuple[list[_Asked], lis
             part = parts[id(rule)] = shared.setdefault(rule.memory_id, fresh)
         addresses = part.machine.addresses(occurrence)
         part.addresses.update(addresses)
-        asked.append(_Asked(event, part, occurrence, addresses[0] if addresses else None))
+        asked.append(_Asked(event, rule, part, occurrence, addresses[0] if addresses else None))
     return asked, list(shared.values())
 
 

@@ -70,8 +70,12 @@ def _woken(session: Session, alert: Alert, standings: Standing, now: datetime) -
     rule = machines.rules_of(session, [alert.rule_version_id]).get(alert.rule_version_id)
     if not count or rule is None:
         return None
-    alert.notified_at = alert.notified_at or now
     event = session.get(Event, alert.last_event_id)
+    held = standings.hidden(alert.rule_id, rule.shadow) or silences.live.holding(
+        Asked.of(alert, event, now), now
+    )
+    if held is None and alert.rule_id in standings.live:
+        alert.notified_at = alert.notified_at or now
     return Round(
         cause=Cause.WAKE,
         cause_id=ended.turn,
@@ -80,8 +84,7 @@ def _woken(session: Session, alert: Alert, standings: Standing, now: datetime) -
         alert_id=alert.id,
         targets=rule.targets,
         message=partial(_message, ended, count, _last(rule, alert, event)),
-        held=standings.hidden(alert.rule_id, rule.shadow)
-        or silences.live.holding(Asked.of(alert, event, now), now),
+        held=held,
     )
 
 

@@ -25,7 +25,7 @@ LANES: Final = 2
 # With fewer a transaction more costs what it saves.
 LEAST: Final = 100
 # Any constant will do, so long as no other pair of advisory locks has it.
-_LOCKS: Final = 0x53454E4E
+_LOCKS: Final = 0x53454E4F
 # Of a judgement that is in one piece.
 WHOLE: Final = -1
 _FREE: Final = text("""
@@ -94,8 +94,8 @@ def _lanes(judgement: Judgement, memory: Memory) -> dict[int, int]:
         addresses = machine.addresses(occurrence)
         # An event keeps the address that many rules ask it for.
         if addresses and (addresses[0] is not last or machine.plan.scopes):
-            last = addresses[0]
-            bucket = states.bucket_of(machine, rule.memory_id, last)
+            last = None if machine.plan.scopes else addresses[0]
+            bucket = states.bucket_of(machine, rule.memory_id, addresses[0])
             lane = bucket * LANES // states.BUCKETS
             if lanes.setdefault(id(event), lane) != lane:
                 return {}

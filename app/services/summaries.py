@@ -40,6 +40,7 @@ REASONS: Final[Mapping[str, str]] = {
     "depth": "it was nested too deep",
     LATE: "the event came later than is allowed",
     SEEN: "the event was decided before",
+    "rule_shadow": "since the rule was put in shadow",
     "rule_off": "since the rule was switched off or deleted",
 }
 

@@ -1,6 +1,7 @@
 """Why rules did or did not fire on an event: what is recorded of that, and what the event alone still tells."""
 
 import time
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -79,6 +80,8 @@ class _Case:
 
     state: State
     version: RuleVersion
+    # The versions that share its memory: what a time brought is recorded of the newest.
+    kin: Collection[UUID]
     rule: JudgingRule | None
     match: TracedMatch | None
     failure: RuleFailure | None
@@ -106,7 +109,7 @@ def of_rule(session: Session, event_id: UUID, rule_id: UUID) -> Why:
 def of_all(session: Session, event_id: UUID) -> Whys:
     """Why each rule did or did not fire, those that did first and then the nearest misses; raises `NotFound`."""
     state = tracing.event(session, event_id)
-    known = _on_record(session, event_id)
+    known = _kin(session, _on_record(session, event_id))
     recorded = session.scalars(_current(state, RuleVersion.id.in_(known))).all()
     found = list(_whys(session, state, recorded))
     names_the_type = RuleVersion.dsl.contains(state.event.type, autoescape=True)
@@ -118,7 +121,10 @@ def of_all(session: Session, event_id: UUID) -> Whys:
     deadline = time.monotonic() + SECONDS
     waiting = iter(others)
     while (some := list(islice(waiting, AT_ONCE))) and time.monotonic() < deadline:
-        found += _whys(session, state, some)
+        for one in _whys(session, state, some):
+            found.append(one)
+            if time.monotonic() >= deadline:
+                break
     count = select(func.count()).select_from(RuleVersion).where(_current_at(state.event.revision))
     return Whys(
         state, session.scalar(count) or 0, len(found), sorted(found, key=lambda one: one.rank)
@@ -131,6 +137,14 @@ def _on_record(session: Session, event_id: UUID) -> set[UUID]:
     known.update(session.scalars(select(Match.rule_version_id).where(Match.event_id == event_id)))
     failed = select(RuleFailure.rule_version_id).where(RuleFailure.event_id == event_id)
     return known | set(session.scalars(failed))
+
+
+def _kin(session: Session, ids: Collection[UUID]) -> set[UUID]:
+    """Versions, and those that share their memory: what a time brought is recorded of the newest of them."""
+    memory = func.coalesce(RuleVersion.memory_of, RuleVersion.id)
+    theirs = select(memory).where(RuleVersion.id.in_(ids))
+    shared = or_(RuleVersion.id.in_(theirs), RuleVersion.memory_of.in_(theirs))
+    return set(ids) | set(session.scalars(select(RuleVersion.id).where(shared)))
 
 
 def _current(state: State, which: ColumnElement[bool]) -> Any:
@@ -148,16 +162,23 @@ def _whys(session: Session, state: State, versions: Collection[RuleVersion]) -> 
     if not versions:
         return
     ids = {version.id for version in versions}
-    trace = tracing.trace(session, state.event.id, ids)
-    rules = rules_of(session, ids)
+    kin = _kin(session, ids)
+    trace = tracing.trace(session, state.event.id, kin)
+    rules = rules_of(session, kin)
+    memories: defaultdict[UUID, set[UUID]] = defaultdict(set)
+    for key, each in rules.items():
+        memories[each.memory_id].add(key)
     for version in versions:
+        rule = rules.get(version.id)
+        mine = {version.id} | (memories[rule.memory_id] if rule else set())
         case = _Case(
             state,
             version,
-            rules.get(version.id),
-            _first(trace.matches, version),
-            _first(trace.rule_errors, version),
-            [one for one in trace.decisions if one.rule_version_id == version.id],
+            mine,
+            rule,
+            _first(trace.matches, mine),
+            _first(trace.rule_errors, mine),
+            [one for one in trace.decisions if one.rule_version_id in mine],
         )
         yield _why(case, trace)
 
@@ -165,8 +186,8 @@ def _whys(session: Session, state: State, versions: Collection[RuleVersion]) -> 
 def _why(case: _Case, trace: Trace) -> Why:
     version, match = case.version, case.match
     answer, explanation = _answer(case), _explanation(case)
-    caused = [one for one in trace.notifications if one.rule_version_id == version.id]
-    held = [one for one in trace.suppressions if one.rule_version_id == version.id]
+    caused = [one for one in trace.notifications if one.rule_version_id in case.kin]
+    held = [one for one in trace.suppressions if one.rule_version_id in case.kin]
     short = shortfall(explanation) if explanation and answer is not Answer.FIRED else Shortfall(())
     outcome = explanation.outcome if explanation and not case.failure else None
     told = Told(
@@ -241,8 +262,8 @@ def _explanation(case: _Case) -> Explanation | None:
     )
 
 
-def _first(rows: Sequence[Any], version: RuleVersion) -> Any:
-    return next((one for one in rows if one.rule_version_id == version.id), None)
+def _first(rows: Sequence[Any], mine: Collection[UUID]) -> Any:
+    return next((one for one in rows if one.rule_version_id in mine), None)
 
 
 def _not_there(rule: Rule) -> Why:

@@ -95,12 +95,17 @@ class AgainstLive:
         self._recorded = recorded
         self._current = current
         self._live: set[bytes] = set()
+        # Ids of events go by acceptance, and so by revision.
+        self._first, self._last = b"", b""
         self.compared = 0
 
     def page(self, events: Sequence[Stored]) -> None:
         """Look up what live has made of the events that come next."""
         ids = [event.id for event in events if self._current(event.revision)]
         self._live = self._recorded(ids) if ids else set()
+        if ids:
+            self._first = min(self._first or ids[0], *ids)
+            self._last = max(self._last, *ids)
 
     def event(self, event: Stored, matched: Sequence[int]) -> None:
         """An event is decided."""
@@ -116,7 +121,7 @@ class AgainstLive:
 
     def time(self, place: int, event: bytes | None, key: str, due: int) -> None:
         """A time made the rule true; live knows of it by the event that it is about."""
-        if event is not None:
+        if event is not None and self._first and self._first <= event <= self._last:
             self.difference.matched(TRIED, Found(event, due, key))
 
 

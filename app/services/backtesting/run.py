@@ -41,6 +41,8 @@ class Version:
     rule_id: UUID
     since: int
     until: int | None
+    # It and those that share its memory: what a time brought is recorded of the newest of them.
+    kin: frozenset[UUID]
 
     def current_at(self, revision: int) -> bool:
         """Whether it judged the events of a revision."""
@@ -131,7 +133,7 @@ class Run:
 
     def _recorded(self, ids: Sequence[bytes]) -> set[bytes]:
         assert self._version is not None
-        mine = Match.rule_version_id == self._version.id
+        mine = Match.rule_version_id.in_(self._version.kin)
         query = select(Match.event_id).where(mine, Match.event_id == any_(_array(ids)))
         return {key.bytes for key in self._session.scalars(query)}
 
@@ -143,9 +145,12 @@ class Run:
         if not self._machines or not ids:
             return {}
         assert self._version is not None
-        name = str(self._version.id)
+        names = [str(key) for key in self._version.kin]
         query = select(EventDecisions).where(EventDecisions.event_id == any_(_array(ids)))
-        made = {row.event_id.bytes: row.made.get(name) for row in self._session.scalars(query)}
+        made = {
+            row.event_id.bytes: next((row.made[name] for name in names if name in row.made), None)
+            for row in self._session.scalars(query)
+        }
         reasons = {}
         for one in found:
             if one.event is None or (decision := made.get(one.event)) is None:

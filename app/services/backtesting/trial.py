@@ -252,8 +252,14 @@ class Trial:
         elif decision.verdict is not None:
             life = self._lives.last(rule.place, key)
             if life is not None:
-                message = partial(self._word, rule, decision, about)
-                self._tell(rule, life, self._told(decision, key), message)
+                self._let_go(rule, life, decision, about)
+
+    def _let_go(self, rule: _Rule, life: Life, decision: Decision, about: About | None) -> None:
+        """Tell what was held back; and the end of an alert that has ended meanwhile, of which nobody knew."""
+        before, told = life.told, self._told(decision, alert_key(decision.key))
+        self._tell(rule, life, told, partial(self._word, rule, decision, about))
+        if told.held is None and not before and life.resolved_at is not None:
+            self._tell_end(rule, life)
 
     def _count(self, rule: _Rule, told: Told, message: Callable[[], str]) -> None:
         life, opens = self._lives.count(rule.place, told.key, self._now)
@@ -268,15 +274,19 @@ class Trial:
         tally.tell(told, rule.targets, message() if tally.wants_message() else None)
 
     def _resolve(self, rule: _Rule, key: str) -> None:
-        tally = self._tallies[rule.place]
         life = self._lives.end(rule.place, key, self._now)
         if life is None:
             return
-        tally.resolved += 1
+        self._tallies[rule.place].resolved += 1
         # Nobody is told the end of what nobody was told of.
-        if life.told and rule.resolved:
+        if life.told:
+            self._tell_end(rule, life)
+
+    def _tell_end(self, rule: _Rule, life: Life) -> None:
+        if rule.resolved:
             message = ended_by(rule.name, life.count, moment(life.opened_at))
-            tally.tell(Told(self._now, Cause.ALERT, None, key), rule.resolved, message)
+            end = Told(self._now, Cause.ALERT, None, life.key)
+            self._tallies[rule.place].tell(end, rule.resolved, message)
 
     def _told(self, decision: Decision, key: str) -> Told:
         assert decision.verdict is not None

@@ -442,3 +442,38 @@ def test_an_explanation_comes_to_what_was_recorded(
             assert bool(one["in_the_way"]) == (rule not in recorded)
     for rule in made:
         client.delete(f"/rules/{rule}")
+
+
+HOT = 'when type == "t" and temp > 90 for 5m by host then notify("slack:#ops")'
+
+
+def test_what_a_time_brought_is_told_though_the_rule_got_another_description_meanwhile(
+    client: Client, clock: TestClock
+) -> None:
+    rule = make_rule(client, HOT)
+    event_id = post_event(client, type="t", temp=95, host="a")
+    evaluate(clock())
+    assert client.patch(f"/rules/{rule}", json={"description": "of a host"}).status_code == 200
+    fire(clock.tick(301))
+    one = asked(client, event_id, rule)
+    assert (one["answer"], one["version"], len(one["notifications"])) == ("fired", 1, 1)
+    listed = client.get(f"/events/{event_id}/explain").json["data"]
+    assert [each["answer"] for each in listed] == ["fired"]
+
+
+def test_each_event_is_recorded_under_the_version_of_its_acceptance(
+    client: Client, clock: TestClock
+) -> None:
+    """Also where versions share a memory and their events a batch."""
+    rule = make_rule(client, 'when count() over 5m by user >= 1 then notify("slack:#sec")')
+    first = post_event(client, user=1)
+    assert client.patch(f"/rules/{rule}", json={"name": "Renamed"}).status_code == 200
+    second = post_event(client, user=1)
+    evaluate(clock(), [first, second])
+    assert [asked(client, each, rule)["version"] for each in (first, second)] == [1, 2]
+    rows = session().execute(
+        select(Match.event_id, RuleVersion.number).join(
+            RuleVersion, RuleVersion.id == Match.rule_version_id
+        )
+    )
+    assert dict(rows.all()) == {first: 1, second: 2}
