@@ -57,7 +57,8 @@ def tried(rule_id: str) -> tuple[Tried, Version]:
     """The newest version of a rule."""
     query = select(RuleVersion).where(RuleVersion.rule_id == UUID(rule_id))
     [*_, row] = session().scalars(query.order_by(RuleVersion.number))
-    version = Version(row.id, row.rule_id, row.since_revision, row.until_revision)
+    kin = frozenset({row.id})
+    version = Version(row.id, row.rule_id, row.since_revision, row.until_revision, kin)
     return Tried(row.name, restore(row.tree, row.dsl), row.id), version
 
 
