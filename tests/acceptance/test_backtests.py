@@ -123,8 +123,8 @@ def test_interrupting_the_command_cancels_the_run(stack: Stack, until: datetime)
     ran.stdin.close()
 
     def newest() -> Any:
-        [one] = stack.get("/backtests?limit=1").json()["data"]
-        return one if one["state"] == "running" else None
+        found = stack.get("/backtests?limit=1").json()["data"]
+        return next((one for one in found if one["state"] == "running"), None)
 
     found = stack.eventually(newest, 60)
     ran.send_signal(signal.SIGINT)
