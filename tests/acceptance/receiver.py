@@ -81,6 +81,10 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             length = int(self.headers.get("Content-Length") or 0)
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(length)
+            if len(body) < length:
+                # Who sent it was killed between head and body: that is no request, and nobody waits for an answer.
+                self.close_connection = True
+                return
             heard = Heard(
                 time.time(), self.command, self.path, headers, body, self.client_address[0]
             )
