@@ -9,9 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import logs, metrics, pool
 from app.api import registration
 from app.api.exposition import SentinelMetrics
-from app.api.guards import refuse_other_hosts
 from app.api.problems import register_problems
-from app.api.request import SentinelRequest
 from app.channels.egress import Egress
 from app.channels.transport import Transport
 from app.clock import Clock, system_clock
@@ -19,6 +17,8 @@ from app.config import ConfigError, Settings
 from app.extensions import db, migrate
 from app.inbox.views import blueprint as inbox
 from app.runtime import EXTENSION, Runtime
+from app.web.guards import refuse_other_hosts
+from app.web.request import SentinelRequest
 from tasks.wiring import make_celery
 
 

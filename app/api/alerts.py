@@ -7,7 +7,6 @@ from uuid import UUID
 from flask_smorest import Blueprint
 
 from app.api.auth import caller, requires
-from app.api.request import StrictParser
 from app.extensions import session
 from app.metrics import NOTIFICATIONS_SENT, totals
 from app.models.notifications import Status
@@ -26,6 +25,7 @@ from app.schemas.common import LONGEST_SPAN, page_of, read_cursor
 from app.services import alerts, suppressions
 from app.services.alerts import FLAPPING_FROM, Hand, Shown
 from app.services.errors import Refusal
+from app.web.request import StrictParser
 from tasks.publisher import wake_notifications
 from tasks.wiring import publish
 

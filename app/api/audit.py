@@ -5,11 +5,11 @@ from typing import Any
 from flask_smorest import Blueprint
 
 from app.api.auth import requires
-from app.api.request import StrictParser
 from app.extensions import session
 from app.schemas.audit import AuditPage, AuditQuery
 from app.schemas.common import page_of, read_cursor
 from app.services import audit
+from app.web.request import StrictParser
 
 bp = Blueprint("audit", __name__, url_prefix="/audit", description="Who changed what")
 bp.ARGUMENTS_PARSER = StrictParser()

@@ -1,6 +1,6 @@
 """Who may call what: bearer keys with scopes, unless `SENTINEL_AUTH=off`.
 
-Whoever is let in is counted (`app.api.limits`), and what they change is noted (`app.api.recording`).
+Whoever is let in is counted (`app.web.limits`), and what they change is noted (`app.web.recording`).
 """
 
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from flask_smorest import Blueprint
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
-from app.api import limits, recording
 from app.extensions import session
 from app.runtime import runtime
 from app.services import keys
 from app.services.keys import ANYBODY, Caller
+from app.web import limits, recording
 
 # By the names of the document's shared responses.
 REFUSALS: Final = {

@@ -7,8 +7,6 @@ from flask import url_for
 from flask_smorest import Blueprint
 
 from app.api.auth import caller, requires
-from app.api.guards import check_target
-from app.api.request import StrictParser
 from app.extensions import session
 from app.models.backtests import Backtest
 from app.runtime import now
@@ -24,6 +22,8 @@ from app.schemas.backtests import (
 from app.schemas.common import page_of, read_cursor
 from app.services import backtests
 from app.services.backtests import Wish
+from app.web.guards import check_target
+from app.web.request import StrictParser
 from tasks.publisher import wake_backtest
 from tasks.wiring import publish
 

@@ -7,8 +7,6 @@ from flask import Response, url_for
 from flask_smorest import Blueprint
 
 from app.api.auth import requires
-from app.api.guards import egress
-from app.api.request import StrictParser
 from app.channels import registry
 from app.extensions import session
 from app.models.channels import ChannelRow, ChannelTest
@@ -23,6 +21,8 @@ from app.schemas.channels import (
     ChannelTestOut,
 )
 from app.services import channel_tests, channels, receivers
+from app.web.guards import egress
+from app.web.request import StrictParser
 from tasks.publisher import wake_test
 from tasks.wiring import publish
 

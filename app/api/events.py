@@ -11,7 +11,6 @@ from flask_smorest import Blueprint
 from app.api import intake
 from app.api.auth import requires
 from app.api.notifications import detail
-from app.api.request import StrictParser
 from app.extensions import session
 from app.metrics import EVENTS_INGESTED, INGEST_REJECTED, totals
 from app.pool import be_patient
@@ -31,6 +30,7 @@ from app.services import claims, finding, replaying, tracing, why
 from app.services.finding import Asked
 from app.services.tracing import State
 from app.services.why import Why
+from app.web.request import StrictParser
 from tasks.publisher import EVENTS_A_MESSAGE, wake_events
 from tasks.wiring import publish
 

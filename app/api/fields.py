@@ -5,11 +5,11 @@ from typing import Any
 from flask_smorest import Blueprint
 
 from app.api.auth import requires
-from app.api.request import StrictParser
 from app.extensions import session
 from app.schemas.fields import FieldsOut, FieldsQuery
 from app.services import fields
 from app.services.fields import Fields
+from app.web.request import StrictParser
 
 bp = Blueprint("fields", __name__, url_prefix="/fields", description="What events have in them")
 bp.ARGUMENTS_PARSER = StrictParser()

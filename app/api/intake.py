@@ -14,7 +14,6 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from app.api.acceptance import group
 from app.api.auth import caller
 from app.api.problems import problem
-from app.api.request import check_content_type, whole_body
 from app.extensions import session
 from app.ids import uuid7
 from app.metrics import EVENTS_INGESTED, INGEST_REJECTED, totals
@@ -25,6 +24,7 @@ from app.services import batches, idempotency, ingest, strict_json
 from app.services.batches import Item
 from app.services.errors import Refusal
 from app.services.idempotency import Idempotency
+from app.web.request import check_content_type, whole_body
 from tasks.publisher import EVENTS_A_MESSAGE, wake_events
 from tasks.wiring import publish
 

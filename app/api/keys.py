@@ -6,12 +6,12 @@ from uuid import UUID
 from flask_smorest import Blueprint
 
 from app.api.auth import requires
-from app.api.request import StrictParser
 from app.extensions import session
 from app.models.keys import ApiKey
 from app.runtime import now
 from app.schemas.keys import KeyCreated, KeyIn, KeyList, KeyOut
 from app.services import keys
+from app.web.request import StrictParser
 
 bp = Blueprint("keys", __name__, url_prefix="/keys", description="Who may call")
 bp.ARGUMENTS_PARSER = StrictParser()

@@ -7,7 +7,6 @@ from uuid import UUID
 from flask_smorest import Blueprint
 
 from app.api.auth import requires
-from app.api.request import StrictParser
 from app.extensions import session
 from app.models.notifications import Attempt, Notification
 from app.runtime import now
@@ -22,6 +21,7 @@ from app.schemas.notifications import (
 )
 from app.services import deadletters, tracing
 from app.services.deadletters import DeadLetters
+from app.web.request import StrictParser
 from tasks.publisher import wake_notifications
 from tasks.wiring import publish
 

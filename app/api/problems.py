@@ -11,9 +11,9 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from app.api.request import SentinelRequest
 from app.extensions import session
 from app.services.errors import Refusal, escape_pointer
+from app.web.request import SentinelRequest
 
 log = structlog.get_logger()
 

@@ -18,7 +18,6 @@ from app.api import (
     fields,
     health,
     keys,
-    limits,
     notifications,
     problems,
     rules,
@@ -26,6 +25,7 @@ from app.api import (
 )
 from app.metrics import VERSION
 from app.schemas.common import Problem
+from app.web import limits
 
 RESOURCES = (
     events,

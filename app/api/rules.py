@@ -8,8 +8,6 @@ from flask import Response, url_for
 from flask_smorest import Blueprint
 
 from app.api.auth import requires
-from app.api.guards import check_target
-from app.api.request import StrictParser
 from app.config import Memory
 from app.extensions import session
 from app.metrics import NOTIFICATIONS_SENT, totals
@@ -32,6 +30,8 @@ from app.schemas.rules import (
 from app.schemas.scorecard import ScorecardOut, ScorecardQuery
 from app.services import cautions, rules, scorecard
 from app.services.rules import Change, Draft
+from app.web.guards import check_target
+from app.web.request import StrictParser
 from rules_dsl import diagnostics
 
 bp = Blueprint("rules", __name__, url_prefix="/rules", description="When who hears what")

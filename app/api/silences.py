@@ -7,8 +7,6 @@ from flask import Response, url_for
 from flask_smorest import Blueprint
 
 from app.api.auth import caller, requires
-from app.api.guards import check_target
-from app.api.request import StrictParser
 from app.extensions import session
 from app.models.silences import Silence
 from app.runtime import now
@@ -16,6 +14,8 @@ from app.schemas.common import page_of, read_cursor
 from app.schemas.silences import SilenceIn, SilenceOut, SilencePage, SilencePatch, SilenceQuery
 from app.services import silences
 from app.services.errors import Refusal
+from app.web.guards import check_target
+from app.web.request import StrictParser
 
 bp = Blueprint("silences", __name__, url_prefix="/silences", description="Planned quiet")
 bp.ARGUMENTS_PARSER = StrictParser()

@@ -8,11 +8,11 @@ from flask import Flask
 from limits import parse
 from time_machine import travel
 
-from app.api.limits import Counts
 from app.config import Rates, Settings
 from app.extensions import session
 from app.factory import create_app
 from app.services import keys
+from app.web.limits import Counts
 from tests.app.client import Answer, Client
 from tests.conftest import TestClock
 

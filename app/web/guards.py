@@ -7,11 +7,11 @@ from typing import Final, cast
 from flask import request
 from werkzeug.exceptions import BadRequest
 
-from app.api.request import SentinelRequest
 from app.channels.egress import Egress
 from app.extensions import session
 from app.runtime import runtime
 from app.services import channels
+from app.web.request import SentinelRequest
 
 _HOST: Final = re.compile(
     r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE

@@ -10,12 +10,12 @@ from flask import g, has_request_context, request
 from sqlalchemy import event
 from sqlalchemy.orm import ORMExecuteState, Session
 
-from app.api.request import SentinelRequest
 from app.extensions import db
 from app.runtime import now
 from app.services import audit
 from app.services.audit import Change
 from app.services.keys import Caller
+from app.web.request import SentinelRequest
 
 READING: Final = {"GET", "HEAD", "OPTIONS"}
 FATES: Final = {"insert": "created", "update": "changed", "delete": "deleted"}
@@ -29,7 +29,8 @@ def begin(scope: str, caller: Caller) -> None:
 
 
 def _change(caller: Caller) -> Change:
-    resource, _, verb = (request.endpoint or "").rpartition(".")
+    # The console's resources and verbs are named as the API's, a blueprint further down.
+    *_, resource, verb = ["", *(request.endpoint or "").split(".")]
     asked_for = next(map(str, (request.view_args or {}).values()), None)
     request_id = cast(SentinelRequest, request).request_id
     return Change(caller.name, resource, verb, asked_for, request_id)
