@@ -14,6 +14,7 @@ from app.channels.egress import Egress
 from app.channels.transport import Transport
 from app.clock import Clock, system_clock
 from app.config import ConfigError, Settings
+from app.console import registration as console
 from app.extensions import db, migrate
 from app.inbox.views import blueprint as inbox
 from app.runtime import EXTENSION, Runtime
@@ -44,7 +45,9 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     app = Sentinel("app", static_folder=None)
     app.request_class = SentinelRequest
     if settings.proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=0
+        )
     app.config.update(
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=pool.POOL,
@@ -58,6 +61,7 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     register_problems(app)
     app.before_request(refuse_other_hosts)
     registration.init_app(app)
+    console.init_app(app)
     if settings.inbox:
         app.register_blueprint(inbox)
     with app.app_context():

@@ -1,0 +1,140 @@
+"""The composition of the console: its pages, what surrounds each of them, and how errors look."""
+
+import secrets
+from http import HTTPStatus
+from typing import Any, Final
+
+from flask import Blueprint, Flask, Response, g, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException, NotFound
+
+from app.console import (
+    alerts,
+    assets,
+    audit,
+    channels,
+    door,
+    events,
+    formats,
+    keys,
+    navigation,
+    notifications,
+    overview,
+    rules,
+    search,
+    silences,
+)
+from app.console import session as sign_in
+from app.extensions import session
+from app.runtime import now, runtime
+from app.services.errors import Refusal
+
+PAGES: Final = (
+    assets,
+    sign_in,
+    overview,
+    search,
+    events,
+    rules,
+    alerts,
+    notifications,
+    channels,
+    silences,
+    keys,
+    audit,
+)
+POLICY: Final = (
+    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "
+    "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+def init_app(app: Flask) -> None:
+    """Serve the console at `/` and under `/console/`."""
+    console = Blueprint("console", __name__, template_folder="templates")
+    for page in PAGES:
+        console.register_blueprint(page.bp)
+    console.add_url_rule("/console/<path:rest>", "nothing", _nothing)
+    console.before_request(_begin)
+    console.after_request(_seal)
+    console.context_processor(_surroundings)
+    console.register_error_handler(Refusal, _refused)
+    console.register_error_handler(HTTPException, _http_error)
+    for unavailable in (DBAPIError, PoolTimeout):
+        console.register_error_handler(unavailable, _unavailable)
+    app.register_blueprint(console)
+    formats.init_app(app)
+
+
+def _nothing(rest: str) -> str:
+    raise NotFound
+
+
+def _begin() -> Response | None:
+    g.nonce = secrets.token_urlsafe(16)
+    return door.guard()
+
+
+def _surroundings() -> dict[str, Any]:
+    """What every page may use."""
+    return {
+        "asset": assets.address,
+        "auth_on": door.auth_on(),
+        "caller": g.get("caller"),
+        "csrf": door.csrf_token,
+        "inbox": runtime().settings.inbox,
+        "navigation": navigation.ENTRIES,
+        "nonce": g.nonce,
+        "now": now(),
+        "said": door.said(),
+        "theme": request.cookies.get("sentinel_theme", ""),
+    }
+
+
+def _seal(response: Response) -> Response:
+    if request.endpoint == "console.assets.serve":
+        return response
+    response.headers["Content-Security-Policy"] = POLICY.format(nonce=g.get("nonce", ""))
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    response.headers["Cache-Control"] = "no-store"
+    door.keep_token(response)
+    # A sentence is said once, by a page that somebody sees.
+    if door.SAID in request.cookies and response.status_code == 200 and not _partial():
+        response.delete_cookie(door.SAID, path="/", httponly=True, samesite="Strict")
+    return response
+
+
+def _partial() -> bool:
+    """Whether only a part of a page is asked for."""
+    return "HX-Request" in request.headers
+
+
+def _refused(error: Refusal) -> ResponseReturnValue:
+    session().rollback()
+    return _error(error.status, error.detail)
+
+
+def _http_error(error: HTTPException) -> ResponseReturnValue:
+    code = error.code or 500
+    if code < 400:
+        return error.get_response()
+    return _error(code, error.description or HTTPStatus(code).description)
+
+
+def _unavailable(error: Exception) -> ResponseReturnValue:
+    session().rollback()
+    return _error(
+        503, "The database does not answer. Nothing was changed; load the page again in a moment."
+    )
+
+
+def _error(status: int, detail: str) -> ResponseReturnValue:
+    """The page of an error; for a part of a page a note above it, which stays where it is."""
+    title = HTTPStatus(status).phrase
+    if _partial():
+        html = render_template("console/_note.html", title=title, detail=detail)
+        return html, status, {"HX-Retarget": "#notes", "HX-Reswap": "beforeend"}
+    return render_template("console/error.html", title=title, detail=detail, status=status), status

@@ -1,0 +1,12 @@
+// Every page's script: htmx, and the small modules below.
+import htmx from "htmx.org/dist/htmx.esm.js";
+import { copyButtons } from "./copy.js";
+import { confirmations } from "./confirm.js";
+import { dialogs } from "./dialogs.js";
+import { keys } from "./keys.js";
+import { palette } from "./palette.js";
+import { theme } from "./theme.js";
+import { times } from "./times.js";
+
+document.documentElement.classList.add("scripted");
+for (const module of [theme, dialogs, keys, palette, confirmations, times, copyButtons]) module(htmx);
