@@ -2,11 +2,12 @@
 
 import secrets
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
+import structlog
 from flask import Blueprint, Flask, Response, g, render_template, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, NotFound
 
@@ -30,6 +31,9 @@ from app.console import session as sign_in
 from app.extensions import session
 from app.runtime import now, runtime
 from app.services.errors import Refusal
+from app.web.request import SentinelRequest
+
+log = structlog.get_logger()
 
 PAGES: Final = (
     assets,
@@ -62,8 +66,9 @@ def init_app(app: Flask) -> None:
     console.context_processor(_surroundings)
     console.register_error_handler(Refusal, _refused)
     console.register_error_handler(HTTPException, _http_error)
-    for unavailable in (DBAPIError, PoolTimeout):
+    for unavailable in (OperationalError, InterfaceError, PoolTimeout):
         console.register_error_handler(unavailable, _unavailable)
+    console.register_error_handler(Exception, _unexpected)
     app.register_blueprint(console)
     formats.init_app(app)
 
@@ -129,6 +134,13 @@ def _unavailable(error: Exception) -> ResponseReturnValue:
     return _error(
         503, "The database does not answer. Nothing was changed; load the page again in a moment."
     )
+
+
+def _unexpected(error: Exception) -> ResponseReturnValue:
+    session().rollback()
+    request_id = cast(SentinelRequest, request).request_id
+    log.exception("page_failed", request_id=request_id, path=request.path, error=str(error))
+    return _error(500, f"Something went wrong here; the log has it under {request_id}.")
 
 
 def _error(status: int, detail: str) -> ResponseReturnValue:

@@ -1,6 +1,6 @@
 """Rules: every change makes a version, and moves the revision that events are accepted under."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -221,6 +221,12 @@ def listing(session: Session, after: UUID | None, limit: int) -> Sequence[RuleVe
     """Current versions in order of their rules' creation, from past the rule `after`."""
     query = _current().order_by(RuleVersion.rule_id).limit(limit)
     return session.scalars(query.where(RuleVersion.rule_id > after) if after else query).all()
+
+
+def names(session: Session, rule_ids: Collection[UUID]) -> dict[UUID, str]:
+    """What rules are called now, those that were deleted too."""
+    found = session.execute(select(Rule.id, Rule.name).where(Rule.id.in_(rule_ids)))
+    return {row.id: row.name for row in found}
 
 
 def versions(session: Session, rule_id: UUID) -> Sequence[RuleVersion]:
