@@ -13,9 +13,10 @@ from app.metrics import NOTIFICATIONS_SENT, totals
 from app.models.alerts import AlertState
 from app.models.notifications import Status
 from app.runtime import now, runtime
-from app.services import alerts, suppressions
+from app.services import alerts, suppressions, why
 from app.services.alerts import FLAPPING_FROM, Hand, Shown
-from app.services.errors import Refusal
+from app.services.errors import NotFound, Refusal
+from app.services.why import Why
 from tasks.publisher import wake_notifications
 from tasks.wiring import publish
 
@@ -60,6 +61,7 @@ def get(alert_id: UUID) -> str:
         history=alerts.history(session(), alert_id),
         held=suppressions.listing(session(), alert=alert_id, limit=HELD_SHOWN),
         snoozes=SNOOZES,
+        why=_why(shown),
     )
 
 
@@ -104,6 +106,14 @@ def resolve(alert_id: UUID) -> Response:
     for kind in queued.cancelled:
         totals.count(NOTIFICATIONS_SENT, kind, Status.CANCELLED)
     return _back(alert_id, "Resolved. The next match opens another alert.")
+
+
+def _why(shown: Shown) -> Why | None:
+    """Why its rule matched last; None once the event is forgotten."""
+    try:
+        return why.of_rule(session(), shown.alert.last_event_id, shown.alert.rule_id)
+    except NotFound:
+        return None
 
 
 def _hand() -> Hand:

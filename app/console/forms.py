@@ -1,8 +1,8 @@
 """Forms that people fill in: what was typed, and what is wrong with it, at the field where it is."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from flask import request
 from marshmallow import ValidationError
@@ -15,7 +15,10 @@ WHOLE = ""
 
 @dataclass
 class Form:
-    """The texts of a form's fields by name, and its errors by the same; those of no field are under `WHOLE`."""
+    """The texts of a form's fields by name, and its errors by the same; those of no field are under `WHOLE`.
+
+    `with form:` catches what a schema or a service refuses.
+    """
 
     values: Mapping[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
@@ -33,21 +36,23 @@ class Form:
         """What a field holds, a thing on each line."""
         return [line.strip() for line in self.text(name).splitlines() if line.strip()]
 
-    @contextmanager
-    def catching(self) -> Iterator[None]:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
         """Keep what a schema or a service refuses, at the field that it is about; nothing is written then."""
-        try:
-            yield
-        except ValidationError as error:
-            for name, messages in error.normalized_messages().items():
+        if isinstance(error, ValidationError):
+            for name, messages in error.messages_dict.items():
                 self.errors[self._place(str(name))] = _first(messages)
-        except Refusal as error:
+            return True
+        if isinstance(error, Refusal):
             session().rollback()
             for entry in error.entries:
                 pointer = str(entry.get("pointer", ""))
-                self.errors[self._place(pointer.strip("/").partition("/")[0])] = str(
-                    entry["detail"]
-                )
+                place = self._place(pointer.strip("/").partition("/")[0])
+                self.errors[place] = str(entry["detail"])
+            return True
+        return False
 
     def _place(self, name: str) -> str:
         name = name.rstrip("_")

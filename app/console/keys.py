@@ -34,7 +34,7 @@ def create() -> ResponseReturnValue:
     """Make a key, and show its text this once."""
     form = Form.sent()
     chosen = request.form.getlist("scopes")
-    with form.catching():
+    with form:
         body = KeyIn().load({"name": form.text("name"), "scopes": chosen})
         key, text = keys.create(session(), body["name"], body["scopes"], now())
         session().commit()

@@ -57,7 +57,7 @@ def new() -> str:
 def create() -> ResponseReturnValue:
     """Silence matches for a time."""
     form = Form.sent()
-    with form.catching():
+    with form:
         wish = SilenceIn().load(_wish(form))
         wish["ends_at"] = now() + wish.pop("for_")
         row = silences.create(session(), wish, check_target, door.caller().name, now())

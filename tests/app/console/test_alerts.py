@@ -3,7 +3,10 @@
 from typing import Any
 
 import pytest
+from markupsafe import escape
+from sqlalchemy import text
 
+from app.extensions import session
 from tests.app.client import Client
 from tests.app.console.browser import Browser
 from tests.app.helpers import evaluate, make_rule, post_event
@@ -55,6 +58,25 @@ def test_an_alert_is_acknowledged_reopened_snoozed_and_resolved(
         "snoozed",
         "resolved",
     ]
+
+
+def test_an_alert_says_why_and_where_to_read_on(
+    browser: Browser, alert: str, client: Client
+) -> None:
+    html = browser.open(f"/console/alerts/{alert}")
+    found = client.get(f"/alerts/{alert}").json
+    asked = f"/events/{found['last_event_id']}/explain?rule={found['rule_id']}"
+    [why] = client.get(asked).json["data"]
+    assert escape(why["summary"]) in html
+    assert f"/console/events/{found['last_event_id']}?rule={found['rule_id']}" in html
+    [notification] = client.get("/notifications").json["data"]
+    assert f"/console/notifications/{notification['id']}" in html
+
+
+def test_an_alert_outlives_its_event(browser: Browser, alert: str) -> None:
+    session().execute(text("DELETE FROM events"))
+    session().commit()
+    assert "is forgotten" in browser.open(f"/console/alerts/{alert}")
 
 
 def test_a_snooze_of_a_length_that_no_page_offers_is_refused(browser: Browser, alert: str) -> None:

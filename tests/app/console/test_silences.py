@@ -1,5 +1,7 @@
 """The console's silences."""
 
+from typing import Any
+
 from tests.app.client import Client
 from tests.app.console.browser import Browser
 from tests.app.helpers import evaluate, make_rule, post_event
@@ -8,7 +10,7 @@ from tests.conftest import TestClock
 LIST, NEW = "/console/silences", "/console/silences/new"
 
 
-def silence(browser: Browser, **fields: str) -> str:
+def silence(browser: Browser, **fields: Any) -> str:
     browser.open(NEW)
     return browser.send(
         LIST, **{"for": "2h", "condition": "", "comment": "", "digest": ""} | fields
@@ -56,7 +58,7 @@ def test_what_a_silence_held_back_is_listed(
 
 def test_what_is_wrong_stands_at_its_field_and_what_was_typed_stays(browser: Browser) -> None:
     browser.open(NEW)
-    wrong = {"for": "soon", "condition": "host ==", "comment": "mine", "digest": ""}
+    wrong: dict[str, Any] = {"for": "soon", "condition": "host ==", "comment": "mine", "digest": ""}
     html = browser.send(LIST, status=422, **wrong)
     assert 'id="for-wrong"' in html
     assert 'value="mine"' in html
