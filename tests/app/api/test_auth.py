@@ -9,7 +9,7 @@ from flask import Flask
 
 from app.config import Rates, Settings
 from app.extensions import session
-from app.services import keys
+from app.services import keys, sessions
 from tests.app.client import Client
 from tests.app.openapi import operations, scope_of
 from tests.conftest import TestClock
@@ -40,6 +40,9 @@ def callers(app: Flask, clock: TestClock) -> dict[str, dict[str, str]]:
     revoked, text = keys.create(session(), "revoked", ["admin"], clock())
     keys.revoke(session(), revoked.id, clock())
     made["revoked"] = {"Authorization": f"Bearer {text}"}
+    _, text = keys.create(session(), "operator", ["admin"], clock())
+    token = sessions.sign_in(session(), text, clock())
+    made["console session"] = {"Cookie": f"sentinel={token}"}
     session().commit()
     return made
 
@@ -108,7 +111,9 @@ def test_two_keys_may_use_the_same_idempotency_key(
 def test_every_route_is_in_the_document_or_known_to_be_open(app: Flask, client: Client) -> None:
     documented = {path for _, path, _ in operations(client)}
     served = {re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule) for rule in app.url_map.iter_rules()}
-    assert served - documented == {"/metrics", "/openapi.json", "/docs", "/docs/static/{filename}"}
+    # Who may see the console's pages: tests/app/console/test_door.py.
+    others = {path for path in served - documented if not path.startswith("/console/")}
+    assert others == {"/", "/metrics", "/openapi.json", "/docs", "/docs/static/{filename}"}
 
 
 def test_a_wrong_key_with_the_prefix_of_a_right_one_is_refused(

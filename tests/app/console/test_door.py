@@ -1,12 +1,15 @@
 """The console's door: who comes in, and what another site cannot make a browser do."""
 
+import re
 from dataclasses import replace
 from http.cookies import SimpleCookie
+from uuid import uuid4
 
 import pytest
 from flask import Flask
 
 from app.config import Settings
+from app.console.door import OPEN
 from app.extensions import session
 from app.services import keys
 from tests.app.client import Client
@@ -160,6 +163,25 @@ def test_the_token_of_another_session_is_refused(app: Flask, browser: Browser, k
         "/console/sign-out", data={"csrf": other.token}, headers={"Origin": ORIGIN}
     )
     assert answer.status_code == 403
+
+
+def test_nothing_is_shown_or_done_without_a_session(app: Flask, key: str) -> None:
+    """Also with a token and from here, so that it is the session that decides."""
+    asked = 0
+    for rule in app.url_map.iter_rules():
+        if not rule.endpoint.startswith("console.") or rule.endpoint in OPEN:
+            continue
+        url = re.sub(r"<(?:\w+:)?\w+>", str(uuid4()), rule.rule)
+        browser = Browser(app)
+        browser.open("/console/sign-in")
+        for method in (rule.methods or set()) & {"GET", "POST"}:
+            answer = browser.client.open(
+                url, method=method, data={"csrf": browser.token}, headers={"Origin": ORIGIN}
+            )
+            assert answer.status_code == 303, f"{method} {url}: {answer.status_code}"
+            assert answer.headers["Location"].startswith("/console/sign-in"), url
+            asked += 1
+    assert asked > 20
 
 
 def test_the_api_takes_no_cookie(browser: Browser, key: str) -> None:
