@@ -97,6 +97,7 @@ def _show(stack: LocalStack, extras: Extras, screen: Screen) -> None:
     url = stack.ports.url
     inbox = [("Inbox", f"{url}/inbox")] if stack.env["SENTINEL_INBOX"] == "on" else []
     rows = [
+        ("Console", f"{url}/"),
         ("API", url),
         ("API reference", f"{url}/docs"),
         *inbox,
