@@ -17,7 +17,7 @@ from app.ids import uuid7
 from app.models.backtests import Backtest, BacktestState
 from app.models.rules import Mode, RuleVersion
 from app.services import rules
-from app.services.backtesting.run import Version
+from app.services.backtesting.reasons import Version
 from app.services.backtesting.trial import Tried
 from app.services.errors import Conflict, NotFound, Refusal, refusal_of
 from app.services.rules import CheckTarget
