@@ -18,13 +18,13 @@ WHY: Final = {
 
 
 def report(found: dict[str, Any]) -> str:
-    """All of it, a screen at most."""
+    """All of it; of one rule a screen at most, of many a line more for each that says something."""
     return "\n".join(_lines(found))
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:
     names = " against ".join(_named(side) for side in found["sides"])
-    yield f"{names}, {found['since']} to {found['until']}: {found['state']}"
+    yield f"{names or found['name']}, {found['since']} to {found['until']}: {found['state']}"
     if found["reason"]:
         yield found["reason"]
     result = found["result"]
@@ -32,6 +32,8 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         return
     yield f"{result['events']:,} events"
     yield from _side(result)
+    if result["rules"]:
+        yield from _rules(result["rules"])
     if result["other"]:
         yield f"{_named(found['sides'][1])}:"
         yield from _side(result["other"])
@@ -53,6 +55,20 @@ def _side(result: dict[str, Any]) -> Iterator[str]:
         yield f"  {count:,} times not evaluated: {reason}"
     if len(result["chart"]["columns"]) > 1:
         yield f"  {_chart(result['chart']['columns'])}"
+
+
+def _rules(rules: list[dict[str, Any]]) -> Iterator[str]:
+    """Each of many: the loudest first, and how many say nothing."""
+    loud = [one for one in rules if one["matches"] or one["errors"]]
+    loud.sort(key=lambda one: (-one["notifications"], -one["matches"]))
+    yield f"{'notifications':>15}  {'matches':>9}  {'held':>9}  rule"
+    for one in loud:
+        held = sum(one["held"].values())
+        errors = f"  ({sum(one['errors'].values()):,} times not evaluated)" if one["errors"] else ""
+        yield f"{one['notifications']:15,}  {one['matches']:9,}  {held:9,}  {one['name']}{errors}"
+    if len(loud) < len(rules):
+        silent = len(rules) - len(loud)
+        yield f"  {silent:,} rule{'s' if silent > 1 else ''} matched nothing"
 
 
 def _chart(columns: list[dict[str, Any]]) -> str:
@@ -81,7 +97,8 @@ def _notifications(listed: list[dict[str, Any]]) -> Iterator[str]:
         yield "the first notifications:"
     for one in listed[:MOST_SHOWN]:
         what = f"({one['reason']})" if one["held"] else f"{one['target']}  {one['message']}"
-        yield f"  {one['at']}  {what}"
+        whose = f"{one['rule']}: " if "rule" in one else ""
+        yield f"  {one['at']}  {whose}{what}"
 
 
 def _named(side: dict[str, Any]) -> str:

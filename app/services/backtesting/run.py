@@ -1,4 +1,4 @@
-"""A run: one or two rules over a stretch of the past, with how far it is told again and again."""
+"""A run: one rule, two or many over a stretch of the past, with how far it is told again and again."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,6 +16,7 @@ from app.services.backtesting.opened import Opened
 from app.services.backtesting.past import Past, Stretch
 from app.services.backtesting.reasons import Version, array, reasons
 from app.services.backtesting.tally import Room, Tally, width_of
+from app.services.backtesting.together import together
 from app.services.backtesting.trial import About, Surroundings, Trial, Tried
 from app.services.backtesting.types import types_of
 from app.services.machines import microseconds
@@ -42,6 +43,8 @@ class Run:
         stretch: Stretch,
         memory: Memory,
         version: Version | None = None,
+        *,
+        many: bool = False,
     ) -> None:
         self._connection = connection
         self._session = Session(connection)
@@ -51,7 +54,8 @@ class Run:
         self._types = frozenset.union(*known) if len(known) == len(asked) else None
         self._version = version
         self._machines = [Machine(each.compiled) for each in tried if each.compiled.has_memory]
-        self._watch = self._watching(len(tried), version)
+        self._names = [each.name for each in tried] if many else None
+        self._watch = None if many else self._watching(len(tried), version)
         room, width = Room(), width_of(stretch.since, stretch.until)
         self.tallies = [Tally(width, room) for _ in tried]
         names = {name for machine in self._machines for name in _inhibitors(machine)}
@@ -82,12 +86,25 @@ class Run:
         if self._watch is not None:
             self._watch.difference.settle(end=True)
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Matches and notifications so far: of the first rule, or of many."""
+        counted = self.tallies[:1] if self._names is None else self.tallies
+        matches, notifications = zip(
+            *((each.matches, each.notifications) for each in counted), strict=True
+        )
+        return sum(matches), sum(notifications)
+
     def result(self) -> dict[str, Any]:
         """What has come of it so far."""
+        if self._names is not None:
+            made = together(self._names, self.tallies)
+            return {"events": self.events, **made, "other": None, "difference": None}
         first, *others = [tally.shown() for tally in self.tallies]
         return {
             "events": self.events,
             **first,
+            "rules": None,
             "other": others[0] if others else None,
             "difference": self._difference(),
         }
