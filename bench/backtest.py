@@ -1,7 +1,7 @@
 """Backtests, measured: a million stored events against one rule without memory, one window, and a thousand rules.
 
-They run as they do for people, in the worker of backtests, beside a live Sentinel whose POSTs are timed with and without
-them.
+They run as they do for people, in the worker of backtests, beside a live Sentinel whose POSTs are timed with and
+without them.
 """
 
 import json
