@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -86,9 +86,9 @@ def asked() -> Iterator[list[tuple[str, Any]]]:
 
 def read_by(statement: str, parameters: Any) -> int:
     """How many rows a statement reads from tables and indexes, also those that it throws away."""
-    with db.engine.connect() as connection, connection.connection.cursor() as cursor:
+    with db.engine.connect() as connection, closing(connection.connection.cursor()) as cursor:
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
-        told = cursor.fetchone()[0]
+        [told] = cursor.fetchall()[0]
     [plan] = json.loads(told) if isinstance(told, str) else told
     return sum(map(_rows, _nodes(plan["Plan"])))
 
