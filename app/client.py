@@ -35,6 +35,7 @@ class RuleInfo:
     description: str
     tags: tuple[str, ...]
     mode: str
+    noise_budget: int | None
     tests: str
     version: int
     has_modes: bool  # whether the API speaks of modes, and not only of enabled or not
@@ -177,14 +178,6 @@ class Client:
         """How many events of NDJSON were accepted, and what is wrong with the others; raises `ApiError`."""
         return self._call("POST", "/events", lines)
 
-    def promote_rule(self, rule_id: str) -> dict[str, Any]:
-        """A rule that is live now; raises `ApiError`."""
-        return self._call("POST", f"/rules/{rule_id}/promote")
-
-    def demote_rule(self, rule_id: str) -> dict[str, Any]:
-        """A rule that is in shadow now; raises `ApiError`."""
-        return self._call("POST", f"/rules/{rule_id}/demote")
-
     def scorecard(self, rule_id: str, *, days: int | None = None) -> dict[str, Any]:
         """How a rule did in the last days; raises `ApiError`."""
         return self._call("GET", f"/rules/{rule_id}/scorecard", params={"days": days})
@@ -299,17 +292,19 @@ def _rule(found: Mapping[str, Any]) -> RuleInfo:
         description=found["description"],
         tags=tuple(found["tags"]),
         mode=str(found.get("mode") or (LIVE if found["enabled"] else OFF)),
+        noise_budget=found.get("noise_budget"),
         tests=found["tests"],
         version=found["version"],
         has_modes="mode" in found,
     )
 
 
-def standing(mode: str, *, has_modes: bool) -> dict[str, object]:
-    """How a wish says in which mode a rule is to be: to an API that knows no modes, as far as it goes."""
+def standing(mode: str, noise_budget: int | None, *, has_modes: bool) -> dict[str, object]:
+    """How a wish says in which mode a rule is to be, and how loud: to an API that knows no modes, as far as it goes."""
+    budget = {"noise_budget": noise_budget} if has_modes or noise_budget else {}
     if has_modes or mode not in (LIVE, OFF):
-        return {"mode": mode}
-    return {"enabled": mode == LIVE}
+        return {"mode": mode, **budget}
+    return {"enabled": mode == LIVE, **budget}
 
 
 def _key(found: Mapping[str, Any]) -> KeyInfo:

@@ -1,28 +1,19 @@
 """Backtests, measured: a million stored events against one rule without memory, one window, and a thousand rules.
 
-The first two run as they do for people, in the worker of backtests, beside a live Sentinel whose POSTs are timed with
-and without them. A thousand at once is what the service can do and nobody can ask for yet: it runs in a process apart.
+They run as they do for people, in the worker of backtests, beside a live Sentinel whose POSTs are timed with and
+without them.
 """
 
 import json
-import multiprocessing
-import resource
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from multiprocessing.connection import Connection as Pipe
 from statistics import quantiles
 from typing import Final, NamedTuple
 
-from sqlalchemy import create_engine
-
 from app.cli.local.services import BACKTESTS, CORE
-from app.config import Memory, database_url
 from app.ids import uuid7
 from app.services import bulk, ingest, upkeep
-from app.services.backtesting.past import Stretch
-from app.services.backtesting.run import Run
-from app.services.backtesting.trial import Tried
 from app.services.ingest import Arrival
 from bench.stateful.filling import opened
 from bench.throughput import outcome
@@ -31,7 +22,6 @@ from bench.throughput.load import request, run
 from bench.throughput.memory import held
 from bench.throughput.outcome import Outcome
 from bench.throughput.processor import spent
-from rules_dsl import compile_rule
 from tests.acceptance.stack import Stack
 
 EVENTS: Final = 1_000_000
@@ -87,7 +77,7 @@ def _row(stack: Stack, name: str, events: int, until: datetime, say: Say) -> Ite
     if name == HARM:
         yield harm(stack, until, say)
         return
-    took = one(stack, ONE[name], until) if name in ONE else many(stack, until)
+    took = one(stack, {"dsl": ONE[name]} if name in ONE else {"rules": many()}, until)
     say(_said(name, took))
     if name == "stateless" and took.matches != sum(map(matches, range(events))):
         raise SystemExit(f"{took.matches:,} matches")
@@ -118,11 +108,11 @@ def arrival(number: int, at: datetime) -> Arrival:
     return Arrival(uuid7(at), json.loads(text)["type"], text, at, at)
 
 
-def one(stack: Stack, dsl: str, until: datetime) -> Took:
-    """One rule by the worker, from its beginning to its end."""
+def one(stack: Stack, what: Mapping[str, object], until: datetime) -> Took:
+    """One run by the worker, from its beginning to its end."""
     worker, server = stack.processes[BACKTESTS].pid, stack.processes["postgres"].pid
     before = spent(worker), spent(server)
-    begun, most = begin(stack, dsl, until), 0.0
+    begun, most = begin(stack, what, until), 0.0
     while (found := stack.get(begun).json())["state"] in ("queued", "running"):
         most = max(most, held(worker, "Rss"))
         time.sleep(0.1)
@@ -133,39 +123,17 @@ def one(stack: Stack, dsl: str, until: datetime) -> Took:
     return Took(wall, spent(worker) - before[0], spent(server) - before[1], most, found["matches"])
 
 
-def begin(stack: Stack, dsl: str, until: datetime) -> str:
+def begin(stack: Stack, what: Mapping[str, object], until: datetime) -> str:
     """The address of a new backtest."""
-    wish = {"dsl": dsl, "since": (until - SPAN).isoformat(), "until": until.isoformat()}
+    wish = {**what, "since": (until - SPAN).isoformat(), "until": until.isoformat()}
     answer = stack.post("/rules/backtest", wish)
     answer.raise_for_status()
     return answer.headers["Location"]
 
 
-def many(stack: Stack, until: datetime) -> Took:
-    """A thousand rules at once, in a process of their own."""
-    server = stack.processes["postgres"].pid
-    before = spent(server)
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_many, args=(theirs, database_url(stack.env), until))
-    process.start()
-    wall, worker, most, found = ours.recv()
-    process.join()
-    return Took(wall, worker, spent(server) - before, most, found)
-
-
-def _many(told: Pipe, url: str, until: datetime) -> None:
-    rules = [Tried(f"rule {key}", compile_rule(sentence(key))) for key in range(RULES)]
-    engine = create_engine(url)
-    began, before = time.monotonic(), time.process_time()
-    with engine.connect() as connection:
-        unlasting = connection.execution_options(isolation_level="AUTOCOMMIT")
-        trial = Run(unlasting, rules, Stretch(until - SPAN, until), Memory())
-        trial.go(lambda _: None)
-        connection.invalidate()
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    found = sum(tally.matches for tally in trial.tallies)
-    told.send((time.monotonic() - began, time.process_time() - before, most, found))
+def many() -> list[dict[str, str]]:
+    """A thousand rules."""
+    return [{"name": f"rule {key}", "dsl": sentence(key)} for key in range(RULES)]
 
 
 def sentence(key: int) -> str:
@@ -188,7 +156,7 @@ def harm(stack: Stack, until: datetime, say: Say) -> Outcome:
     _posted(stack, 2.0)
     for _ in range(3):
         alone += _posted(stack, SLICE)
-        begun = begin(stack, ONE["window"], until)
+        begun = begin(stack, {"dsl": ONE["window"]}, until)
         stack.eventually(lambda begun=begun: stack.get(begun).json()["state"] != "queued")
         beside += _posted(stack, SLICE)
         stack.post(f"{begun}/cancel")

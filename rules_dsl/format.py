@@ -45,6 +45,8 @@ def format_file_rule(sentence: tree.Sentence, name: str, lines: Lines, tests: st
         head.append(f"tags {', '.join(_tag(each) for each in lines.tags)}")
     if lines.mode != MODES[0]:
         head.append(f"mode {lines.mode}")
+    if lines.noise_budget is not None:
+        head.append(f"noise_budget {lines.noise_budget}")
     body = format_sentence(replace(sentence, name=name, comments=())).partition("\n")[2]
     return "\n".join([*head, body, *(["", tests] if tests else [])])
 

@@ -1,5 +1,6 @@
 """The head of a rule in a file: its name, and lines about it before its `when`."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -16,7 +17,11 @@ LINES: Final = {
     "description": 'description "Orders that somebody should look at"',
     "tags": 'tags sales, "tier 1"',
     "mode": "mode shadow",
+    "noise_budget": "noise_budget 30",
 }
+MOST_NOISE: Final = 1_000_000
+# As JSON writes one; a million has seven digits.
+_WHOLE: Final = re.compile(r"[1-9][0-9]{0,6}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,7 @@ class Lines:
     description: str = ""
     tags: tuple[str, ...] = ()
     mode: str = MODES[0]
+    noise_budget: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,14 @@ def _mode(source: Source, found: Sequence[Token], at: int) -> tuple[str, int]:
     return token.text, at + 1
 
 
+def _noise_budget(source: Source, found: Sequence[Token], at: int) -> tuple[int, int]:
+    token = found[at] if at < len(found) else None
+    if token is None or not _WHOLE.fullmatch(token.text) or int(token.text) > MOST_NOISE:
+        told = f"`noise_budget` is a whole number from 1 to {MOST_NOISE:,}"
+        raise _refused(source, token or found[-1], told, f"as in {LINES['noise_budget']}")
+    return int(token.text), at + 1
+
+
 def _tags(source: Source, found: Sequence[Token], at: int) -> tuple[tuple[str, ...], int]:
     tags: list[str] = []
     while True:
@@ -100,4 +114,9 @@ def _refused(source: Source, token: Token, told: str, hint: str) -> Exception:
     return mistake(source, token.start, token.end, told, hint)
 
 
-_READERS: Final[dict[str, Any]] = {"description": _description, "tags": _tags, "mode": _mode}
+_READERS: Final[dict[str, Any]] = {
+    "description": _description,
+    "tags": _tags,
+    "mode": _mode,
+    "noise_budget": _noise_budget,
+}

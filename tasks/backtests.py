@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from app.services import backtests
 from app.services.backtesting.past import Stretch
 from app.services.backtesting.run import Run
 from app.services.backtests import Claim, Standing
+from app.services.errors import Refusal
 from tasks.ending import ending
 from tasks.publisher import wake_backtest
 from tasks.wiring import publish
@@ -56,6 +58,10 @@ def run(backtest_id: str) -> None:
     except DBAPIError:
         # The database may be away; the lease runs out, and the sweep has it begun anew.
         raise
+    except Refusal as refusal:
+        session().rollback()
+        backtests.fail(session(), claim, refusal.detail, now())
+        session().commit()
     except Exception as error:
         session().rollback()
         log.exception("backtest_failed", backtest=backtest_id)
@@ -65,11 +71,12 @@ def run(backtest_id: str) -> None:
 
 def _go(connection: Connection, claim: Claim) -> None:
     row = backtests.get(session(), claim.id)
-    rules, version = backtests.tried(session(), row)
-    stretch = Stretch(row.since, row.until)
+    stretch, many = Stretch(row.since, row.until), row.rules is not None
+    teller = _Teller(session(), claim)
+    rules, version = backtests.tried(session(), row, partial(teller.beat, 0.0))
     session().commit()
-    made = Run(connection, rules, stretch, runtime().settings.memory, version)
-    teller = _Teller(session(), claim, made)
+    memory = runtime().settings.memory
+    made = teller.run = Run(connection, rules, stretch, memory, version, many=many)
     made.go(teller.beat)
     if not backtests.finish(session(), claim, teller.standing(1.0, whole=True), now()):
         raise Unwanted
@@ -79,10 +86,11 @@ def _go(connection: Connection, claim: Claim) -> None:
 class _Teller:
     """Writes how far a run is, twice a second, and learns whether it is still wanted."""
 
-    def __init__(self, session: Session, claim: Claim, run: Run) -> None:
+    def __init__(self, session: Session, claim: Claim) -> None:
         self._session = session
         self._claim = claim
-        self._run = run
+        # None before its rules are ready.
+        self.run: Run | None = None
         self._next = time.monotonic() + TELL_SECONDS
         self._whole = time.monotonic() + RESULT_SECONDS
 
@@ -104,9 +112,10 @@ class _Teller:
 
     def standing(self, progress: float, *, whole: bool) -> Standing:
         """How far it is."""
-        first = self._run.tallies[0]
-        result = self._run.result() if whole else None
-        return Standing(progress, self._run.events, first.matches, first.notifications, result)
+        if self.run is None:
+            return Standing(progress, 0, 0, 0)
+        result = self.run.result() if whole else None
+        return Standing(progress, self.run.events, *self.run.counts, result)
 
 
 @contextmanager

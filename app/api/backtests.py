@@ -38,10 +38,13 @@ Answer = tuple[dict[str, Any], int, dict[str, str]]
 @bp.arguments(DraftBacktestIn)
 @bp.response(202, BacktestShort)
 def draft(body: dict[str, Any]) -> Answer:
-    """Try a sentence on stored events; nothing is sent
+    """Try a sentence, or many rules at once, on stored events; nothing is sent
 
-    `GET` the `Location` for its progress, and what has come of it so far.
+    `GET` the `Location` for its progress, and what has come of it so far. A mistake in one of many `rules` is
+    found when they are tried: the backtest is `failed` then, with the `reason`.
     """
+    if "rules" in body:
+        return _begun(backtests.of_many(session(), body["rules"], _wish(body), now()))
     return _begun(backtests.of_draft(session(), body["dsl"], _wish(body), check_target, now()))
 
 

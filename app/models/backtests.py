@@ -22,7 +22,7 @@ class BacktestState(StrEnum):
 
 
 class Backtest(Base):
-    """One run of one rule, or of two against each other, over the events of a time."""
+    """One run of one rule, of two against each other, or of many at once, over the events of a time."""
 
     __tablename__ = "backtests"
     __table_args__ = (
@@ -40,6 +40,10 @@ class Backtest(Base):
     name: Mapped[String]
     # The sentence, and the other one of a difference; each with its version where it is a saved one.
     sides: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    # Names and sentences of many, which are too long for lists; it has no sides then.
+    rules: Mapped[list[dict[str, Any]] | None] = mapped_column(
+        JSON(none_as_null=True), deferred=True
+    )
     since: Mapped[Moment]
     until: Mapped[Moment]
     state: Mapped[String]

@@ -1,14 +1,16 @@
 """Backtests on the wire."""
 
-from typing import Any
+from typing import Any, ClassVar, Final
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from app.models.backtests import BacktestState
-from app.schemas.common import PageQuery, Text, Whole
+from app.schemas.common import NAME, PageQuery, Text, Whole
 from app.schemas.rules import EXAMPLE
 
 VERSION = validate.Range(1, 2**31 - 1)
+MOST_RULES: Final = 1000
+LONGEST_SET: Final = 4 * 1024 * 1024
 
 
 class Stretch(Schema):
@@ -20,10 +22,35 @@ class Stretch(Schema):
     )
 
 
-class DraftBacktestIn(Stretch):
-    """A sentence to be tried on the past."""
+class Draft(Schema):
+    """One of many rules that are tried at once."""
 
+    name = Text(required=True, validate=NAME, metadata={"example": "High value orders"})
     dsl = Text(required=True, metadata={"example": EXAMPLE})
+
+
+class DraftBacktestIn(Stretch):
+    """A sentence to be tried on the past, or up to 1,000 rules at once."""
+
+    longest_body: ClassVar[int] = LONGEST_SET
+    dsl = Text(metadata={"example": EXAMPLE})
+    rules = fields.List(
+        fields.Nested(Draft),
+        validate=validate.Length(1, MOST_RULES),
+        metadata={"description": "instead of `dsl`; names tell them apart"},
+    )
+
+    @validates_schema
+    def _check_rules(self, data: dict[str, Any], **_: object) -> None:
+        if "dsl" in data and "rules" in data:
+            raise ValidationError("say one of `dsl` and `rules`", "rules")
+        if "dsl" not in data and "rules" not in data:
+            raise ValidationError("say a `dsl`, or `rules`", "dsl")
+        seen: set[str] = set()
+        for place, each in enumerate(data.get("rules", ())):
+            if each["name"] in seen:
+                raise ValidationError({"rules": {place: {"name": ["is another's, too"]}}})
+            seen.add(each["name"])
 
 
 class RuleBacktestIn(Stretch):
@@ -68,7 +95,11 @@ class BacktestShort(Schema):
     id = fields.UUID(required=True)
     rule_id = fields.UUID(required=True, allow_none=True)
     name = fields.String(required=True)
-    sides = fields.List(fields.Nested(Side), required=True)
+    sides = fields.List(
+        fields.Nested(Side),
+        required=True,
+        metadata={"description": "none where many rules are tried at once"},
+    )
     since = fields.AwareDateTime(required=True)
     until = fields.AwareDateTime(required=True)
     state = fields.String(required=True, validate=validate.OneOf([*BacktestState]))

@@ -6,6 +6,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from app.models.rules import Mode
 from app.schemas.common import NAME, Flag, Text, Whole
+from rules_dsl.head import MOST_NOISE
 
 EXAMPLE = 'when event.type == "order" and amount > 500 then notify("slack:#big-orders")'
 TAG = validate.Length(1, 64)
@@ -15,7 +16,7 @@ TESTS = {
 }
 BUDGET: Any = {
     "allow_none": True,
-    "validate": validate.Range(1, 1_000_000),
+    "validate": validate.Range(1, MOST_NOISE),
     "metadata": {"description": "notifications a day, past which the rule is put in shadow"},
 }
 

@@ -4,7 +4,7 @@ A run is held by a lease that each word of progress renews, with an epoch that c
 dies leaves a lease that runs out; whoever comes next begins anew, since a run keeps what it has in memory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -17,7 +17,7 @@ from app.ids import uuid7
 from app.models.backtests import Backtest, BacktestState
 from app.models.rules import Mode, RuleVersion
 from app.services import rules
-from app.services.backtesting.run import Version
+from app.services.backtesting.reasons import Version
 from app.services.backtesting.trial import Tried
 from app.services.errors import Conflict, NotFound, Refusal, refusal_of
 from app.services.rules import CheckTarget
@@ -32,6 +32,7 @@ GIVE_UP_AFTER: Final = 3
 GIVEN_UP: Final = f"begun {GIVE_UP_AFTER} times, and its worker died or was stuck each time"
 MOST_WAITING: Final = 100
 KEPT: Final = timedelta(days=7)
+MOST_MISTAKES: Final = 10
 _OPEN: Final = (BacktestState.QUEUED, BacktestState.RUNNING)
 
 
@@ -68,14 +69,29 @@ def of_draft(
 ) -> Backtest:
     """A backtest of a sentence; the caller commits, then publishes."""
     side = _draft(dsl, check_target)
-    return _add(session, None, [side], wish, now)
+    return _add(session, None, side["name"], [side], wish, now)
+
+
+def of_many(
+    session: Session, drafts: Sequence[dict[str, Any]], wish: Wish, now: datetime
+) -> Backtest:
+    """A backtest of rules with `name` and `dsl` at once; the caller commits, then publishes.
+
+    To compile a thousand takes seconds, so mistakes in them are found by the worker.
+    """
+    name = "1 rule" if len(drafts) == 1 else f"{len(drafts):,} rules"
+    row = _add(session, None, name, [], wish, now)
+    row.rules = list(drafts)
+    session.flush()
+    return row
 
 
 def of_rule(
     session: Session, rule_id: UUID, number: int | None, wish: Wish, now: datetime
 ) -> Backtest:
     """A backtest of a version of a rule, the newest where none is named; the caller commits, then publishes."""
-    return _add(session, rule_id, [_saved(session, rule_id, number, "/version")], wish, now)
+    side = _saved(session, rule_id, number, "/version")
+    return _add(session, rule_id, side["name"], [side], wish, now)
 
 
 def of_difference(
@@ -93,7 +109,7 @@ def of_difference(
         other = _draft(second, check_target) | {"name": one["name"]}
     else:
         other = _saved(session, rule_id, second, "/to")
-    return _add(session, rule_id, [one, other], wish, now)
+    return _add(session, rule_id, one["name"], [one, other], wish, now)
 
 
 def get(session: Session, backtest_id: UUID) -> Backtest:
@@ -193,11 +209,31 @@ def purge(session: Session, now: datetime) -> None:
     session.execute(delete(Backtest).where(Backtest.finished_at < now - KEPT))
 
 
-def tried(session: Session, row: Backtest) -> tuple[list[Tried], Version | None]:
-    """Its rules, compiled; and the version that live has on record, where there is one rule that is or was on."""
+def tried(
+    session: Session, row: Backtest, beat: Callable[[], None]
+) -> tuple[list[Tried], Version | None]:
+    """Its rules, compiled; and the version that live has on record, where there is one rule that is or was on.
+
+    Raises `Refusal` with the mistakes in them; `beat` is called between many.
+    """
+    if row.rules is not None:
+        return _many(row.rules, beat), None
     found = [_tried(session, side) for side in row.sides]
     version = found[0][1] if len(found) == 1 else None
     return [each for each, _ in found], version
+
+
+def _many(drafts: Sequence[dict[str, Any]], beat: Callable[[], None]) -> list[Tried]:
+    made, mistakes = [], []
+    for draft in drafts:
+        beat()
+        try:
+            made.append(Tried(draft["name"], compile_rule(draft["dsl"])))
+        except RuleError as error:
+            mistakes.append(f'rule "{draft["name"]}": {error}')
+    if mistakes:
+        raise Refusal("\n".join(mistakes[:MOST_MISTAKES]), pointer="/rules")
+    return made
 
 
 def _tried(session: Session, side: dict[str, Any]) -> tuple[Tried, Version | None]:
@@ -229,7 +265,12 @@ def _saved(session: Session, rule_id: UUID, number: int | None, pointer: str) ->
 
 
 def _add(
-    session: Session, rule_id: UUID | None, sides: list[dict[str, Any]], wish: Wish, now: datetime
+    session: Session,
+    rule_id: UUID | None,
+    name: str,
+    sides: list[dict[str, Any]],
+    wish: Wish,
+    now: datetime,
 ) -> Backtest:
     until = min(wish.until or now, now)
     if wish.since >= until:
@@ -240,8 +281,9 @@ def _add(
     row = Backtest(
         id=uuid7(now),
         rule_id=rule_id,
-        name=sides[0]["name"],
+        name=name,
         sides=sides,
+        rules=None,
         since=wish.since,
         until=until,
         state=BacktestState.QUEUED,

@@ -17,6 +17,7 @@ from app.models.events import Event
 from app.models.rules import RuleVersion
 from app.services import fields
 from app.services.machines import machine_of, occurrence_of, rules_of
+from app.services.of_type import Between
 from app.services.rulesets import JudgingRule
 from rules_dsl.memory.states import MemoryStates
 from rules_dsl.reads import fields_read, path_text, types_asked
@@ -74,8 +75,8 @@ def _newest(session: Session, types: Sequence[str]) -> Iterable[Event]:
     each = max(1, NEWEST // len(types))
     newest = (
         select(Event)
-        .where(Event.type == wanted.c.type)
-        .order_by(Event.id.desc())
+        .where(*Between().of_type(Event.type, Event.id, wanted.c.type))
+        .order_by(Event.type.desc(), Event.id.desc())
         .limit(each)
         .lateral()
     )

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.models.events import Event
 from app.services import heartbeat
+from app.services.of_type import Between
 from rules_dsl.reads import ELEMENT, Steps, path_text
 
 NEWEST: Final = 1_000
@@ -63,11 +64,13 @@ def seen(session: Session, type_: str | None = None, limit: int = NEWEST) -> Fie
 
 def newest(session: Session, type_: str | None, limit: int) -> Iterator[tuple[str, Any]]:
     """The type and the body of events, newest first."""
-    query = select(Event.type, cast(Event.body, Text)).order_by(Event.id.desc()).limit(limit)
+    query = select(Event.type, cast(Event.body, Text)).limit(limit)
     if type_ is not None:
-        query = query.where(Event.type == type_)
+        query = query.where(*Between().of_type(Event.type, Event.id, type_))
+        query = query.order_by(Event.type.desc(), Event.id.desc())
     else:
         query = query.where(or_(Event.type != heartbeat.TYPE, Event.source != heartbeat.SOURCE))
+        query = query.order_by(Event.id.desc())
     rows = session.execute(query, execution_options={"yield_per": READ_TOGETHER})
     with closing(rows):
         for found, body in rows:

@@ -131,7 +131,7 @@ def _fate(one: Notification, attempts: Sequence[Attempt]) -> str:
 def _why_not(told: Told) -> str:
     decided = told.decided
     if decided is not None and decided.reason and decided.outcome is None:
-        return _in_words(decided.reason)
+        return _in_words(decided.told.reason if decided.told else decided.reason)
     return told.stands_in_the_way or "nothing is known of it any more"
 
 

@@ -18,6 +18,7 @@ from app.services import decisions, explaining, heartbeat, notices, suppressions
 from app.services.errors import NotFound
 from app.services.explaining import Decided
 from app.services.notices import Version
+from app.services.of_type import HIGHEST, LOWEST, Between
 
 
 @dataclass(frozen=True)
@@ -171,26 +172,35 @@ def events(
 ) -> list[State]:
     """Events with where each stands, newest first unless said, from past the event `after`."""
     query = _states().limit(limit)
-    key = Event.id
+    key, kind = (Match.event_id, Match.event_type) if matched else (Event.id, Event.type)
+    # Of one type the order goes by it too.
+    order = [key] if type_ is None else [kind, key]
     if matched:
         # Read along the matches: in a backlog a million events may lie before the first one that matched.
-        key = Match.event_id
-        query = query.join(Match, key == Event.id).ext(distinct_on(key))
+        query = query.join(Match, key == Event.id).ext(distinct_on(*order))
     elif matched is False:
         query = query.where(~exists().where(Match.event_id == Event.id))
+    between = _between(since, until, after, oldest_first=oldest_first)
     if type_ is None:
         # Sixty an hour, which nobody has sent; whoever wants to see them asks for their type.
         query = query.where(or_(Event.type != heartbeat.TYPE, Event.source != heartbeat.SOURCE))
+        query = query.where(*between.of_all(key))
     else:
-        query = query.where((Match.event_type if matched else Event.type) == type_)
-    if since is not None:
-        query = query.where(key >= uuid7_floor(since))
-    if until is not None:
-        query = query.where(key < uuid7_floor(until))
-    if after is not None:
-        query = query.where(key > after if oldest_first else key < after)
-    order = key.asc() if oldest_first else key.desc()
-    return [State(*row) for row in session.execute(query.order_by(order))]
+        query = query.where(*between.of_type(kind, key, type_))
+    query = query.order_by(*(each.asc() if oldest_first else each.desc() for each in order))
+    return [State(*row) for row in session.execute(query)]
+
+
+def _between(
+    since: datetime | None, until: datetime | None, after: UUID | None, *, oldest_first: bool
+) -> Between:
+    low = LOWEST if since is None else uuid7_floor(since)
+    high = HIGHEST if until is None else uuid7_floor(until)
+    if after is not None and oldest_first:
+        low = max(low, UUID(int=after.int + 1))
+    elif after is not None:
+        high = min(high, after)
+    return Between(low, high)
 
 
 def _states() -> Select[Event, bool, str | None]:

@@ -45,10 +45,11 @@ class SentinelRequest(Request):
         return given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
 
 
-def json_body(request: Request, media_type: str = "application/json") -> Any:
+def json_body(request: Request, media_type: str = "application/json", longest: int = 0) -> Any:
     """The request's JSON; 415 for another type or an encoding, 413 when too large, 400 when not strict."""
     check_content_type(request, media_type)
-    return strict_json.loads(whole_body(request, runtime().settings.max_body))
+    limit = max(longest, runtime().settings.max_body)
+    return strict_json.loads(whole_body(request, limit))
 
 
 def check_content_type(request: Request, *media_types: str) -> None:
@@ -93,9 +94,14 @@ class StrictParser(FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": "raise"}  # noqa: RUF012
 
     def load_json(self, req: Request, schema: Schema) -> Any:
-        """The body, whatever the schema; an empty object where none is sent and none is needed."""
+        """The body, whatever the schema; an empty object where none is sent and none is needed.
+
+        A schema that has more to take than others says how much by `longest_body`.
+        """
         said = req.mimetype or req.content_length or req.headers.get("Transfer-Encoding")
-        return {} if isinstance(schema, OptionalBody) and not said else json_body(req)
+        if isinstance(schema, OptionalBody) and not said:
+            return {}
+        return json_body(req, longest=getattr(schema, "longest_body", 0))
 
     def handle_error(self, error: Any, req: Any, schema: Any, **rest: Any) -> NoReturn:
         """A schema's complaint, for `app.api.problems`."""

@@ -14,9 +14,10 @@ from rules_dsl.evaluator import Outcome
 from rules_dsl.explain import explain
 from rules_dsl.explanation import Explanation
 from rules_dsl.format import format_expression
+from rules_dsl.memory.decisions import LATE, SEEN
 from rules_dsl.memory.keys import NO_KEY, names_and_values
 from rules_dsl.memory.plan import Plan, has_memory, replaced, variable, windows_in
-from rules_dsl.memory.told import told, told_comparison, told_sequence
+from rules_dsl.memory.told import told, told_comparison, told_late, told_sequence
 from rules_dsl.nearest import closeness, nearest_miss
 from rules_dsl.reasons import UNASKED
 from rules_dsl.run import Run
@@ -25,7 +26,8 @@ from rules_dsl.tree import Expression, conjuncts
 from rules_dsl.values import UNKNOWN
 
 _NO_STEP: Final = "the event is none of its steps"
-_SEEN: Final = "the event was seen"
+_WAS_SEEN: Final = "the event was seen"
+_REFUSED: Final = "it was not asked"
 
 
 def explained(
@@ -38,6 +40,8 @@ def explained(
     verdict = record.get("verdict") or {}
     outcome: Outcome = record["outcome"]
     refused = record["reason"] if outcome is None else None
+    if refused == LATE:
+        refused = told_late(plan, record["key"], record["values"]) or refused
     reason = verdict.get("reason") or refused or whole.reason
     whole = replace(whole, outcome=outcome, reason=reason)
     return replace(whole, nearest_miss=None if outcome or record["reason"] else nearest_miss(whole))
@@ -65,7 +69,7 @@ class _Teller:
             reason = told(self._plan, self._record["key"], self._record["time"], values)
             below = (self._single(node.body),) if self._record["kind"] == "event" else ()
             if isinstance(node, tree.Absence) and below and below[0].outcome:
-                reason = reason or _SEEN
+                reason = reason or _WAS_SEEN
             return self._clause(node, self._record["outcome"], reason, below)
         parts = conjuncts(node)
         if len(parts) == 1:
@@ -106,7 +110,8 @@ class _Teller:
         return replace(explain(self._text, node, self._body, self._now), nearest_miss=None)
 
     def _unasked(self, node: Expression, reason: str) -> Explanation:
-        return self._clause(node, None, reason)
+        refused = self._record["reason"] in (LATE, SEEN)
+        return self._clause(node, None, _REFUSED if refused else reason)
 
     def _beside_untrue(self) -> bool:
         """Whether the conditions on the one event kept it out."""

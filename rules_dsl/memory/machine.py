@@ -113,7 +113,8 @@ class Machine:
         state = states.get(address) or State(self.plan)
         seen = self._look(event, time, state)
         if isinstance(seen, str):
-            return [Decision("event", key, time, reason=seen, event=event.id)]
+            values = self._behind(time, state) if seen == LATE else {}
+            return [Decision("event", key, time, reason=seen, values=values, event=event.id)]
         if not seen.takes_part:
             outcome = None if seen.single is None else False
             return [Decision("event", key, time, outcome, event=event.id)]
@@ -229,6 +230,10 @@ class Machine:
         if time < state.latest - self.lateness:
             return LATE if self._timed else seen
         return SEEN if (time, event.id) in state.recent else seen
+
+    def _behind(self, time: int, state: State) -> dict[str, object]:
+        """How late an event came, and how late it might have."""
+        return {"behind": state.latest - time, "allowed": self.lateness}
 
     def _forget(self, state: State) -> None:
         """Drop what no event can ask for any more, and what passes the cap."""

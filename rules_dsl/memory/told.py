@@ -71,6 +71,16 @@ def told_sequence(plan: Plan, steps: Sequence[int]) -> str:
     return f"{', '.join(counts)} within {plan.sequence.span}"
 
 
+def told_late(plan: Plan, key: str, recorded: Mapping[str, Any]) -> str | None:
+    """How late an event came; None where the record does not say."""
+    if "behind" not in recorded:
+        return None
+    # Rounded up, or it would seem to have come just in time.
+    behind = -(-recorded["behind"] // _SECOND) * _SECOND
+    newest = f"{_duration(behind)} behind the newest{_whose(plan, key)}"
+    return f"the event came too late, {newest}; {_duration(recorded['allowed'])} is allowed"
+
+
 def _told_since(plan: Plan, time: int, since: int | None) -> str:
     assert plan.held is not None
     if since is None:

@@ -20,6 +20,7 @@ rule "Big orders" # since May
 description "Orders that \\"sales\\" looks at\\nat once"
 tags sales, "tier 1"
 mode shadow # until it is quiet
+noise_budget 30
 # not small ones
 when amount > 500
 then notify("slack:#orders") # to all
@@ -39,7 +40,7 @@ def test_a_file_has_all_of_a_rule() -> None:
     big, small, others = read_rules_file(FILE)
     assert [each.name for each in (big, small, others)] == ["Big orders", "Small orders", "Others"]
     assert big.lines == Lines(
-        'Orders that "sales" looks at\nat once', ("sales", "tier 1"), "shadow"
+        'Orders that "sales" looks at\nat once', ("sales", "tier 1"), "shadow", 30
     )
     assert small.lines == Lines()
     assert others.lines.tags == ("a",)
@@ -65,7 +66,7 @@ def test_the_formatter_keeps_all_of_it() -> None:
         "# The team's rules. They stand apart from the first.\n# What sales wants to see.\n"
         "# since May\n# until it is quiet\n# not small ones\n# to all\n"
         'rule "Big orders"\ndescription "Orders that \\"sales\\" looks at\\nat once"\n'
-        'tags sales, "tier 1"\nmode shadow\nwhen amount > 500\nthen notify("slack:#orders")\n'
+        'tags sales, "tier 1"\nmode shadow\nnoise_budget 30\nwhen amount > 500\nthen notify("slack:#orders")\n'
         "severity high\n\n# the smallest\ntest"
     )
     again = read_rules_file(text)
@@ -132,19 +133,25 @@ described = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_s
     described,
     st.lists(words.filter(bool), max_size=3),
     st.sampled_from(MODES),
+    st.none() | st.integers(1, 1_000_000),
     st.lists(words.filter(lambda note: "\r" not in note), max_size=2),
 )
 def test_whatever_a_rule_says_a_file_gives_it_back(
-    condition: Expression, name: str, description: str, tags: list[str], mode: str, notes: list[str]
+    condition: Expression,
+    name: str,
+    description: str,
+    tags: list[str],
+    mode: str,
+    budget: int | None,
+    notes: list[str],
 ) -> None:
     above = "".join(f"# {note}\n" for note in notes)
     dsl = f'{above}when {format_expression(condition)} then notify("a:b")'
     test = 'test "t" {} expect notify()'
-    text = format_file_rule(
-        compile_rule(dsl).tree, name, Lines(description, tuple(tags), mode), test
-    )
+    lines = Lines(description, tuple(tags), mode, budget)
+    text = format_file_rule(compile_rule(dsl).tree, name, lines, test)
     (rule,) = read_rules_file(f"# apart\n\n{text}\n\n# after\n")
-    assert (rule.name, rule.lines) == (name, Lines(description, tuple(tags), mode))
+    assert (rule.name, rule.lines) == (name, lines)
     assert rule.tests == test
     assert rule.format().removeprefix("# apart\n") == text
     assert compile_rule(rule.dsl).tree == compile_rule(dsl).tree

@@ -71,6 +71,30 @@ CASES: list[tuple[str, list[dict[str, Any]], str]] = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("late", "told"), [(61, "1m1s"), (60.2, "1m1s"), (7322, "2h2m2s"), (1_000_000, "11d13h46m40s")]
+)
+def test_an_event_that_comes_too_late_is_told_by_how_much(late: float, told: str) -> None:
+    world = World(MANY)
+    world.send(0, **FAILED)
+    decision = world.send(0, late=late, **FAILED)
+    assert decision.reason == "late"
+    said = str(world.machine.explain(world.sent[-1], json.loads(json.dumps(decision.to_json()))))
+    assert said.split("\n") == [
+        f"{MANY} is unknown: the event came too late, {told} behind the newest for user.id = 42;"
+        " 1m is allowed",
+        '  type == "failed" is true: type was "failed"',
+        "  count() over 5m by user.id >= 3 is unknown: it was not asked",
+    ]
+
+
+def test_a_record_of_before_says_no_more_than_that_it_was_late() -> None:
+    world = World(MANY)
+    world.send(0, **FAILED)
+    record = world.send(0, late=61, **FAILED).to_json() | {"values": {}}
+    assert world.machine.explain(world.sent[-1], record).reason == "late"
+
+
 @pytest.mark.parametrize(("rule", "events", "part"), CASES)
 def test_each_condition_is_told_by_what_it_saw(
     rule: str, events: list[dict[str, Any]], part: str

@@ -6,20 +6,25 @@ from typing import Any, Final
 MOST_SHOWN: Final = 10
 BARS: Final = " ▁▂▃▄▅▆▇█"
 WHY: Final = {
-    "late": "live refused it, too late",
+    "late": "live refused it",
     "order": "live saw its events in another order",
     "start": "live remembered what was before the begin",
+    "dropped": "live may have lost what it remembered, past a cap",
+    "ended": "the version was over by then",
+    "failed": "live could not evaluate the rule",
+    "given_up": "live has given up the event",
+    "pending": "live has not come to the event yet",
 }
 
 
 def report(found: dict[str, Any]) -> str:
-    """All of it, a screen at most."""
+    """All of it; of one rule a screen at most, of many a line more for each that says something."""
     return "\n".join(_lines(found))
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:
     names = " against ".join(_named(side) for side in found["sides"])
-    yield f"{names}, {found['since']} to {found['until']}: {found['state']}"
+    yield f"{names or found['name']}, {found['since']} to {found['until']}: {found['state']}"
     if found["reason"]:
         yield found["reason"]
     result = found["result"]
@@ -27,6 +32,8 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         return
     yield f"{result['events']:,} events"
     yield from _side(result)
+    if result["rules"]:
+        yield from _rules(result["rules"])
     if result["other"]:
         yield f"{_named(found['sides'][1])}:"
         yield from _side(result["other"])
@@ -50,6 +57,20 @@ def _side(result: dict[str, Any]) -> Iterator[str]:
         yield f"  {_chart(result['chart']['columns'])}"
 
 
+def _rules(rules: list[dict[str, Any]]) -> Iterator[str]:
+    """Each of many: the loudest first, and how many say nothing."""
+    loud = [one for one in rules if one["matches"] or one["errors"]]
+    loud.sort(key=lambda one: (-one["notifications"], -one["matches"]))
+    yield f"{'notifications':>15}  {'matches':>9}  {'held':>9}  rule"
+    for one in loud:
+        held = sum(one["held"].values())
+        errors = f"  ({sum(one['errors'].values()):,} times not evaluated)" if one["errors"] else ""
+        yield f"{one['notifications']:15,}  {one['matches']:9,}  {held:9,}  {one['name']}{errors}"
+    if len(loud) < len(rules):
+        silent = len(rules) - len(loud)
+        yield f"  {silent:,} rule{'s' if silent > 1 else ''} matched nothing"
+
+
 def _chart(columns: list[dict[str, Any]]) -> str:
     """Matches over time; columns without any are left out."""
     counts = [column["matches"] for column in columns]
@@ -64,6 +85,8 @@ def _difference(found: dict[str, Any]) -> Iterator[str]:
     for name in sides:
         for one in found["listed"][name][:MOST_SHOWN]:
             why = WHY.get(one.get("reason") or "")
+            if why and one["detail"]:
+                why = f"{why}: {one['detail']}"
             yield f"  {name.replace('_', ' ')}: {one['at']}  {one['event_id'] or one['key']}" + (
                 f"  ({why})" if why else ""
             )
@@ -74,7 +97,8 @@ def _notifications(listed: list[dict[str, Any]]) -> Iterator[str]:
         yield "the first notifications:"
     for one in listed[:MOST_SHOWN]:
         what = f"({one['reason']})" if one["held"] else f"{one['target']}  {one['message']}"
-        yield f"  {one['at']}  {what}"
+        whose = f"{one['rule']}: " if "rule" in one else ""
+        yield f"  {one['at']}  {whose}{what}"
 
 
 def _named(side: dict[str, Any]) -> str:

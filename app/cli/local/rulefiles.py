@@ -1,10 +1,10 @@
 """Files of rules, as commands are given them: paths, folders, and `-` for what comes in."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, ParamSpec
 
 import click
 
@@ -14,6 +14,7 @@ from rules_dsl.format import format_file_rule
 from rules_dsl.head import Lines
 from rules_dsl.source import line_and_column
 
+P = ParamSpec("P")
 STDIN: Final = "-"
 FILES = click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True)
@@ -42,18 +43,31 @@ class BadFiles(Exception):
 
 def load(paths: Sequence[str]) -> list[Loaded]:
     """All rules of some files; ends the command with the mistakes of all of them."""
+    return _or_end(read, paths)
+
+
+def load_text(path: str, text: str) -> list[Loaded]:
+    """Likewise, of one file that was read already."""
+    return _or_end(_rules_of, [(path, text)], [])
+
+
+def read(paths: Sequence[str]) -> list[Loaded]:
+    """All rules of some files; raises `BadFiles`."""
+    mistakes: list[str] = []
+    return _rules_of(_texts(paths, mistakes), mistakes)
+
+
+def _or_end(reading: Callable[P, list[Loaded]], *args: P.args, **more: P.kwargs) -> list[Loaded]:
     try:
-        return read(paths)
+        return reading(*args, **more)
     except BadFiles as error:
         click.echo(str(error), err=True)
         sys.exit(1)
 
 
-def read(paths: Sequence[str]) -> list[Loaded]:
-    """All rules of some files; raises `BadFiles`."""
+def _rules_of(texts: Iterable[tuple[str, str]], mistakes: list[str]) -> list[Loaded]:
     loaded: list[Loaded] = []
-    mistakes: list[str] = []
-    for path, text in _texts(paths, mistakes):
+    for path, text in texts:
         try:
             loaded += [Loaded(path, text, each) for each in read_rules_file(text)]
         except RuleError as error:

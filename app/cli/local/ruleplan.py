@@ -90,7 +90,7 @@ def plan_of(files: Sequence[Loaded], server: Sequence[RuleInfo], *, prune: bool)
 
 def lines_of(rule: RuleInfo) -> Lines:
     """What a file says about a rule of the server."""
-    return Lines(rule.description, rule.tags, rule.mode)
+    return Lines(rule.description, rule.tags, rule.mode, rule.noise_budget)
 
 
 def of_server(rule: RuleInfo) -> str:

@@ -97,5 +97,5 @@ def _wish(new: Loaded, *, has_modes: bool) -> dict[str, Any]:
         "description": found.lines.description,
         "tags": list(found.lines.tags),
         "tests": found.tests,
-        **standing(found.lines.mode, has_modes=has_modes),
+        **standing(found.lines.mode, found.lines.noise_budget, has_modes=has_modes),
     }

@@ -1,18 +1,18 @@
-"""`./sentinel rule backtest`: a rule, or a draft of one, tried on stored events."""
+"""`./sentinel rule backtest`: a rule, or drafts of rules, tried on stored events."""
 
 import json
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 
 from app.cli.local.backtests import report
+from app.cli.local.drafts import Draft, drafts
 from app.cli.local.told import AS_JSON, told
 from app.client import ApiError, Client
 
@@ -23,7 +23,7 @@ _UNITS: Final = ("weeks", "days", "hours", "minutes", "seconds")
 
 
 @click.command()
-@click.argument("which", metavar="RULE|FILE|-")
+@click.argument("which", metavar="RULE|FILES|-", nargs=-1, required=True)
 @click.option("--since", default="7d", show_default=True, help="A time before now, or RFC 3339.")
 @click.option("--until", default="now", show_default=True, help="Likewise.")
 @click.option("--version", type=click.IntRange(1), help="Of the rule; the newest if not said.")
@@ -31,7 +31,7 @@ _UNITS: Final = ("weeks", "days", "hours", "minutes", "seconds")
 @click.option("--rule", "named", help="The rule that a draft is held against with --against.")
 @AS_JSON
 def backtest(
-    which: str,
+    which: tuple[str, ...],
     since: str,
     until: str,
     version: int | None,
@@ -39,41 +39,61 @@ def backtest(
     named: str | None,
     as_json: bool,
 ) -> None:
-    """Try a saved RULE (name or id), a draft in a FILE, or one from standard input (-), on stored events.
+    """Try a saved RULE (name or id), or the rules in FILES, folders or standard input (-), on stored events.
 
-    Nothing is sent. Ctrl-C cancels the run. With --against it tells what two versions do differently.
+    Nothing is sent. Many rules are tried at once. Ctrl-C cancels the run. With --against it tells what two versions
+    do differently.
     """
     wish: dict[str, object] = {"since": _moment(since), "until": _moment(until)}
-    dsl = _draft(which)
+    found = drafts(which)
+    sides = _Sides(which[0], version, against, named)
     with told():
         client = Client.from_env()
-        begun = _begin(client, which, dsl, wish, version, against, named)
+        begun = (
+            _of_saved(client, sides, wish)
+            if found is None
+            else _of_drafts(client, found, sides, wish)
+        )
         ended = _watch(client, begun, quiet=as_json)
     click.echo(json.dumps(ended) if as_json else report(ended))
     sys.exit(0 if ended["state"] == "done" else 1)
 
 
-def _begin(
-    client: Client,
-    which: str,
-    dsl: str | None,
-    wish: dict[str, object],
-    version: int | None,
-    against: int | None,
-    named: str | None,
+class _Sides(NamedTuple):
+    """What is held against what."""
+
+    which: str
+    version: int | None
+    against: int | None
+    named: str | None
+
+
+def _of_saved(client: Client, sides: _Sides, wish: dict[str, object]) -> dict[str, Any]:
+    rule_id = client.rule_id(sides.which)
+    if sides.against is None:
+        return client.start_backtest(rule_id, wish | {"version": sides.version})
+    return client.start_difference(rule_id, wish | {"from": sides.against, "to": sides.version})
+
+
+def _of_drafts(
+    client: Client, found: Sequence[Draft], sides: _Sides, wish: dict[str, object]
 ) -> dict[str, Any]:
-    if dsl is not None and version is not None:
+    if sides.version is not None:
         raise click.UsageError("a draft has no --version")
-    if dsl is None:
-        rule_id = client.rule_id(which)
-        if against is None:
-            return client.start_backtest(rule_id, wish | {"version": version})
-        return client.start_difference(rule_id, wish | {"from": against, "to": version})
-    if against is None:
-        return client.start_backtest(None, wish | {"dsl": dsl})
+    if sides.against is None and len(found) > 1:
+        return client.start_backtest(None, wish | {"rules": [each.to_json() for each in found]})
+    if len(found) > 1:
+        raise click.UsageError(f"--against takes one rule; these are {len(found)}")
+    [draft] = found
+    if sides.against is None:
+        return client.start_backtest(None, wish | {"dsl": draft.sentence})
+    # A draft of a rule is held against the rule of its name, unless another is meant.
+    named = sides.named or draft.name
     if named is None:
         raise click.UsageError("say by --rule whose version --against means")
-    return client.start_difference(client.rule_id(named), wish | {"from": against, "dsl": dsl})
+    return client.start_difference(
+        client.rule_id(named), wish | {"from": sides.against, "dsl": draft.dsl}
+    )
 
 
 def _watch(client: Client, begun: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
@@ -116,14 +136,6 @@ def _bar(quiet: bool) -> Iterator[Any]:
             bar.update(task, completed=found["progress"], description=what)
 
         yield show
-
-
-def _draft(which: str) -> str | None:
-    """The text of a draft; None where a saved rule is meant."""
-    if which == "-":
-        return sys.stdin.read()
-    file = Path(which)
-    return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
 def _moment(text: str) -> str:

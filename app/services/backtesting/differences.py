@@ -4,7 +4,7 @@ The sides are two rules of one trial, or one rule and what live has recorded of 
 is settled with it. Where times may still make a rule true of an event of before, it waits for the end.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,11 +22,21 @@ class Found:
     event: bytes | None
     at: int
     key: str | None = None
+    # Where it is the event that matched, and not a time.
+    accepted_at: int | None = None
 
     @property
     def identity(self) -> Hashable:
         """What it is known by on both sides."""
         return self.event or (self.key, self.at)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why live came to something else: a word, and what more is known."""
+
+    code: str
+    detail: str | None = None
 
 
 class Difference:
@@ -60,6 +70,10 @@ class Difference:
             self.listed[side].append(found)
 
 
+def _of_event(event: Stored) -> Found:
+    return Found(event.id, event.time, accepted_at=event.accepted_at)
+
+
 class BetweenRules:
     """Holds the first rule of a trial against the second."""
 
@@ -69,7 +83,7 @@ class BetweenRules:
     def event(self, event: Stored, matched: Sequence[int]) -> None:
         """An event is decided."""
         for place in matched:
-            self.difference.matched(place, Found(event.id, event.time))
+            self.difference.matched(place, _of_event(event))
         self.difference.settle()
 
     def time(self, place: int, event: bytes | None, key: str, due: int) -> None:
@@ -112,7 +126,7 @@ class AgainstLive:
         if not self._current(event.revision):
             return
         self.compared += 1
-        found = Found(event.id, event.time)
+        found = _of_event(event)
         if matched:
             self.difference.matched(TRIED, found)
         if event.id in self._live:
@@ -126,7 +140,7 @@ class AgainstLive:
 
 
 def shown(
-    difference: Difference, names: tuple[str, str], reasons: dict[bytes, str] | None = None
+    difference: Difference, names: tuple[str, str], reasons: Mapping[bytes, Reason] | None = None
 ) -> dict[str, Any]:
     """Both sides as JSON; `reasons` say of events why live came to something else."""
     sides = {
@@ -139,8 +153,15 @@ def shown(
     return {"both": difference.both, **sides, "listed": listed}
 
 
-def _shown(found: Found, reasons: dict[bytes, str] | None) -> dict[str, Any]:
-    entry = {"event_id": key_of(found.event), "at": text_of(found.at), "key": found.key}
+def _shown(found: Found, reasons: Mapping[bytes, Reason] | None) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "event_id": key_of(found.event),
+        "at": text_of(found.at),
+        "accepted_at": None if found.accepted_at is None else text_of(found.accepted_at),
+        "key": found.key,
+    }
     if reasons is not None:
-        entry["reason"] = reasons.get(found.event or b"")
+        reason = reasons.get(found.event or b"")
+        entry["reason"] = reason and reason.code
+        entry["detail"] = reason and reason.detail
     return entry

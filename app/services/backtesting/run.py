@@ -1,52 +1,32 @@
-"""A run: one or two rules over a stretch of the past, with how far it is told again and again."""
+"""A run: one rule, two or many over a stretch of the past, with how far it is told again and again."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Connection, Uuid, any_, bindparam, select
+from sqlalchemy import Connection, any_, select
 from sqlalchemy.orm import Session
 
 from app.config import Memory
 from app.models.alerts import Match
 from app.models.events import Event
-from app.models.memory import EventDecisions
-from app.services.backtesting.differences import (
-    AgainstLive,
-    BetweenRules,
-    Found,
-    shown,
-)
+from app.services.backtesting.differences import AgainstLive, BetweenRules, shown
 from app.services.backtesting.opened import Opened
 from app.services.backtesting.past import Past, Stretch
+from app.services.backtesting.reasons import Version, array, reasons
 from app.services.backtesting.tally import Room, Tally, width_of
+from app.services.backtesting.together import together
 from app.services.backtesting.trial import About, Surroundings, Trial, Tried
 from app.services.backtesting.types import types_of
 from app.services.machines import microseconds
 from rules_dsl import tree
-from rules_dsl.memory import LATE, Machine
+from rules_dsl.memory import Machine
 
 # So many events later somebody looks whether the run is still wanted.
 EVENTS_A_BEAT: Final = 100
 # The share of the time that is spent on what comes before the first event.
 PREPARING: Final = 0.1
-
-
-@dataclass(frozen=True)
-class Version:
-    """The version that live has recorded, and the revisions at which it was current."""
-
-    id: UUID
-    rule_id: UUID
-    since: int
-    until: int | None
-    # It and those that share its memory: what a time brought is recorded of the newest of them.
-    kin: frozenset[UUID]
-
-    def current_at(self, revision: int) -> bool:
-        """Whether it judged the events of a revision."""
-        return self.since <= revision and (self.until is None or revision < self.until)
 
 
 # How far it is, from 0 to 1; may raise to end the run.
@@ -63,6 +43,8 @@ class Run:
         stretch: Stretch,
         memory: Memory,
         version: Version | None = None,
+        *,
+        many: bool = False,
     ) -> None:
         self._connection = connection
         self._session = Session(connection)
@@ -72,7 +54,8 @@ class Run:
         self._types = frozenset.union(*known) if len(known) == len(asked) else None
         self._version = version
         self._machines = [Machine(each.compiled) for each in tried if each.compiled.has_memory]
-        self._watch = self._watching(len(tried), version)
+        self._names = [each.name for each in tried] if many else None
+        self._watch = None if many else self._watching(len(tried), version)
         room, width = Room(), width_of(stretch.since, stretch.until)
         self.tallies = [Tally(width, room) for _ in tried]
         names = {name for machine in self._machines for name in _inhibitors(machine)}
@@ -103,12 +86,25 @@ class Run:
         if self._watch is not None:
             self._watch.difference.settle(end=True)
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Matches and notifications so far: of the first rule, or of many."""
+        counted = self.tallies[:1] if self._names is None else self.tallies
+        matches, notifications = zip(
+            *((each.matches, each.notifications) for each in counted), strict=True
+        )
+        return sum(matches), sum(notifications)
+
     def result(self) -> dict[str, Any]:
         """What has come of it so far."""
+        if self._names is not None:
+            made = together(self._names, self.tallies)
+            return {"events": self.events, **made, "other": None, "difference": None}
         first, *others = [tally.shown() for tally in self.tallies]
         return {
             "events": self.events,
             **first,
+            "rules": None,
             "other": others[0] if others else None,
             "difference": self._difference(),
         }
@@ -126,50 +122,26 @@ class Run:
             return shown(self._watch.difference, ("this", "other"))
         if isinstance(self._watch, AgainstLive):
             difference = self._watch.difference
-            reasons = self._reasons([*difference.listed[0], *difference.listed[1]])
-            made = shown(difference, ("backtest", "live"), reasons)
+            assert self._version is not None
+            machine = self._machines[0] if self._machines else None
+            since = microseconds(self._stretch.since)
+            found = [*difference.listed[0], *difference.listed[1]]
+            why = reasons(self._session, self._version, machine, since, found)
+            made = shown(difference, ("backtest", "live"), why)
             return {"compared": self._watch.compared, **made}
         return None
 
     def _recorded(self, ids: Sequence[bytes]) -> set[bytes]:
         assert self._version is not None
         mine = Match.rule_version_id.in_(self._version.kin)
-        query = select(Match.event_id).where(mine, Match.event_id == any_(_array(ids)))
+        query = select(Match.event_id).where(mine, Match.event_id == any_(array(ids)))
         return {key.bytes for key in self._session.scalars(query)}
-
-    def _reasons(self, found: Sequence[Found]) -> dict[bytes, str]:
-        """Why live came to something else, where its record tells."""
-        reach = max((machine.plan.reach for machine in self._machines), default=0)
-        began = microseconds(self._stretch.since) + reach
-        ids = [one.event for one in found if one.event]
-        if not self._machines or not ids:
-            return {}
-        assert self._version is not None
-        names = [str(key) for key in self._version.kin]
-        query = select(EventDecisions).where(EventDecisions.event_id == any_(_array(ids)))
-        made = {
-            row.event_id.bytes: next((row.made[name] for name in names if name in row.made), None)
-            for row in self._session.scalars(query)
-        }
-        reasons = {}
-        for one in found:
-            if one.event is None or (decision := made.get(one.event)) is None:
-                continue
-            if decision.get("reason") == LATE:
-                reasons[one.event] = "late"
-            else:
-                reasons[one.event] = "start" if one.at < began else "order"
-        return reasons
 
     def _fetch(self, event: bytes) -> About | None:
         row = self._session.execute(
             select(Event.body, Event.accepted_at).where(Event.id == UUID(bytes=event))
         ).one_or_none()
         return None if row is None else About(row[0], microseconds(row[1]))
-
-
-def _array(ids: Sequence[bytes]) -> Any:
-    return bindparam(None, [UUID(bytes=key) for key in ids], type_=ARRAY(Uuid()), unique=True)
 
 
 def _ripens(machine: Machine) -> bool:

@@ -2,9 +2,16 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
+from sqlalchemy import delete, insert, select
 
+from app.extensions import session
+from app.models.alerts import RuleFailure
+from app.models.events import FailedEvent, PendingEvent
+from app.models.memory import MemoryLoss, RuleState
+from app.models.rules import RuleVersion
 from tasks.backtests import run
 from tests.app.client import Answer, Client
 from tests.app.helpers import ORDERS, evaluate, make_rule, post_event
@@ -69,6 +76,91 @@ def test_what_came_late_live_is_marked(client: Client, clock: TestClock) -> None
     assert (difference["both"], difference["only_backtest"], difference["only_live"]) == (1, 1, 0)
     [one] = difference["listed"]["only_backtest"]
     assert one["reason"] == "order"
+
+
+def differing(client: Client, rule_id: str) -> dict[str, Any]:
+    """The only match that live has not made, of a rule that is tried from its first event on."""
+    difference = ran(client, begin(client, f"/rules/{rule_id}/backtest"))["result"]["difference"]
+    assert difference["only_live"] == 0
+    [one] = difference["listed"]["only_backtest"]
+    return dict(one)
+
+
+def test_what_live_refused_is_marked_with_how_late_it_was(client: Client, clock: TestClock) -> None:
+    rule_id = make_rule(client, 'when count() over 5m by u >= 1 then notify("slack:#a")')
+    clock.tick(600)
+    post_event(client, u=1)
+    evaluate(clock())
+    now, at = clock(), clock() - timedelta(seconds=150)
+    late = post_event(client, u=1, time=at.isoformat())
+    evaluate(clock.tick(1))
+    assert differing(client, rule_id) == {
+        "event_id": str(late),
+        "at": at.isoformat(),
+        "accepted_at": now.isoformat(),
+        "key": None,
+        "reason": "late",
+        "detail": "the event came too late, 2m30s behind the newest for u = 1; 1m is allowed",
+    }
+
+
+def test_what_live_has_not_come_to_is_marked(client: Client, clock: TestClock) -> None:
+    rule_id = make_rule(client)
+    event_id = post_event(client)
+    clock.tick(1)
+    assert differing(client, rule_id)["reason"] == "pending"
+    session().execute(delete(PendingEvent))
+    failed = {"event_id": event_id, "reason": "killed", "failed_at": clock(), "epoch": 1}
+    session().execute(insert(FailedEvent), failed)
+    session().commit()
+    found = differing(client, rule_id)
+    assert (found["reason"], found["detail"]) == ("given_up", "killed")
+
+
+def test_what_live_could_not_evaluate_is_marked(client: Client, clock: TestClock) -> None:
+    rule_id = make_rule(client)
+    event_id = post_event(client)
+    session().execute(delete(PendingEvent))
+    version_id = session().scalars(select(RuleVersion.id)).one()
+    row: dict[str, Any] = {
+        "event_id": event_id,
+        "rule_version_id": version_id,
+        "rule_id": UUID(rule_id),
+    }
+    row |= {"reason": "error: KeyError", "failed_at": clock.tick(1)}
+    session().execute(insert(RuleFailure), row)
+    session().commit()
+    found = differing(client, rule_id)
+    assert (found["reason"], found["detail"]) == ("failed", "error: KeyError")
+
+
+def test_what_came_true_when_the_version_was_over_is_marked(
+    client: Client, clock: TestClock
+) -> None:
+    rule_id = make_rule(client, 'when amount > 5 for 5m by u then notify("slack:#a")')
+    post_event(client, u=1)
+    evaluate(clock.tick(1))
+    clock.tick(60)
+    client.patch(f"/rules/{rule_id}", json={"dsl": ORDERS})
+    clock.tick(600)
+    begun = begin(client, f"/rules/{rule_id}/backtest", version=1)
+    [one] = ran(client, begun)["result"]["difference"]["listed"]["only_backtest"]
+    assert one["reason"] == "ended"
+
+
+def test_what_lost_its_memory_is_marked(client: Client, clock: TestClock) -> None:
+    rule_id = make_rule(client, 'when count() over 5m by u >= 2 then notify("slack:#a")')
+    clock.tick(600)
+    post_event(client, u=1)
+    evaluate(clock.tick(1))
+    version_id = session().scalars(select(RuleState.rule_version_id)).one()
+    session().execute(delete(RuleState))
+    lost = {"rule_version_id": version_id, "keys": 1, "entries": 0, "last_at": clock()}
+    session().execute(insert(MemoryLoss), lost)
+    session().commit()
+    post_event(client, u=1)
+    evaluate(clock.tick(1))
+    assert differing(client, rule_id)["reason"] == "dropped"
 
 
 def test_two_versions_are_held_against_each_other(client: Client, clock: TestClock) -> None:

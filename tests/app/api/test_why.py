@@ -297,7 +297,9 @@ def test_a_late_event_says_so(client: Client, clock: TestClock) -> None:
     late = (clock() - timedelta(minutes=3)).isoformat()
     event_id = post_event(client, type="failed", user="ada", time=late)
     evaluate(clock.tick(1))
-    assert told(client, event_id, rule)[1] == "did not fire: the event came later than is allowed"
+    assert told(client, event_id, rule)[1] == (
+        'did not fire: the event came too late, 2m59s behind the newest for user = "ada"; 1m is allowed'
+    )
 
 
 def test_a_replay_does_not_concern_a_rule_with_memory(client: Client, clock: TestClock) -> None:

@@ -97,6 +97,23 @@ def test_what_is_exported_and_applied_changes_nothing(command: Command, client: 
     assert command("rule", "export", "A").output.startswith('# why\n# to all\n# end\nrule "A"\n')
 
 
+def test_a_noise_budget_is_applied_compared_exported_and_taken_away(
+    command: Command, client: Client, file: Path
+) -> None:
+    command("rule", "apply", "orders.rules")
+    assert rules(client)["Small orders"]["noise_budget"] is None
+    file.write_text(FILE.replace("mode off", "mode off\nnoise_budget 30"))
+    done = command("rule", "diff", "orders.rules")
+    assert (done.exit_code, "  +noise_budget 30\n" in done.output) == (1, True)
+    assert command("rule", "apply", "orders.rules").exit_code == 0
+    assert rules(client)["Small orders"]["noise_budget"] == 30
+    assert "\nmode off\nnoise_budget 30\nwhen" in command("rule", "export").output
+    assert command("rule", "diff", "orders.rules").exit_code == 0
+    file.write_text(FILE)
+    assert command("rule", "apply", "orders.rules").exit_code == 0
+    assert rules(client)["Small orders"]["noise_budget"] is None
+
+
 def test_diff_shows_each_difference_as_lines_of_the_rule(
     command: Command, client: Client, file: Path, clock: TestClock
 ) -> None:
@@ -214,3 +231,24 @@ def test_rules_are_listed_and_shown_by_name_or_id(
     assert json.loads(command("rule", "show", "Orders", "--json").output)["id"] == rule_id
     wrong = command("rule", "show", "Order")
     assert (wrong.exit_code, "did you mean `Orders`?" in wrong.stderr) == (1, True)
+
+
+def test_a_rule_is_promoted_and_demoted_by_name_or_id(command: Command, client: Client) -> None:
+    rule_id = make_rule(client, name="Orders", mode="shadow")
+    done = command("rule", "promote", "Orders")
+    assert (done.exit_code, done.output) == (0, "Orders is live\n")
+    assert rules(client)["Orders"]["mode"] == "live"
+    done = command("rule", "demote", rule_id, "--json")
+    assert (done.exit_code, json.loads(done.output)["mode"]) == (0, "shadow")
+    assert (rules(client)["Orders"]["mode"], rules(client)["Orders"]["version"]) == ("shadow", 3)
+
+
+def test_a_rule_that_cannot_be_moved_is_told_and_exits_with_1(
+    command: Command, client: Client
+) -> None:
+    make_rule(client, name="Orders", enabled=False)
+    done = command("rule", "demote", "Orders")
+    assert (done.exit_code, "is off" in done.stderr) == (1, True), done.stderr
+    done = command("rule", "promote", "Order")
+    assert (done.exit_code, "did you mean `Orders`?" in done.stderr) == (1, True)
+    assert rules(client)["Orders"]["mode"] == "off"

@@ -4,10 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from app.cli.local.linting import seen_in
 from rules_dsl.kinds import Kind
 from rules_dsl.seen import SeenField
 from tests.app.cli.conftest import Command
+from tests.app.client import Client
+from tests.app.helpers import post_event
+from tests.conftest import TestClock
 
 FILE = """rule "Never"
 tags a
@@ -54,6 +59,43 @@ def test_what_events_had_is_asked_of_a_server_only_when_told_to(command: Command
     for words in (["--seen"], ["--url", "http://127.0.0.1:1"]):
         done = command("rule", "lint", "-", *words, said=OTHER)
         assert (done.exit_code, "does not answer" in done.stderr) == (1, True)
+
+
+SEEN = """rule "Cards"
+when type == "order" and amont > 500 and status == "payed" and currency == 978
+then notify("slack:#a")
+
+rule "Logins" when type == "logon" and user == "eve" then notify("slack:#b")
+
+rule "Clean" when type == "order" and amount > 10 and status == "paid" then notify("slack:#c")
+"""
+
+
+@pytest.fixture
+def url(command: Command, served: str, client: Client, clock: TestClock) -> str:
+    """A server that has seen two orders; commands do not find it in the environment."""
+    for status in ("paid", "open"):
+        post_event(client, status=status, currency="EUR")
+        clock.tick(1)
+    return served
+
+
+@pytest.mark.parametrize("by_url", [False, True], ids=["environment", "option"])
+def test_what_no_event_had_is_found_by_a_servers_events(
+    command: Command, url: str, monkeypatch: pytest.MonkeyPatch, by_url: bool
+) -> None:
+    monkeypatch.setenv("SENTINEL_URL", "http://127.0.0.1:1" if by_url else url)
+    asked = ("--url", url) if by_url else ("--seen",)
+    done = command("rule", "lint", "-", "--json", *asked, said=SEEN)
+    assert done.exit_code == 1, done.output
+    found = {(each["rule"], each["code"], each["line"]) for each in json.loads(done.stdout)}
+    assert found == {
+        ("Cards", "unseen_field", 2),
+        ("Cards", "unseen_value", 2),
+        ("Cards", "unseen_kind", 2),
+        ("Logins", "unseen_type", 5),
+    }
+    assert command("rule", "lint", "-", said=SEEN).exit_code == 0
 
 
 def test_what_the_server_tells_of_fields_is_understood() -> None:

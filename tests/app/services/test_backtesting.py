@@ -20,7 +20,8 @@ from app.models.memory import RuleState, TimerDecision
 from app.models.notifications import Cause, Notification
 from app.models.rules import RuleVersion
 from app.services.backtesting.past import Stretch
-from app.services.backtesting.run import Run, Version
+from app.services.backtesting.reasons import Version
+from app.services.backtesting.run import Run
 from app.services.backtesting.trial import Tried
 from app.services.machines import moment
 from app.services.rulesets import restore
