@@ -84,7 +84,9 @@ def purge(session: Session, now: datetime) -> None:
 
 def _totals(session: Session) -> dict[str, int]:
     found = session.execute(
-        select(MetricTotal.name, MetricTotal.labels[2].label("outcome"), func.sum(MetricTotal.value))
+        select(
+            MetricTotal.name, MetricTotal.labels[2].label("outcome"), func.sum(MetricTotal.value)
+        )
         .where(MetricTotal.name.in_([metric for metric, _ in TOTALS.values()]))
         .group_by(MetricTotal.name, "outcome")
     ).all()
@@ -162,7 +164,7 @@ def grown(rows: Sequence[Sample], name: str, figures: dict[str, int]) -> int | N
     """By how much a total has grown since the first of the samples, gaps and all; None without one."""
     if not rows:
         return None
-    values = [*(getattr(row, name) for row in rows), figures[name]]
+    values: list[int] = [*(getattr(row, name) for row in rows), figures[name]]
     return sum(max(0, after - before) for before, after in pairwise(values))
 
 
@@ -174,4 +176,5 @@ def rate_now(
     base = base or next(iter(rows), None)
     if base is None or now - base.minute > APART:
         return None
-    return max(0, figures[name] - getattr(base, name)) / max(1.0, (now - base.minute) / MINUTE)
+    came: int = max(0, figures[name] - getattr(base, name))
+    return came / max(1.0, (now - base.minute) / MINUTE)
