@@ -72,7 +72,7 @@ def bars(points: Sequence[Point], label: str, unit: str = "", size: Size = LARGE
             f"{size.y(point.value, top):.1f}",
             f"{each * 0.8:.1f}",
             f"{size.floor - size.y(point.value, top):.1f}",
-            f"{_when(point.at, points)}: {point.value:,.4g} {unit}".rstrip(),
+            f"{_when(point.at, points)}: {_number(point.value)} {unit}".rstrip(),
         )
         for index, point in enumerate(points)
         if point.value
@@ -117,11 +117,15 @@ def _framed(
     size: Size,
 ) -> Markup:
     known = [p.value for p in points if p.value is not None]
-    said = f"{label}: at most {max(known):,.4g} {unit}".rstrip() if known else f"{label}: no data"
+    said = (
+        f"{label}: at most {_number(max(known))} {unit}".rstrip() if known else f"{label}: no data"
+    )
     axis = Markup('<path class="axis" d="M0 {0}H{2}M0 {1}H{2}"/>').format(
         size.floor, HEAD, size.width
     )
-    scale = Markup('<text x="0" y="{}">{}</text>').format(HEAD - 4, f"{top:,.4g} {unit}".rstrip())
+    scale = Markup('<text x="0" y="{}">{}</text>').format(
+        HEAD - 4, f"{_number(top)} {unit}".rstrip()
+    )
     ends = Markup("")
     if points:
         ends = Markup(
@@ -132,6 +136,11 @@ def _framed(
     return Markup(
         '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}{}{}</svg>'
     ).format(size.width, size.height, said, axis, Markup("").join(drawn), scale, ends)
+
+
+def _number(value: float) -> str:
+    """A number in as many digits as say something, and never as a power of ten."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def _when(at: datetime, points: Sequence[Point]) -> str:

@@ -50,7 +50,7 @@ def page() -> ResponseReturnValue:
         return render_template("console/overview.html", **shown, view=name, views=VIEWS)
     if "welcome" in request.args and not shown["welcome"]:
         return Response(status=204, headers={"HX-Refresh": "true"})
-    return render_template("console/_overview.html", **shown, view=name, views=VIEWS)
+    return render_template("console/_overview.html", **shown, partial=True)
 
 
 def _look(view: View, moment: datetime) -> dict[str, Any]:
@@ -61,15 +61,15 @@ def _look(view: View, moment: datetime) -> dict[str, Any]:
         return {"troubles": wrong, "groups": [], "alerts": [], "welcome": False}
     figures = Figures(
         now=samples.measure(session()),
-        rows=samples.since(session(), moment - view.length),
+        past=samples.since(session(), moment - view.length),
         frame=samples.frame(moment, view.length, view.step),
-        within=view.within,
         moment=moment,
     )
     latest = alerts.listing(session(), {"state": AlertState.OPEN}, None, OPEN_SHOWN, moment)
     return {
         "troubles": wrong + troubles.of_work(session(), found, figures.now, moment),
         "groups": groups(figures),
+        "within": view.within,
         "alerts": latest,
         "welcome": figures.now["ingested"] == 0,
         "new_rule": places.NEW["New rule"],

@@ -11,12 +11,11 @@ from markupsafe import Markup
 from app.console import charts
 from app.console.charts import Point, Size
 from app.console.formats import count
-from app.models.upkeep import Sample
 from app.services import samples
-from app.services.samples import MOST, Frame
+from app.services.samples import MOST, Frame, History
 
-WIDE: Final = Size(360, 104)
-NARROW: Final = Size(220, 72)
+WIDE: Final = Size(360, 88)
+NARROW: Final = Size(220, 64)
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,8 @@ class Figures:
     """All that tiles are made of: what is now, what was, and the time that they show."""
 
     now: dict[str, int]
-    rows: Sequence[Sample]
+    past: History
     frame: Frame
-    within: str
     moment: datetime
 
 
@@ -88,15 +86,14 @@ def groups(figures: Figures) -> list[tuple[str, str, list[Tile]]]:
 
 
 def _rate(kind: Kind, figures: Figures) -> Tile:
-    rate = samples.rate_now(figures.rows, kind.name, figures.now, figures.moment)
-    grown = samples.grown(figures.rows, kind.name, figures.now)
+    rate = samples.rate_now(figures.past, kind.name, figures.now, figures.moment)
+    grown = samples.grown(figures.past, kind.name, figures.now)
     chart = charts.area(_rates(kind, figures), f"{kind.label} a minute", size=WIDE)
-    about = f"{count(grown)} {figures.within}" if grown is not None else "nothing known yet"
-    return Tile(kind.name, kind.label, _short(rate), "a minute", about, chart, kind.address)
+    return Tile(kind.name, kind.label, _short(rate), "a minute", count(grown), chart, kind.address)
 
 
 def _level(kind: Kind, figures: Figures) -> Tile:
-    found = samples.levels(figures.rows, kind.name, figures.frame)
+    found = samples.levels(figures.past, kind.name, figures.frame)
     now = figures.now[kind.name]
     highest = max([now, *(int(value) for value in found if value is not None)])
     chart = charts.area(_points(found, figures.frame), kind.label, size=WIDE)
@@ -105,7 +102,7 @@ def _level(kind: Kind, figures: Figures) -> Tile:
         kind.label,
         _so_far(now),
         "",
-        f"at most {_so_far(highest)} {figures.within}",
+        f"at most {_so_far(highest)}",
         chart,
         kind.address,
         "warn" if kind.name == "alerts" and now else "",
@@ -113,12 +110,11 @@ def _level(kind: Kind, figures: Figures) -> Tile:
 
 
 def _failure(kind: Kind, figures: Figures) -> Tile:
-    grown = samples.grown(figures.rows, kind.name, figures.now) or 0
-    minutes = figures.frame.step / samples.MINUTE
-    values = [None if rate is None else rate * minutes for rate in _known(kind, figures)]
+    grown = samples.grown(figures.past, kind.name, figures.now) or 0
+    values = [None if rate is None else rate * figures.frame.step for rate in _known(kind, figures)]
     chart = charts.bars(_points(values, figures.frame), kind.label, size=NARROW)
     tone = "bad" if grown else ""
-    return Tile(kind.name, kind.label, count(grown), "", figures.within, chart, kind.address, tone)
+    return Tile(kind.name, kind.label, count(grown), "", "", chart, kind.address, tone)
 
 
 def _rates(kind: Kind, figures: Figures) -> list[Point]:
@@ -126,7 +122,7 @@ def _rates(kind: Kind, figures: Figures) -> list[Point]:
 
 
 def _known(kind: Kind, figures: Figures) -> list[float | None]:
-    return samples.rates(figures.rows, kind.name, figures.frame)
+    return samples.rates(figures.past, kind.name, figures.frame)
 
 
 def _points(values: Sequence[float | None], frame: Frame) -> list[Point]:

@@ -3,13 +3,13 @@
 A minute in which nothing was written down (no worker lived) is one of which nothing is known, and is told as that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
-from sqlalchemy import Select, delete, func, literal, select
+from sqlalchemy import BigInteger, Select, cast, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -32,8 +32,9 @@ MINUTE: Final = timedelta(minutes=1)
 KEPT: Final = timedelta(days=8)
 # A level is counted up to here: more of it says nothing new, and costs.
 MOST: Final = 100_000
-# A sweep may be late for its minute; two rows further apart have a time between them of which nothing is known.
-APART: Final = timedelta(minutes=3)
+# In minutes. A sweep may be late for one; of the time between two rows further apart nothing is known.
+APART: Final = 3
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # The metric behind each total, and the outcome that is meant where it has several.
 TOTALS: Final[dict[str, tuple[str, str | None]]] = {
@@ -71,10 +72,23 @@ def measure(session: Session) -> dict[str, int]:
     return _totals(session) | {name: _level(session, rows) for name, rows in _LEVELS.items()}
 
 
-def since(session: Session, moment: datetime) -> Sequence[Sample]:
-    """The samples from a moment on, and the one before it that a difference needs, in order."""
-    query = select(Sample).where(Sample.minute >= minute_of(moment)).order_by(Sample.minute)
-    return session.scalars(query).all()
+@dataclass(frozen=True)
+class History:
+    """Samples in order, as columns: the minutes since 1970, and beside each what there was of everything."""
+
+    minutes: Sequence[int]
+    figures: Mapping[str, Sequence[int]]
+
+
+def since(session: Session, moment: datetime) -> History:
+    """The samples from a moment's minute on."""
+    minutes = cast(func.extract("epoch", Sample.minute) / 60, BigInteger)
+    names = [*TOTALS, *_LEVELS]
+    columns = (getattr(Sample, name) for name in names)
+    query = select(minutes, *columns).where(Sample.minute >= minute_of(moment))
+    rows = session.execute(query.order_by(Sample.minute)).all()
+    first, *rest = list(zip(*rows, strict=True)) or [()] * (len(names) + 1)
+    return History(first, dict(zip(names, rest, strict=True)))
 
 
 def purge(session: Session, now: datetime) -> None:
@@ -108,73 +122,72 @@ def _level(session: Session, rows: Select[Any]) -> int:
 
 @dataclass(frozen=True)
 class Frame:
-    """Stretches of time, all as long, one after the other."""
+    """Stretches of time, all as long, one after the other; in minutes since 1970."""
 
-    begin: datetime
-    step: timedelta
+    begin: int
+    step: int
     count: int
-
-    def place(self, minute: datetime) -> int | None:
-        """In which stretch a minute lies."""
-        place = (minute - self.begin) // self.step
-        return place if 0 <= place < self.count else None
 
     @property
     def moments(self) -> list[datetime]:
         """When each begins."""
-        return [self.begin + self.step * number for number in range(self.count)]
+        begins = (self.begin + self.step * number for number in range(self.count))
+        return [_EPOCH + MINUTE * begin for begin in begins]
 
 
 def frame(now: datetime, length: timedelta, step: timedelta) -> Frame:
     """The stretches of a time that ends with this minute; whole ones, by the clock."""
-    minute = minute_of(now)
-    over = (minute - datetime.min.replace(tzinfo=UTC)) % step
-    end = minute - over + (step if over else timedelta())
-    return Frame(end - length, step, length // step)
+    each = step // MINUTE
+    end = -(-_minutes(now) // each) * each
+    return Frame(end - length // MINUTE, each, length // step)
 
 
-def rates(rows: Sequence[Sample], name: str, frame: Frame) -> list[float | None]:
+def rates(history: History, name: str, frame: Frame) -> list[float | None]:
     """How much came a minute in each stretch; None where nothing is known."""
     sums, minutes = [0.0] * frame.count, [0] * frame.count
-    for before, after in pairwise(rows):
-        apart, grown = after.minute - before.minute, getattr(after, name) - getattr(before, name)
+    for before, after, places in _pieces(history, name, frame):
         # Totals that fall were begun anew.
-        if apart > APART or grown < 0:
-            continue
-        for number in range(apart // MINUTE):
-            place = frame.place(before.minute + MINUTE * number)
-            if place is not None:
-                sums[place] += grown / (apart // MINUTE)
-                minutes[place] += 1
+        for place in places if after >= before else ():
+            sums[place] += (after - before) / len(places)
+            minutes[place] += 1
     return [total / known if known else None for total, known in zip(sums, minutes, strict=True)]
 
 
-def levels(rows: Sequence[Sample], name: str, frame: Frame) -> list[float | None]:
+def levels(history: History, name: str, frame: Frame) -> list[float | None]:
     """The most that there was of something in each stretch; None where nothing is known."""
     found: list[float | None] = [None] * frame.count
-    for row in rows:
-        # A row closes the minute before it.
-        place = frame.place(row.minute - MINUTE)
-        if place is not None:
-            found[place] = max(found[place] or 0, getattr(row, name))
+    for _, after, places in _pieces(history, name, frame):
+        for place in places:
+            found[place] = max(found[place] or 0, after)
     return found
 
 
-def grown(rows: Sequence[Sample], name: str, figures: dict[str, int]) -> int | None:
+def _pieces(history: History, name: str, frame: Frame) -> Iterator[tuple[int, int, Sequence[int]]]:
+    """Each two samples that are near one another, with the places of the minutes between them."""
+    begin, step, last = frame.begin, frame.step, frame.count - 1
+    for (start, before), (end, after) in pairwise(
+        zip(history.minutes, history.figures[name], strict=True)
+    ):
+        if end - start <= APART and start >= begin and (end - 1 - begin) // step <= last:
+            yield before, after, [(at - begin) // step for at in range(start, end)]
+
+
+def grown(history: History, name: str, figures: dict[str, int]) -> int | None:
     """By how much a total has grown since the first of the samples, gaps and all; None without one."""
-    if not rows:
+    if not history.minutes:
         return None
-    values: list[int] = [*(getattr(row, name) for row in rows), figures[name]]
+    values = [*history.figures[name], figures[name]]
     return sum(max(0, after - before) for before, after in pairwise(values))
 
 
-def rate_now(
-    rows: Sequence[Sample], name: str, figures: dict[str, int], now: datetime
-) -> float | None:
+def rate_now(history: History, name: str, figures: dict[str, int], now: datetime) -> float | None:
     """How much comes a minute, by the last minute or two; None where nothing is known of them."""
-    base = next((row for row in reversed(rows) if now - row.minute >= MINUTE), None)
-    base = base or next(iter(rows), None)
-    if base is None or now - base.minute > APART:
+    past = [(now - _EPOCH) / MINUTE - minute for minute in history.minutes]
+    base = next((place for place in reversed(range(len(past))) if past[place] >= 1), 0)
+    if not past or past[base] > APART:
         return None
-    came: int = max(0, figures[name] - getattr(base, name))
-    return came / max(1.0, (now - base.minute) / MINUTE)
+    return max(0, figures[name] - history.figures[name][base]) / max(1.0, past[base])
+
+
+def _minutes(moment: datetime) -> int:
+    return (moment - _EPOCH) // MINUTE

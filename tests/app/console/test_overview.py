@@ -95,7 +95,7 @@ def test_each_number_stands_beside_its_chart(
     clock.tick(1)
     html = browser.open("/")
     assert ">1 <small>a minute" in tile(html, "ingested")
-    assert "1 in the last hour" in tile(html, "ingested")
+    assert '1 <span class="within">in the last hour' in tile(html, "ingested")
     assert 'aria-label="Events accepted a minute: at most 1"' in tile(html, "ingested")
     assert '<span class="value">1</span>' in tile(html, "alerts")
     assert "/console/alerts?view=open" in tile(html, "alerts")
