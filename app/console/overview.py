@@ -59,10 +59,11 @@ def _look(view: View, moment: datetime) -> dict[str, Any]:
     # Of a database that does not answer, or has another schema, nothing more is asked.
     if not found.ready:
         return {"troubles": wrong, "groups": [], "alerts": [], "welcome": False}
+    past = samples.since(session(), moment - view.length)
     figures = Figures(
         now=samples.measure(session()),
-        past=samples.since(session(), moment - view.length),
-        frame=samples.frame(moment, view.length, view.step),
+        past=past,
+        series=samples.series(past, samples.frame(moment, view.length, view.step)),
         moment=moment,
     )
     latest = alerts.listing(session(), {"state": AlertState.OPEN}, None, OPEN_SHOWN, moment)

@@ -12,7 +12,7 @@ from app.console import charts
 from app.console.charts import Point, Size
 from app.console.formats import count
 from app.services import samples
-from app.services.samples import MOST, Frame, History
+from app.services.samples import MOST, Frame, History, Series
 
 WIDE: Final = Size(360, 88)
 NARROW: Final = Size(220, 64)
@@ -72,7 +72,7 @@ class Figures:
 
     now: dict[str, int]
     past: History
-    frame: Frame
+    series: Series
     moment: datetime
 
 
@@ -93,10 +93,10 @@ def _rate(kind: Kind, figures: Figures) -> Tile:
 
 
 def _level(kind: Kind, figures: Figures) -> Tile:
-    found = samples.levels(figures.past, kind.name, figures.frame)
+    found = samples.levels(figures.series, kind.name)
     now = figures.now[kind.name]
     highest = max([now, *(int(value) for value in found if value is not None)])
-    chart = charts.area(_points(found, figures.frame), kind.label, size=WIDE)
+    chart = charts.area(_points(found, figures.series.frame), kind.label, size=WIDE)
     return Tile(
         kind.name,
         kind.label,
@@ -111,18 +111,20 @@ def _level(kind: Kind, figures: Figures) -> Tile:
 
 def _failure(kind: Kind, figures: Figures) -> Tile:
     grown = samples.grown(figures.past, kind.name, figures.now) or 0
-    values = [None if rate is None else rate * figures.frame.step for rate in _known(kind, figures)]
-    chart = charts.bars(_points(values, figures.frame), kind.label, size=NARROW)
+    values = [
+        None if rate is None else rate * figures.series.frame.step for rate in _known(kind, figures)
+    ]
+    chart = charts.bars(_points(values, figures.series.frame), kind.label, size=NARROW)
     tone = "bad" if grown else ""
     return Tile(kind.name, kind.label, count(grown), "", "", chart, kind.address, tone)
 
 
 def _rates(kind: Kind, figures: Figures) -> list[Point]:
-    return _points(_known(kind, figures), figures.frame)
+    return _points(_known(kind, figures), figures.series.frame)
 
 
 def _known(kind: Kind, figures: Figures) -> list[float | None]:
-    return samples.rates(figures.past, kind.name, figures.frame)
+    return samples.rates(figures.series, kind.name)
 
 
 def _points(values: Sequence[float | None], frame: Frame) -> list[Point]:

@@ -3,7 +3,7 @@
 A minute in which nothing was written down (no worker lived) is one of which nothing is known, and is told as that.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -142,34 +142,47 @@ def frame(now: datetime, length: timedelta, step: timedelta) -> Frame:
     return Frame(end - length // MINUTE, each, length // step)
 
 
-def rates(history: History, name: str, frame: Frame) -> list[float | None]:
+@dataclass(frozen=True)
+class Series:
+    """Samples in a frame: for each that is near the one before it, where the minutes between the two lie."""
+
+    history: History
+    frame: Frame
+    pieces: Sequence[tuple[int, Sequence[int]]]
+
+
+def series(history: History, frame: Frame) -> Series:
+    """The samples as the charts of one frame need them, worked out once for all of these."""
+    begin, step, end = frame.begin, frame.step, frame.begin + frame.step * frame.count
+    pieces = [
+        (number, [(at - begin) // step for at in range(start, stop)])
+        for number, (start, stop) in enumerate(pairwise(history.minutes), 1)
+        if stop - start <= APART and start >= begin and stop <= end
+    ]
+    return Series(history, frame, pieces)
+
+
+def rates(series: Series, name: str) -> list[float | None]:
     """How much came a minute in each stretch; None where nothing is known."""
-    sums, minutes = [0.0] * frame.count, [0] * frame.count
-    for before, after, places in _pieces(history, name, frame):
+    values = series.history.figures[name]
+    sums, minutes = [0.0] * series.frame.count, [0] * series.frame.count
+    for number, places in series.pieces:
+        come = values[number] - values[number - 1]
         # Totals that fall were begun anew.
-        for place in places if after >= before else ():
-            sums[place] += (after - before) / len(places)
+        for place in places if come >= 0 else ():
+            sums[place] += come / len(places)
             minutes[place] += 1
     return [total / known if known else None for total, known in zip(sums, minutes, strict=True)]
 
 
-def levels(history: History, name: str, frame: Frame) -> list[float | None]:
+def levels(series: Series, name: str) -> list[float | None]:
     """The most that there was of something in each stretch; None where nothing is known."""
-    found: list[float | None] = [None] * frame.count
-    for _, after, places in _pieces(history, name, frame):
+    values = series.history.figures[name]
+    found: list[float | None] = [None] * series.frame.count
+    for number, places in series.pieces:
         for place in places:
-            found[place] = max(found[place] or 0, after)
+            found[place] = max(found[place] or 0, values[number])
     return found
-
-
-def _pieces(history: History, name: str, frame: Frame) -> Iterator[tuple[int, int, Sequence[int]]]:
-    """Each two samples that are near one another, with the places of the minutes between them."""
-    begin, step, last = frame.begin, frame.step, frame.count - 1
-    for (start, before), (end, after) in pairwise(
-        zip(history.minutes, history.figures[name], strict=True)
-    ):
-        if end - start <= APART and start >= begin and (end - 1 - begin) // step <= last:
-            yield before, after, [(at - begin) // step for at in range(start, end)]
 
 
 def grown(history: History, name: str, figures: dict[str, int]) -> int | None:

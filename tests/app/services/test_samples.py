@@ -88,27 +88,31 @@ def test_a_level_is_counted_so_far_and_no_further(
 def test_a_rate_is_the_difference_of_two_minutes() -> None:
     past = history(row(0, ingested=10), row(1, ingested=70), row(2, ingested=70))
     frame = samples.Frame(MINUTES, 1, 3)
-    assert samples.rates(past, "ingested", frame) == [60, 0, None]
+    assert samples.rates(samples.series(past, frame), "ingested") == [60, 0, None]
 
 
 def test_a_gap_in_the_samples_is_a_gap_in_the_rates_but_a_minute_left_out_is_not() -> None:
     past = history(row(0), row(2, sent=8), row(8, sent=80), row(9, sent=81))
     frame = samples.Frame(MINUTES, 1, 9)
-    assert samples.rates(past, "sent", frame) == [4, 4, *[None] * 6, 1]
+    assert samples.rates(samples.series(past, frame), "sent") == [4, 4, *[None] * 6, 1]
 
 
 def test_totals_that_were_begun_anew_are_no_negative_rate() -> None:
     past = history(row(0, sent=50), row(1, sent=3), row(2, sent=5))
-    assert samples.rates(past, "sent", samples.Frame(MINUTES, 1, 2)) == [None, 2]
+    assert samples.rates(samples.series(past, samples.Frame(MINUTES, 1, 2)), "sent") == [None, 2]
     assert samples.grown(past, "sent", {"sent": 6}) == 3
 
 
 def test_a_long_stretch_tells_the_mean_rate_and_the_highest_level() -> None:
     past = history(*(row(n, ingested=n * n, waiting=n % 7) for n in range(31)))
     frame = samples.Frame(MINUTES, 15, 2)
-    assert samples.rates(past, "ingested", frame) == [15, 45]
-    assert samples.levels(past, "waiting", frame) == [6, 6]
-    assert samples.levels(past, "waiting", samples.Frame(MINUTES, 1, 3)) == [1, 2, 3]
+    assert samples.rates(samples.series(past, frame), "ingested") == [15, 45]
+    assert samples.levels(samples.series(past, frame), "waiting") == [6, 6]
+    assert samples.levels(samples.series(past, samples.Frame(MINUTES, 1, 3)), "waiting") == [
+        1,
+        2,
+        3,
+    ]
 
 
 def test_frames_begin_by_the_clock() -> None:
