@@ -31,6 +31,7 @@ from app.services import (
     retention,
     rollout,
     rules,
+    samples,
     storms,
     streams,
     upkeep,
@@ -69,6 +70,7 @@ class Upkeep:
         self._queues: Sequence[str] = ()
         self._housekeeping_at: datetime | None = None
         self._cap_at = datetime.min.replace(tzinfo=UTC)
+        self._sampled: datetime | None = None
         self._hearing = Hearing()
 
     def start(self, name: str, queues: Sequence[str]) -> None:
@@ -125,6 +127,8 @@ class Upkeep:
         self._look_after_alerts(moment)
         # It may wait for a rule that workers hold nearly always; the rest must not.
         self._attempt("demotion", partial(self._demote_noisy, moment))
+        if self._sampled != samples.minute_of(moment):
+            self._attempt("sample", partial(self._sample, moment))
         if moment >= self._cap_at:
             self._cap_at = moment + CAP_EVERY
             self._cap_memory(moment)
@@ -149,6 +153,15 @@ class Upkeep:
         if beat is not None:
             self._publisher.publish([wake_events([beat])])
 
+    def _sample(self, moment: datetime) -> None:
+        """Write down this minute's totals and levels, unless another worker has."""
+        self._sampled = samples.minute_of(moment)
+        if upkeep.try_lock(session()):
+            samples.take(session(), moment)
+        else:
+            self._sampled = None
+        session().commit()
+
     def _demote_noisy(self, moment: datetime) -> None:
         """Put rules that went past their noise budget in shadow; whoever changes one just now goes first."""
         for noisy in rollout.noisy_rules(session()):
@@ -172,6 +185,7 @@ class Upkeep:
             storms.purge(session(), moment)
             heartbeat.purge(session(), moment)
             backtests.purge(session(), moment)
+            samples.purge(session(), moment)
             upkeep.forget_workers(session(), moment)
             rules.recompile_outdated(session())
         session().commit()

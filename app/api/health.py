@@ -1,6 +1,5 @@
 """`/healthz` and `/readyz`: for whatever restarts processes and sends them traffic."""
 
-from pathlib import Path
 from typing import Any, cast
 
 from celery import Celery
@@ -12,7 +11,6 @@ from app.extensions import session
 from app.runtime import now
 from app.services import health
 
-MIGRATIONS = str(Path(__file__).parents[2] / "migrations")
 RETRY_AFTER = {"Retry-After": "2"}
 
 bp = Blueprint("health", __name__, description="Is it well?")
@@ -49,7 +47,7 @@ def readyz() -> tuple[dict[str, Any], int, dict[str, str]]:
     """
     celery = cast(Celery, current_app.extensions["celery"])
     with celery.connection_for_write() as broker:
-        found = health.check(session(), broker, MIGRATIONS, now())
+        found = health.check(session(), broker, now())
     components = {
         "database": found.database,
         "migrations": found.migrations,

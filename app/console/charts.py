@@ -8,7 +8,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-WIDTH, HEIGHT, FOOT, HEAD = 600, 120, 18, 14
+FOOT, HEAD = 18, 14
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_GAP = 96, 22, 1
 STEPS: Final = (1, 2, 5, 10)
 
@@ -21,38 +21,63 @@ class Point:
     value: float | None
 
 
-def area(points: Sequence[Point], label: str, unit: str = "") -> Markup:
+@dataclass(frozen=True)
+class Size:
+    """How many units a chart has: the fewer, the larger its words where it is shown as large."""
+
+    width: int
+    height: int
+
+    @property
+    def floor(self) -> int:
+        """Where zero is."""
+        return self.height - FOOT
+
+    def x(self, at: int, count: int) -> float:
+        """Where a point of so many is."""
+        return at * self.width / max(1, count - 1)
+
+    def y(self, value: float | None, top: float) -> float:
+        """Where a value is on a scale that ends at `top`."""
+        return self.floor - (value or 0) / top * (self.floor - HEAD)
+
+
+LARGE: Final = Size(600, 120)
+
+
+def area(points: Sequence[Point], label: str, unit: str = "", size: Size = LARGE) -> Markup:
     """A curve over time, with gaps where nothing is known."""
     top = ceiling(max((p.value or 0 for p in points), default=0))
     drawn: list[Markup] = []
     for run in _runs(points):
-        places = [(_x(at, len(points)), _y(value, top)) for at, value in run]
+        places = [(size.x(at, len(points)), size.y(value, top)) for at, value in run]
+        if len(places) == 1:  # a line needs two ends to be seen
+            places = [(x + aside, y) for x, y in places for aside in (-1.5, 1.5)]
         line = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
-        floor = HEIGHT - FOOT
-        closed = f"{line}L{places[-1][0]:.1f} {floor}L{places[0][0]:.1f} {floor}Z"
+        closed = f"{line}L{places[-1][0]:.1f} {size.floor}L{places[0][0]:.1f} {size.floor}Z"
         drawn.append(Markup('<path class="area" d="{}"/>').format(closed))
         drawn.append(Markup('<path class="stroke" d="{}"/>').format(line))
-    return _framed(points, top, label, unit, drawn)
+    return _framed(points, top, label, unit, drawn, size)
 
 
-def bars(points: Sequence[Point], label: str, unit: str = "") -> Markup:
+def bars(points: Sequence[Point], label: str, unit: str = "", size: Size = LARGE) -> Markup:
     """A bar for each stretch of time."""
     top = ceiling(max((p.value or 0 for p in points), default=0))
-    each = WIDTH / max(1, len(points))
+    each = size.width / max(1, len(points))
     drawn = [
         Markup(
             '<rect class="bar-of" x="{}" y="{}" width="{}" height="{}" rx="1"><title>{}</title></rect>'
         ).format(
             f"{index * each + each * 0.1:.1f}",
-            f"{_y(point.value, top):.1f}",
+            f"{size.y(point.value, top):.1f}",
             f"{each * 0.8:.1f}",
-            f"{HEIGHT - FOOT - _y(point.value, top):.1f}",
-            f"{_when(point.at, points)}: {point.value:,.4g} {unit}".rstrip(),
+            f"{size.floor - size.y(point.value, top):.1f}",
+            f"{_when(point.at, points)}: {_number(point.value)} {unit}".rstrip(),
         )
         for index, point in enumerate(points)
         if point.value
     ]
-    return _framed(points, top, label, unit, drawn)
+    return _framed(points, top, label, unit, drawn, size)
 
 
 def sparkline(values: Sequence[float], label: str) -> Markup:
@@ -84,21 +109,38 @@ def ceiling(value: float) -> float:
 
 
 def _framed(
-    points: Sequence[Point], top: float, label: str, unit: str, drawn: Sequence[Markup]
+    points: Sequence[Point],
+    top: float,
+    label: str,
+    unit: str,
+    drawn: Sequence[Markup],
+    size: Size,
 ) -> Markup:
     known = [p.value for p in points if p.value is not None]
-    said = f"{label}: at most {max(known):,.4g} {unit}".rstrip() if known else f"{label}: no data"
-    floor = HEIGHT - FOOT
-    axis = Markup('<path class="axis" d="M0 {0}H{2}M0 {1}H{2}"/>').format(floor, HEAD, WIDTH)
-    scale = Markup('<text x="0" y="{}">{}</text>').format(HEAD - 4, f"{top:,.4g} {unit}".rstrip())
+    said = (
+        f"{label}: at most {_number(max(known))} {unit}".rstrip() if known else f"{label}: no data"
+    )
+    axis = Markup('<path class="axis" d="M0 {0}H{2}M0 {1}H{2}"/>').format(
+        size.floor, HEAD, size.width
+    )
+    scale = Markup('<text x="0" y="{}">{}</text>').format(
+        HEAD - 4, f"{_number(top)} {unit}".rstrip()
+    )
     ends = Markup("")
     if points:
         ends = Markup(
             '<text x="0" y="{0}">{1}</text><text x="{2}" y="{0}" text-anchor="end">{3}</text>'
-        ).format(HEIGHT - 4, _when(points[0].at, points), WIDTH, _when(points[-1].at, points))
+        ).format(
+            size.height - 4, _when(points[0].at, points), size.width, _when(points[-1].at, points)
+        )
     return Markup(
         '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}{}{}</svg>'
-    ).format(WIDTH, HEIGHT, said, axis, Markup("").join(drawn), scale, ends)
+    ).format(size.width, size.height, said, axis, Markup("").join(drawn), scale, ends)
+
+
+def _number(value: float) -> str:
+    """A number in as many digits as say something, and never as a power of ten."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def _when(at: datetime, points: Sequence[Point]) -> str:
@@ -116,12 +158,3 @@ def _runs(points: Sequence[Point]) -> list[list[tuple[int, float]]]:
         else:
             runs[-1].append((at, point.value))
     return [run for run in runs if run]
-
-
-def _x(at: int, count: int) -> float:
-    return at * WIDTH / max(1, count - 1)
-
-
-def _y(value: float | None, top: float) -> float:
-    floor = HEIGHT - FOOT
-    return floor - (value or 0) / top * (floor - HEAD)

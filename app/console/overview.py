@@ -1,11 +1,83 @@
 """The overview: whether all is well, and what goes on."""
 
-from flask import Blueprint, render_template
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, cast
+
+from celery import Celery
+from flask import Blueprint, Response, current_app, render_template, request
+from flask.typing import ResponseReturnValue
+
+from app.console import places, troubles
+from app.console.tiles import Figures, groups
+from app.extensions import session
+from app.models.alerts import AlertState
+from app.runtime import now, runtime
+from app.services import alerts, health, samples
+from app.services.health import Health
+
+
+@dataclass(frozen=True)
+class View:
+    """A time to look at: its name, its length, and what one point of its charts stands for."""
+
+    label: str
+    length: timedelta
+    step: timedelta
+
+    @property
+    def within(self) -> str:
+        """The time in words."""
+        return f"in the {self.label.lower()}"
+
+
+VIEWS: Final = {
+    "hour": View("Last hour", timedelta(hours=1), timedelta(minutes=1)),
+    "day": View("Last 24 hours", timedelta(days=1), timedelta(minutes=15)),
+}
+OPEN_SHOWN: Final = 6
 
 bp = Blueprint("overview", __name__)
 
 
 @bp.get("/")
-def page() -> str:
-    """The first page."""
-    return render_template("console/overview.html")
+def page() -> ResponseReturnValue:
+    """The first page, or what of it changes."""
+    given = request.args.get("view", "")
+    name = given if given in VIEWS else "hour"
+    shown = _look(VIEWS[name], now())
+    if "HX-Request" not in request.headers:
+        return render_template("console/overview.html", **shown, view=name, views=VIEWS)
+    if "welcome" in request.args and not shown["welcome"]:
+        return Response(status=204, headers={"HX-Refresh": "true"})
+    return render_template("console/_overview.html", **shown, partial=True)
+
+
+def _look(view: View, moment: datetime) -> dict[str, Any]:
+    found = _health(moment)
+    wrong = troubles.of_parts(found, runtime().settings.broker)
+    # Of a database that does not answer, or has another schema, nothing more is asked.
+    if not found.ready:
+        return {"troubles": wrong, "groups": [], "alerts": [], "welcome": False}
+    past = samples.since(session(), moment - view.length)
+    figures = Figures(
+        now=samples.measure(session()),
+        past=past,
+        series=samples.series(past, samples.frame(moment, view.length, view.step)),
+        moment=moment,
+    )
+    latest = alerts.listing(session(), {"state": AlertState.OPEN}, None, OPEN_SHOWN, moment)
+    return {
+        "troubles": wrong + troubles.of_work(session(), found, figures.now, moment),
+        "groups": groups(figures),
+        "within": view.within,
+        "alerts": latest,
+        "welcome": figures.now["ingested"] == 0,
+        "new_rule": places.NEW["New rule"],
+    }
+
+
+def _health(moment: datetime) -> Health:
+    celery = cast(Celery, current_app.extensions["celery"])
+    with celery.connection_for_write() as broker:
+        return health.check(session(), broker, moment)

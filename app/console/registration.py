@@ -148,5 +148,6 @@ def _error(status: int, detail: str) -> ResponseReturnValue:
     title = HTTPStatus(status).phrase
     if _partial():
         html = render_template("console/_note.html", title=title, detail=detail)
-        return html, status, {"HX-Retarget": "#notes", "HX-Reswap": "beforeend"}
+        # In place of the one before: a part may be asked for every few seconds.
+        return html, status, {"HX-Retarget": "#notes", "HX-Reswap": "innerHTML"}
     return render_template("console/error.html", title=title, detail=detail, status=status), status

@@ -1,6 +1,6 @@
-"""What the processes tell each other: totals of their metrics, and which workers live."""
+"""What the processes tell each other: totals of their metrics, minute by minute, and which workers live."""
 
-from sqlalchemy import ARRAY, Double, Text, func
+from sqlalchemy import ARRAY, BigInteger, Double, Text, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
@@ -27,3 +27,26 @@ class Worker(Base):
     name: Mapped[str] = mapped_column(Text, primary_key=True)
     queues: Mapped[list[str]] = mapped_column(ARRAY(Text))
     seen_at: Mapped[Moment]
+
+
+class Sample(Base):
+    """How much there had been of everything at the beginning of a minute, and how much waited or was open."""
+
+    __tablename__ = "samples"
+
+    minute: Mapped[Moment] = mapped_column(primary_key=True)
+    # Totals, that only grow: a rate is the difference of two rows.
+    ingested: Mapped[int] = mapped_column(BigInteger)
+    matches: Mapped[int] = mapped_column(BigInteger)
+    sent: Mapped[int] = mapped_column(BigInteger)
+    # Attempts that were to be repeated.
+    failed: Mapped[int] = mapped_column(BigInteger)
+    dead: Mapped[int] = mapped_column(BigInteger)
+    rule_errors: Mapped[int] = mapped_column(BigInteger)
+    # Events whose evaluation was given up.
+    given_up: Mapped[int] = mapped_column(BigInteger)
+    rejected: Mapped[int] = mapped_column(BigInteger)
+    # Levels, which are counted so far and no further.
+    waiting: Mapped[int] = mapped_column(BigInteger)
+    pending: Mapped[int] = mapped_column(BigInteger)
+    alerts: Mapped[int] = mapped_column(BigInteger)

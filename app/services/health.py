@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Final
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -16,6 +19,7 @@ from app.services import upkeep
 
 UP, DOWN = "up", "down"
 QUEUES = ("events", "notifications")
+MIGRATIONS: Final = str(Path(__file__).parents[2] / "migrations")
 # Those of Redis, and RabbitMQ's.
 IMPATIENT = {"socket_timeout": 1, "socket_connect_timeout": 1, "connect_timeout": 1}
 
@@ -42,13 +46,13 @@ class Health:
         return names + [f"workers:{queue}" for queue in QUEUES if not self.workers.get(queue)]
 
 
-def check(session: Session, broker: Connection, migrations: str, now: datetime) -> Health:
-    """Ask each part; never raises. `migrations` is the folder with their scripts."""
+def check(session: Session, broker: Connection, now: datetime) -> Health:
+    """Ask each part; never raises."""
     health = Health()
     try:
         session.execute(text("SELECT 1"))
         health.database = UP
-        health.migrations = _migrations(session, migrations)
+        health.migrations = _migrations(session)
         if health.migrations == "current":
             health.workers = upkeep.live_workers(session, now)
     except SQLAlchemyError:
@@ -63,7 +67,12 @@ def check(session: Session, broker: Connection, migrations: str, now: datetime) 
     return health
 
 
-def _migrations(session: Session, folder: str) -> str:
-    head = ScriptDirectory(folder).get_current_head()
+def _migrations(session: Session) -> str:
     current = MigrationContext.configure(session.connection()).get_current_revision()
-    return "current" if current == head else "pending"
+    return "current" if current == _head() else "pending"
+
+
+@cache
+def _head() -> str | None:
+    """The newest migration that this process knows: reading all their scripts takes 20 ms."""
+    return ScriptDirectory(MIGRATIONS).get_current_head()

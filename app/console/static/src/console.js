@@ -7,6 +7,7 @@ import { keys } from "./keys.js";
 import { palette } from "./palette.js";
 import { theme } from "./theme.js";
 import { times } from "./times.js";
+import { unreachable } from "./unreachable.js";
 
 document.documentElement.classList.add("scripted");
-for (const module of [theme, dialogs, keys, palette, confirmations, times, copyButtons]) module(htmx);
+for (const module of [theme, dialogs, keys, palette, confirmations, times, copyButtons, unreachable]) module(htmx);

@@ -1,0 +1,128 @@
+"""Troubles: what is wrong just now, in sentences."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from flask import url_for
+from sqlalchemy.orm import Session
+
+from app.broker import Broker
+from app.console.formats import count, span
+from app.console.places import Place, address_of
+from app.models.channels import Receiver
+from app.services import wellbeing
+from app.services.health import DOWN, QUEUES, UP, Health
+from app.services.receivers import Hold
+from app.services.samples import MOST
+
+WAITING: Final = {
+    "events": "Events are accepted and kept, and wait.",
+    "notifications": "Notifications are kept, and wait.",
+}
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What is wrong, what that means, and where there is more about it; `tone` is bad or warn."""
+
+    text: str
+    more: str = ""
+    address: str = ""
+    tone: str = "bad"
+
+
+def of_parts(health: Health, broker: Broker) -> list[Trouble]:
+    """What does not answer."""
+    found = []
+    if health.database == DOWN:
+        found.append(
+            Trouble(
+                "The database does not answer.", "Events are refused until it does, with a 503."
+            )
+        )
+    elif health.migrations != "current":
+        more = "Events are refused until `./sentinel up` has run, or in containers the service `migrate`."
+        found.append(Trouble("Migrations are missing: this release needs a newer schema.", more))
+    if health.broker != UP:
+        name = "RabbitMQ" if broker.is_rabbitmq else "Redis"
+        found.append(Trouble(f"{name} does not answer.", "Events are accepted and kept, and wait."))
+    return found
+
+
+def of_work(
+    session: Session, health: Health, figures: dict[str, int], now: datetime
+) -> list[Trouble]:
+    """What waits, and what is held back; asked of a database that answers."""
+    return [
+        *_workers(session, health, now),
+        *_backlog(session, figures["waiting"], now),
+        *_channels(session),
+        *_receivers(session),
+        *_storms(session, now),
+    ]
+
+
+def _workers(session: Session, health: Health, now: datetime) -> Iterator[Trouble]:
+    missing = [queue for queue in QUEUES if not health.workers.get(queue)]
+    seen = wellbeing.last_seen(session) if missing else {}
+    for queue in missing:
+        since = f" since {_clock(seen[queue], now)}" if queue in seen else ""
+        yield Trouble(f"No worker for {queue} is alive{since}.", WAITING[queue])
+
+
+def _backlog(session: Session, waiting: int, now: datetime) -> Iterator[Trouble]:
+    since = wellbeing.waits_since(session, now)
+    if since is None:
+        return
+    number = f"More than {count(MOST)} events" if waiting >= MOST else f"{count(waiting)} events"
+    which = "1 event waits" if waiting <= 1 else f"{number} wait; the oldest"
+    yield Trouble(f"{which} for {span(now - since)}.", tone="warn")
+
+
+def _channels(session: Session) -> Iterator[Trouble]:
+    for row in wellbeing.switched_off(session):
+        name = f"{row.kind}:{row.name}"
+        reason = (row.disabled_reason or "").rstrip(".")
+        yield Trouble(
+            f"The channel {name} was switched off.", f"{reason}.", address_of(Place.CHANNEL, name)
+        )
+
+
+def _receivers(session: Session) -> Iterator[Trouble]:
+    for held in wellbeing.held_receivers(session):
+        row = held.receiver
+        where = url_for("console.notifications.listing", view="pending")
+        yield Trouble(f"{row.key} is held{_until(row)}.", _why(row, held.waiting), where, "warn")
+
+
+def _until(row: Receiver) -> str:
+    return f" until {row.held_until.astimezone(UTC):%H:%M:%S} UTC" if row.held_until else ""
+
+
+def _why(row: Receiver, waiting: int) -> str:
+    if row.held_for == Hold.ASKED:
+        why = "It asked to be left alone"
+    else:
+        why = "It failed once" if row.failures == 1 else f"It failed {row.failures} times in a row"
+    more = "more than " if waiting >= wellbeing.MOST_WAITING else ""
+    waits = "1 notification waits" if waiting == 1 else f"{more}{count(waiting)} notifications wait"
+    return f"{why}; {waits} for it."
+
+
+def _storms(session: Session, now: datetime) -> Iterator[Trouble]:
+    for row in wellbeing.storms(session, now):
+        yield Trouble(
+            f"A storm: {count(row.wanted)} notifications to {row.target} were wanted in the minute of "
+            f"{_clock(row.minute, now)}.",
+            f"{count(row.held)} of them are held back, and a digest tells of them.",
+            tone="warn",
+        )
+
+
+def _clock(moment: datetime, now: datetime) -> str:
+    """A time of today, or with its day."""
+    there = moment.astimezone(UTC)
+    today = there.date() == now.astimezone(UTC).date()
+    return f"{there:{'%H:%M' if today else '%Y-%m-%d %H:%M'}} UTC"
