@@ -13,7 +13,7 @@ from rules_dsl.words import CLAUSES, RESERVED, WINDOW_WORDS
 # Comparing takes the square of their number at worst.
 MOST_PIECES: Final = 1_500
 _KINDS: Final = {"text": "string", "open_text": "string", "number": "number", "hours": "number"}
-_WORDS: Final = re.compile(r"\w+[^\S\n]*|[^\w\s]|\s")
+_WORDS: Final = re.compile(r"\w+|[^\S\n]+|[^\w\s]|\n")
 _LATER: Final = frozenset(CLAUSES) | {"notify", "otherwise", "hold", "drop", "open"}
 _ANYWHERE: Final = (RESERVED - {"event"}) | (frozenset(WINDOW_WORDS) - {"where"}) | {"rule"}
 
@@ -25,18 +25,27 @@ def sentence(text: str) -> Markup:
 
 def compared(old: str, new: str) -> Markup:
     """One text made of two: what went is marked deleted, what came inserted."""
-    before, after = _pieces(old, new)
-    parts: list[Markup] = []
+    return Markup("").join(
+        escape(gone) if same else Markup("{}{}").format(_marked("del", gone), _marked("ins", came))
+        for same, gone, came in _runs(*_pieces(old, new))
+    )
+
+
+def _marked(tag: str, text: str) -> Markup:
+    return Markup("<{0}>{1}</{0}>").format(tag, text) if text else Markup("")
+
+
+def _runs(before: list[str], after: list[str]) -> list[tuple[bool, str, str]]:
+    """Stretches that are the same or differ; spaces alone hold no two differences apart."""
+    runs: list[tuple[bool, str, str]] = []
     for kind, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         gone, came = "".join(before[a:b]), "".join(after[c:d])
-        if kind == "equal":
-            parts.append(escape(gone))
-            continue
-        if gone:
-            parts.append(Markup("<del>{}</del>").format(gone))
-        if came:
-            parts.append(Markup("<ins>{}</ins>").format(came))
-    return Markup("").join(parts)
+        same = kind == "equal" and not (gone.isspace() and runs)
+        if runs and not same and not runs[-1][0]:
+            _, gone_before, came_before = runs.pop()
+            gone, came = gone_before + gone, came_before + came
+        runs.append((same, gone, came))
+    return runs
 
 
 def _pieces(old: str, new: str) -> tuple[list[str], list[str]]:

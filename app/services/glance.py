@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, func, select
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, select
 from sqlalchemy.orm import Session
 
 from app.ids import uuid7_floor
@@ -203,7 +203,9 @@ def _by(
     *where: ColumnElement[bool],
 ) -> Counts:
     """How many rows have each value, the newest by their key."""
-    newest = select(column.label("name")).where(*where).order_by(key.desc()).limit(COUNTED)
+    newest: Select[Any] = (
+        select(column.label("name")).where(*where).order_by(key.desc()).limit(COUNTED)
+    )
     some, number = newest.subquery(), func.count()
     named = select(some.c.name, number).group_by(some.c.name)
     rows = session.execute(named.order_by(number.desc(), some.c.name))
