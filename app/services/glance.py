@@ -21,8 +21,9 @@ from app.services.bulk import execute_arrays
 from app.services.standing import Budget
 
 DAY: Final = timedelta(days=1)
-# Matches that are counted in all, shared by the days of the rules that are looked at.
+# Matches that are counted in all, shared by the days of the rules that are looked at; and of a day at least.
 MATCHES_COUNTED: Final = 140_000
+LEAST: Final = 100
 ALERTS_COUNTED: Final = 200
 MADE_COUNTED: Final = 1_000
 # Rows of each kind that are counted of one rule.
@@ -158,7 +159,7 @@ def midnight(now: datetime) -> datetime:
 
 
 def _fires(session: Session, ids: Sequence[UUID], since: datetime, days: int) -> dict[UUID, Fires]:
-    most = max(100, MATCHES_COUNTED // (len(ids) * days) // 100 * 100)
+    most = max(LEAST, MATCHES_COUNTED // (len(ids) * days) // 100 * 100)
     # Ids of events are made of the moments of their acceptance, so a day is a range of them.
     bounds = [uuid7_floor(since + day * DAY) for day in range(days + 1)]
     rows = execute_arrays(

@@ -13,7 +13,7 @@ from app.services.backtests import Standing
 from tasks.backtests import run
 from tests.app.client import Client
 from tests.app.console.browser import Browser
-from tests.app.console.test_rules import text_of
+from tests.app.console.reading import text_of
 from tests.app.helpers import ORDERS, evaluate, make_rule, post_event
 from tests.conftest import TestClock
 

@@ -63,6 +63,6 @@ def test_words_that_differ_are_marked_together() -> None:
 @pytest.mark.parametrize("piece", ["a ", "a\n", "\n", "a b\n"])
 def test_the_longest_texts_are_compared_in_time(piece: str) -> None:
     text = piece * (16_384 // len(piece))
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert kept(compared(text, f"x{text}"), "ins") == text
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2

@@ -6,16 +6,14 @@ from html import unescape
 
 import pytest
 
+from app.config import Memory
+from app.extensions import session
+from app.services import rollout
 from tests.app.client import Client
 from tests.app.console.browser import Browser
+from tests.app.console.reading import counted, text_of
 from tests.app.helpers import ORDERS, evaluate, make_rule, post_event
 from tests.conftest import TestClock
-
-
-def text_of(html: str) -> str:
-    """What a page says, without its markup and in one line."""
-    bare = re.sub(r"<[^>]+>", " ", html.split("<main", 1)[1].split("</main>", 1)[0])
-    return " ".join(unescape(bare).split())
 
 
 def etag_of(html: str) -> str:
@@ -84,7 +82,6 @@ def test_more_rules_than_a_page_go_on_at_an_address(browser: Browser, client: Cl
 def test_the_list_takes_as_many_queries_for_many_rules_as_for_one(
     browser: Browser, client: Client
 ) -> None:
-    from tests.app.console.queries import counted
 
     make_rule(client, name="One")
     with counted() as one:
@@ -97,10 +94,6 @@ def test_the_list_takes_as_many_queries_for_many_rules_as_for_one(
 
 
 def test_a_demotion_is_said_in_words(browser: Browser, client: Client, clock: TestClock) -> None:
-    from app.config import Memory
-    from app.extensions import session
-    from app.services import rollout
-
     rule = make_rule(client, noise_budget=1)
     for _ in range(3):
         post_event(client)

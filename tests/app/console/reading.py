@@ -1,12 +1,20 @@
-"""Statements that the database is asked, counted."""
+"""What tests read: the words of a page, and the statements that the database was asked."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import unescape
 from typing import Any
 
 from sqlalchemy import event
 
 from app.extensions import db
+
+
+def text_of(html: str) -> str:
+    """What a page says, without its markup and in one line."""
+    main = html.split("<main", 1)[-1].split("</main>", 1)[0]
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", main)).split())
 
 
 @contextmanager
