@@ -3,10 +3,10 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, TypeVarTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, or_, select
+from sqlalchemy import ColumnElement, Select, Text, cast, exists, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -18,6 +18,9 @@ from app.services import decisions, explaining, heartbeat, notices, suppressions
 from app.services.errors import NotFound
 from app.services.explaining import Decided
 from app.services.notices import Version
+
+Columns = TypeVarTuple("Columns")
+_NO_EVENT: Final = "there is no such event; it may be older than what is kept"
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,16 @@ def event(session: Session, event_id: UUID) -> State:
     """An event, and where it stands; raises `NotFound`."""
     row = session.execute(_states().where(Event.id == event_id)).one_or_none()
     if row is None:
-        raise NotFound("there is no such event; it may be older than what is kept")
+        raise NotFound(_NO_EVENT)
     return State(*row)
+
+
+def body(session: Session, event_id: UUID) -> str:
+    """An event's body to the letter; raises `NotFound`."""
+    found = session.scalar(select(cast(Event.body, Text)).where(Event.id == event_id))
+    if found is None:
+        raise NotFound(_NO_EVENT)
+    return found
 
 
 def trace(session: Session, event_id: UUID, versions: Collection[UUID] | None = None) -> Trace:
@@ -168,9 +179,34 @@ def events(
     after: UUID | None,
     limit: int,
     oldest_first: bool = False,
+    newer: UUID | None = None,
 ) -> list[State]:
     """Events with where each stands, newest first unless said, from past the event `after`."""
-    query = _states().limit(limit)
+    query = chosen(
+        _states(),
+        type_=type_,
+        since=since,
+        until=until,
+        matched=matched,
+        after=after,
+        oldest_first=oldest_first,
+        newer=newer,
+    )
+    return [State(*row) for row in session.execute(query.limit(limit))]
+
+
+def chosen(
+    query: Select[*Columns],
+    *,
+    type_: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    matched: bool | None,
+    after: UUID | None,
+    oldest_first: bool = False,
+    newer: UUID | None = None,
+) -> Select[*Columns]:
+    """The rows of a query on events that are asked for, in their order; those after `newer` alone if it is said."""
     key = Event.id
     if matched:
         # Read along the matches: in a backlog a million events may lie before the first one that matched.
@@ -189,14 +225,20 @@ def events(
         query = query.where(key < uuid7_floor(until))
     if after is not None:
         query = query.where(key > after if oldest_first else key < after)
-    order = key.asc() if oldest_first else key.desc()
-    return [State(*row) for row in session.execute(query.order_by(order))]
+    if newer is not None:
+        query = query.where(key > newer)
+    return query.order_by(key.asc() if oldest_first else key.desc())
 
 
 def _states() -> Select[Event, bool, str | None]:
+    return select(Event, *standing())
+
+
+def standing() -> tuple[ColumnElement[bool], ColumnElement[str | None]]:
+    """Whether an event waits, and why its evaluation was given up: columns beside one."""
     waiting = exists().where(PendingEvent.event_id == Event.id)
     reason = select(FailedEvent.reason).where(FailedEvent.event_id == Event.id).scalar_subquery()
-    return select(Event, waiting, reason)
+    return waiting, reason
 
 
 def notification(session: Session, notification_id: UUID) -> Notification:
