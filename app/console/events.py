@@ -15,7 +15,7 @@ from app.console.asked import Question
 from app.console.folding import folded
 from app.console.glance import glance
 from app.console.paging import SHOWN, Page, address, page_of
-from app.console.telling import clauses
+from app.console.telling import FEW_CLAUSES, clauses
 from app.extensions import session
 from app.metrics import EVENTS_INGESTED, totals
 from app.pool import be_patient
@@ -115,6 +115,7 @@ def get(event_id: UUID) -> str:
         event=state.event,
         outcomes=_outcomes(state),
         clauses=clauses,
+        few_clauses=FEW_CLAUSES,
         body=None if part else folded(state.event.body),
     )
 
@@ -150,8 +151,8 @@ def retry(event_id: UUID) -> Response:
 
 
 def _is_part() -> bool:
-    """Whether a script asks for a part of the page; on going back it asks for all of it."""
-    return "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
+    """Whether a script asks for a part of the page."""
+    return "HX-Request" in request.headers
 
 
 def _address(question: Question, **more: object) -> str:
@@ -190,13 +191,20 @@ def _outcomes(state: State) -> Outcomes:
     rule = request.args.get("rule", type=UUID)
     if rule is not None:
         one = why.of_rule(session(), state.event.id, rule)
-        return Outcomes([("", [one])], 1, 1, 1, rule, every=False)
+        return Outcomes([("", [one])], shown=1, considered=1, rules=1, rule=rule, every=False)
     be_patient(PATIENCE)
     every = "all" in request.args and not state.waits
     whys = why.of_all(session(), state.event.id, why.CONSIDERED if every else FEW_RULES)
     shown = whys.found[: MANY_SHOWN if every else RULES_SHOWN]
     groups = [(title, list(some)) for title, some in groupby(shown, _group)]
-    return Outcomes(groups, len(shown), whys.rules, whys.considered, None, every)
+    return Outcomes(
+        groups,
+        shown=len(shown),
+        considered=whys.considered,
+        rules=whys.rules,
+        rule=None,
+        every=every,
+    )
 
 
 def _group(one: Why) -> str:

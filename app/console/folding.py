@@ -7,6 +7,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 MOST_VALUES: Final = 250
+MOST_LETTERS: Final = 12_000
 LONG_TEXT: Final = 300
 LONG_KEY: Final = 120
 # Below that, and from so many values on, a part is folded at first.
@@ -30,16 +31,21 @@ class _Folder:
 
     def __init__(self) -> None:
         self.left = MOST_VALUES
+        self.room = MOST_LETTERS
 
     def part(self, value: Any, key: Markup, depth: int) -> Markup:
         """A value behind its key."""
         self.left -= 1
         if not isinstance(value, dict | list) or not value:
-            return Markup('<div class="pair">{}{}</div>').format(key, _scalar(value))
+            return self._pair(key, _scalar(value))
         line = _in_a_line(value)
         if line is not None and depth:
-            return Markup('<div class="pair">{}{}</div>').format(key, line)
+            return self._pair(key, line)
         return self._fold(value, key, depth)
+
+    def _pair(self, key: Markup, value: Markup) -> Markup:
+        self.room -= len(key) + len(value)
+        return Markup('<div class="pair">{}{}</div>').format(key, value)
 
     def _fold(self, value: dict[str, Any] | list[Any], key: Markup, depth: int) -> Markup:
         begin, end = "{}" if isinstance(value, dict) else "[]"
@@ -54,7 +60,7 @@ class _Folder:
     def _children(self, value: dict[str, Any] | list[Any], depth: int) -> Iterator[Markup]:
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
         for number, (name, each) in enumerate(pairs):
-            if self.left <= 0:
+            if self.left <= 0 or self.room <= 0:
                 yield Markup('<div class="faint">… {:,} more</div>').format(len(value) - number)
                 return
             key = _key(name) if isinstance(value, dict) else Markup("")

@@ -7,9 +7,10 @@ from typing import Final
 from rules_dsl import Explanation, Shortfall, tree
 from rules_dsl.explanation import Seen
 
-# Of one clause, and of all.
+# Of one clause, and of all: where it is one of many, and where it is asked for.
 MOST_CHILDREN: Final = 12
-MOST_CLAUSES: Final = 120
+FEW_CLAUSES: Final = 40
+MOST_CLAUSES: Final = 400
 LONG: Final = 400
 WORDS: Final[Mapping[bool | None, str]] = {True: "true", False: "false", None: "unknown"}
 
@@ -32,25 +33,22 @@ class Clause:
     omitted: int
 
 
-def clauses(told: Explanation, short: Shortfall | None = None) -> Clause:
+def clauses(told: Explanation, short: Shortfall | None = None, most: int = MOST_CLAUSES) -> Clause:
     """The tree of an explanation, with the leaves marked that stood in the way; a very large one is cut."""
-    return _Teller(short or Shortfall(())).clause(told)
+    return _Teller(short or Shortfall(()), most).clause(told)
 
 
 class _Teller:
     """One tree, and how much of it still fits."""
 
-    def __init__(self, short: Shortfall) -> None:
+    def __init__(self, short: Shortfall, most: int) -> None:
         self.obstacles = {id(each.leaf) for each in short.obstacles}
-        self.left = MOST_CLAUSES
+        self.left = most
 
     def clause(self, told: Explanation) -> Clause:
         """A clause with those below."""
         self.left -= 1
-        # What decided is told first where not all is told.
-        below = sorted(told.children, key=lambda one: one.outcome is not told.outcome)
-        chosen = (told.children if len(below) <= MOST_CHILDREN else below)[:MOST_CHILDREN]
-        children = [self.clause(one) for one in chosen if self.left > 0]
+        children = [self.clause(one) for one in _chosen(told) if self.left > 0]
         in_the_way = id(told) in self.obstacles
         label = _label(told) if children else ""
         return Clause(
@@ -67,6 +65,14 @@ class _Teller:
         )
 
 
+def _chosen(told: Explanation) -> Sequence[Explanation]:
+    """Those below a clause that are shown; where not all are, what decided goes first."""
+    if len(told.children) <= MOST_CHILDREN:
+        return told.children
+    decided_first = sorted(told.children, key=lambda one: one.outcome is not told.outcome)
+    return decided_first[:MOST_CHILDREN]
+
+
 def _label(told: Explanation) -> str:
     """What stands for a clause whose text is that of those below."""
     match told.node:
@@ -77,7 +83,6 @@ def _label(told: Explanation) -> str:
         case tree.Not():
             return "not"
         case _:
-            # A whole condition with memory has its conjuncts below it.
             return ""
 
 

@@ -4,6 +4,7 @@ const KEPT = 50;
 const EACH = 5000;
 
 const rows = () => document.getElementById("rows");
+const ids = () => new Set([...rows().children].map((row) => row.dataset.id));
 const busy = () => rows()?.matches(":hover") || rows()?.contains(document.activeElement);
 
 function show(words, on) {
@@ -50,11 +51,12 @@ export function tail() {
     if (event.detail.elt.id === "tail") show("Nobody answers; trying again.", false);
   });
   document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.target === rows()) known = new Set([...rows().children].map((row) => row.dataset.id));
+    if (event.detail.target === rows()) known = ids();
   });
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target !== rows()) return;
     count += merge(known);
+    known = ids();
     announce();
   });
 }
