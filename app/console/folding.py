@@ -7,7 +7,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 MOST_VALUES: Final = 250
-MOST_LETTERS: Final = 12_000
+MOST_LETTERS: Final = 20_000
 LONG_TEXT: Final = 300
 LONG_KEY: Final = 120
 # Below that, and from so many values on, a part is folded at first.
