@@ -34,6 +34,8 @@ class Asked:
     matched: bool | None = None
     oldest_first: bool = False
     replays: bool = True
+    # Only those after this one.
+    newer: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ def _walk(
             after=after,
             limit=AT_ONCE + 1,
             oldest_first=asked.oldest_first,
+            newer=asked.newer,
         )
         page = rows[:AT_ONCE]
         for place, state in enumerate(page):

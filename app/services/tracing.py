@@ -3,10 +3,10 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, TypeVarTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, or_, select
+from sqlalchemy import ColumnElement, Select, Text, cast, exists, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,9 @@ from app.services.errors import NotFound
 from app.services.explaining import Decided
 from app.services.notices import Version
 from app.services.of_type import HIGHEST, LOWEST, Between
+
+Columns = TypeVarTuple("Columns")
+_NO_EVENT: Final = "there is no such event; it may be older than what is kept"
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,16 @@ def event(session: Session, event_id: UUID) -> State:
     """An event, and where it stands; raises `NotFound`."""
     row = session.execute(_states().where(Event.id == event_id)).one_or_none()
     if row is None:
-        raise NotFound("there is no such event; it may be older than what is kept")
+        raise NotFound(_NO_EVENT)
     return State(*row)
+
+
+def body(session: Session, event_id: UUID) -> str:
+    """An event's body to the letter; raises `NotFound`."""
+    found = session.scalar(select(cast(Event.body, Text)).where(Event.id == event_id))
+    if found is None:
+        raise NotFound(_NO_EVENT)
+    return found
 
 
 def trace(session: Session, event_id: UUID, versions: Collection[UUID] | None = None) -> Trace:
@@ -169,9 +180,34 @@ def events(
     after: UUID | None,
     limit: int,
     oldest_first: bool = False,
+    newer: UUID | None = None,
 ) -> list[State]:
     """Events with where each stands, newest first unless said, from past the event `after`."""
-    query = _states().limit(limit)
+    query = chosen(
+        _states(),
+        type_=type_,
+        since=since,
+        until=until,
+        matched=matched,
+        after=after,
+        oldest_first=oldest_first,
+        newer=newer,
+    )
+    return [State(*row) for row in session.execute(query.limit(limit))]
+
+
+def chosen(
+    query: Select[*Columns],
+    *,
+    type_: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    matched: bool | None,
+    after: UUID | None,
+    oldest_first: bool = False,
+    newer: UUID | None = None,
+) -> Select[*Columns]:
+    """The rows of a query on events that are asked for, in their order; those after `newer` alone if it is said."""
     key, kind = (Match.event_id, Match.event_type) if matched else (Event.id, Event.type)
     # Of one type the order goes by it too.
     order = [key] if type_ is None else [kind, key]
@@ -180,19 +216,23 @@ def events(
         query = query.join(Match, key == Event.id).ext(distinct_on(*order))
     elif matched is False:
         query = query.where(~exists().where(Match.event_id == Event.id))
-    between = _between(since, until, after, oldest_first=oldest_first)
+    between = _between(since, until, after, newer, oldest_first=oldest_first)
     if type_ is None:
         # Sixty an hour, which nobody has sent; whoever wants to see them asks for their type.
         query = query.where(or_(Event.type != heartbeat.TYPE, Event.source != heartbeat.SOURCE))
         query = query.where(*between.of_all(key))
     else:
         query = query.where(*between.of_type(kind, key, type_))
-    query = query.order_by(*(each.asc() if oldest_first else each.desc() for each in order))
-    return [State(*row) for row in session.execute(query)]
+    return query.order_by(*(each.asc() if oldest_first else each.desc() for each in order))
 
 
 def _between(
-    since: datetime | None, until: datetime | None, after: UUID | None, *, oldest_first: bool
+    since: datetime | None,
+    until: datetime | None,
+    after: UUID | None,
+    newer: UUID | None,
+    *,
+    oldest_first: bool,
 ) -> Between:
     low = LOWEST if since is None else uuid7_floor(since)
     high = HIGHEST if until is None else uuid7_floor(until)
@@ -200,13 +240,20 @@ def _between(
         low = max(low, UUID(int=after.int + 1))
     elif after is not None:
         high = min(high, after)
+    if newer is not None:
+        low = max(low, UUID(int=newer.int + 1))
     return Between(low, high)
 
 
 def _states() -> Select[Event, bool, str | None]:
+    return select(Event, *standing())
+
+
+def standing() -> tuple[ColumnElement[bool], ColumnElement[str | None]]:
+    """Whether an event waits, and why its evaluation was given up: columns beside one."""
     waiting = exists().where(PendingEvent.event_id == Event.id)
     reason = select(FailedEvent.reason).where(FailedEvent.event_id == Event.id).scalar_subquery()
-    return select(Event, waiting, reason)
+    return waiting, reason
 
 
 def notification(session: Session, notification_id: UUID) -> Notification:

@@ -106,8 +106,11 @@ def of_rule(session: Session, event_id: UUID, rule_id: UUID) -> Why:
     return next(_whys(session, state, [found]))
 
 
-def of_all(session: Session, event_id: UUID) -> Whys:
-    """Why each rule did or did not fire, those that did first and then the nearest misses; raises `NotFound`."""
+def of_all(session: Session, event_id: UUID, considered: int = CONSIDERED) -> Whys:
+    """Why each rule did or did not fire, those that did first and then the nearest misses; raises `NotFound`.
+
+    Beside those that are on record as many others are looked at as `considered` says.
+    """
     state = tracing.event(session, event_id)
     known = _kin(session, _on_record(session, event_id))
     recorded = session.scalars(_current(state, RuleVersion.id.in_(known))).all()
@@ -116,7 +119,7 @@ def of_all(session: Session, event_id: UUID) -> Whys:
     others = session.scalars(
         _current(state, RuleVersion.id.not_in(known))
         .order_by(names_the_type.desc(), RuleVersion.rule_id)
-        .limit(CONSIDERED)
+        .limit(considered)
     ).all()
     deadline = time.monotonic() + SECONDS
     waiting = iter(others)
