@@ -190,7 +190,7 @@ def _destination(settings: Settings, target: str, row: ChannelRow | None) -> Des
         return open_row(settings, row)
     try:
         config = registry.get(kind).resolve(address, ChannelDefaults(settings.slack))
-    except (KeyError, AddressError) as error:
+    except (registry.UnknownKind, AddressError) as error:
         return Destination(kind, kind, problem=f"no_such_channel: {error}")
     return Destination(kind, kind, config)
 

@@ -5,8 +5,9 @@ import { confirmations } from "./confirm.js";
 import { dialogs } from "./dialogs.js";
 import { keys } from "./keys.js";
 import { palette } from "./palette.js";
+import { selections } from "./select.js";
 import { theme } from "./theme.js";
 import { times } from "./times.js";
 
 document.documentElement.classList.add("scripted");
-for (const module of [theme, dialogs, keys, palette, confirmations, times, copyButtons]) module(htmx);
+for (const module of [theme, dialogs, keys, palette, confirmations, times, copyButtons, selections]) module(htmx);
