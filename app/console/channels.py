@@ -185,16 +185,14 @@ def _page(row: ChannelRow, errors: Errors | None = None) -> str:
     wanted = request.args.get("test", type=UUID) or (latest.id if latest else None)
     return render_template(
         "console/channel.html",
-        row=row,
         channel=channel,
-        target=_target(row),
         receiver=receivers.view(session(), _receiver(row), now(), WAITING_COUNTED),
         counted_to=WAITING_COUNTED,
         inputs=fields,
         common={schema_form.PREFIX + name for name in COMMON},
         errors=errors or {},
         problem=problem,
-        **(_tested(row, wanted) if wanted else {"test": None}),
+        **(_tested(row, wanted) if wanted else _named(row) | {"test": None}),
     )
 
 
@@ -203,7 +201,11 @@ def _tested(row: ChannelRow, test_id: UUID) -> dict[str, Any]:
     if found is None or found.channel_id != row.id:
         raise NotFound("there is no such test of this channel; tests are kept for a day")
     late = found.finished_at is None and now() - found.created_at > PATIENCE
-    return {"row": row, "target": _target(row), "test": found, "late": late}
+    return _named(row) | {"test": found, "late": late}
+
+
+def _named(row: ChannelRow) -> dict[str, Any]:
+    return {"row": row, "target": _target(row)}
 
 
 def _secrets(row: ChannelRow) -> tuple[frozenset[str], str | None]:

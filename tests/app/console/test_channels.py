@@ -289,11 +289,14 @@ def test_more_than_a_page_goes_on_at_an_address(
 
 
 def test_what_is_done_is_noted_in_the_words_of_the_api(
-    browser: Browser, erp: str, client: Client
+    browser: Browser, erp: str, client: Client, clock: TestClock
 ) -> None:
     browser.open(erp)
+    clock.tick(1)
     browser.send(erp, switch="off")
+    clock.tick(1)
     browser.send(f"{erp}/test")
+    clock.tick(1)
     browser.open(f"{erp}/delete")
     browser.send(f"{erp}/delete")
     actions = [entry["action"] for entry in client.get("/audit").json["data"]]
