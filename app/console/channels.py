@@ -11,6 +11,7 @@ from marshmallow import ValidationError
 
 from app.channels import registry
 from app.channels.base import Channel, ChannelConfig
+from app.channels.egress import UrlNotAllowed
 from app.console import door, schema_form
 from app.console.paging import page_of
 from app.console.schema_form import Errors
@@ -29,6 +30,7 @@ COMMON: Final = frozenset(ChannelConfig().fields)
 # A send is over after 16 s; who waits longer than this waits for a worker.
 PATIENCE: Final = timedelta(seconds=30)
 WAITING_COUNTED: Final = 10_000
+ALLOWED: Final = "SENTINEL_EGRESS_ALLOW names what may be reached although private"
 
 bp = Blueprint("channels", __name__, url_prefix="/console/channels")
 
@@ -219,7 +221,8 @@ def _secrets(row: ChannelRow) -> tuple[frozenset[str], str | None]:
 def _errors_of(error: Refusal) -> Errors:
     """A refusal at its field; one that is about no field stands above the form."""
     *_, group, name = ["", "", *error.pointer.split("/")]
-    return {name if group == "config" or name == "name" else "": [error.detail]}
+    said = f"{error.detail}; {ALLOWED}" if error.code == UrlNotAllowed.code else error.detail
+    return {name if group == "config" or name == "name" else "": [said]}
 
 
 def _kinds() -> list[tuple[Channel, str]]:
