@@ -17,7 +17,7 @@ from app.console.reasons import in_words
 from app.extensions import session
 from app.models.notifications import Attempt, Notification, Status
 from app.runtime import now, runtime
-from app.services import deadletters, previews, receivers, tracing
+from app.services import channels, deadletters, previews, receivers, tracing
 from app.services.deadletters import DeadLetters
 from app.services.errors import Refusal
 from tasks.publisher import wake_notifications
@@ -28,6 +28,7 @@ VIEWS: Final = ("pending", "sent", "dead", "cancelled", "all")
 STEP: Final = 1000
 ATTEMPTS_SHOWN: Final = 50
 BODY_SHOWN: Final = 16_384
+SUGGESTED: Final = 100
 
 bp = Blueprint("notifications", __name__, url_prefix="/console/notifications")
 bp.add_app_template_filter(in_words, "reason_in_words")
@@ -44,7 +45,7 @@ def listing() -> str:
         view=view,
         views=VIEWS,
         channel=channel,
-        kinds=registry.kinds(),
+        suggestions=[*registry.kinds(), *_targets()],
     )
 
 
@@ -105,6 +106,11 @@ def _page(status: str | None, channel: str) -> Page[Notification]:
     )
     older = address(after=following) if following else None
     return Page(items, older, address(after=None) if after else None)
+
+
+def _targets() -> list[str]:
+    """Some of what the list can be filtered by."""
+    return [f"{row.kind}:{row.name}" for row in channels.page(session(), None, SUGGESTED)]
 
 
 def _status(view: str) -> str | None:

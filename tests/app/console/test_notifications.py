@@ -37,6 +37,8 @@ def attempt(settings: Settings, clock: TestClock) -> Attempt:
 
     def make(key: UUID, verdict: Verdict) -> None:
         end_attempt(begin_attempt(key, settings, clock), clock, verdict, RetryPolicy())
+        # The next page shall not see what the one before had read.
+        session().expire_all()
 
     return make
 
