@@ -82,6 +82,16 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class Request:
+    """What one attempt sends, to be shown: no secret is in it."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: str
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The outcome of one attempt, and what the receiver answered."""
 
@@ -151,3 +161,7 @@ class Channel(ABC):
     @abstractmethod
     def send(self, notice: Notice, config: Config, transport: "Transport") -> Verdict:
         """Make one attempt. Every failure of the receiver or the network is a verdict."""
+
+    def request(self, notice: Notice, config: Config) -> Request | None:
+        """What `send` would send, with a config whose secrets are hidden; None where a kind does not tell."""
+        return None

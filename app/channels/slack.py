@@ -15,6 +15,7 @@ from app.channels.base import (
     Config,
     Notice,
     Outcome,
+    Request,
     Verdict,
 )
 from app.channels.blocks import render
@@ -39,6 +40,7 @@ _TRY_AGAIN = frozenset(
 _GONE = frozenset(
     {"account_inactive", "no_active_hooks", "no_service", "team_disabled", "token_revoked"}
 )
+_TYPE = "application/json; charset=utf-8"
 _ADDRESS = re.compile(r"[#@][^\s#@]{1,100}|[CDGUW][A-Z0-9]{2,30}")
 _HINTS = {
     "channel_not_found": "no such channel, or a private one that the bot has not joined",
@@ -108,12 +110,25 @@ class SlackChannel(Channel):
         egress.check_url(config.get("webhook_url") or _method(config))
 
     def send(self, notice: Notice, config: Config, transport: Transport) -> Verdict:
-        payload = render(notice)
-        token = config.get("bot_token")
+        payload, token = _payload(notice, config), config.get("bot_token")
         if token:
-            payload["channel"] = config["channel"]
             return _judge_api(_post(transport, _method(config), payload, token))
         return _judge_webhook(_post(transport, config["webhook_url"], payload))
+
+    def request(self, notice: Notice, config: Config) -> Request:
+        url = _method(config) if config.get("bot_token") else config["webhook_url"]
+        body = _encoded(_payload(notice, config)).decode()
+        return Request("POST", url, {"Content-Type": _TYPE}, body)
+
+
+def _payload(notice: Notice, config: Config) -> dict[str, Any]:
+    """The message; an incoming webhook has a channel of its own."""
+    channel = {"channel": config["channel"]} if config.get("bot_token") else {}
+    return render(notice) | channel
+
+
+def _encoded(payload: dict[str, Any]) -> bytes:
+    return json.dumps(payload, separators=(",", ":"), default=str).encode()
 
 
 def _method(config: Config) -> str:
@@ -124,11 +139,10 @@ def _method(config: Config) -> str:
 def _post(
     transport: Transport, url: str, payload: dict[str, Any], token: str | None = None
 ) -> Reply:
-    headers = {"Content-Type": "application/json; charset=utf-8"}
+    headers = {"Content-Type": _TYPE}
     if token:
         headers["Authorization"] = f"Bearer {token}"
-    body = json.dumps(payload, separators=(",", ":"), default=str).encode()
-    return transport.post(url, body, headers)
+    return transport.post(url, _encoded(payload), headers)
 
 
 def _judge_api(reply: Reply) -> Verdict:

@@ -18,6 +18,7 @@ from app.channels.base import (
     ChannelDefaults,
     Config,
     Notice,
+    Request,
     Verdict,
 )
 from app.channels.egress import MAX_URL, Egress
@@ -104,6 +105,10 @@ class WebhookChannel(Channel):
         body = _body(notice)
         headers = {**(config.get("headers") or {}), **_headers(notice, config, body)}
         return judge(transport.post(config["url"], body, headers))
+
+    def request(self, notice: Notice, config: Config) -> Request:
+        headers = {"Content-Type": "application/json", "webhook-id": notice.id}
+        return Request("POST", config["url"], headers, _body(notice).decode())
 
 
 def _body(notice: Notice) -> bytes:

@@ -3,11 +3,13 @@
 A test is tried once, whether the channel is switched on or held; a delivery ends the receiver's pause.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from app.channels import registry
@@ -44,6 +46,17 @@ def create(session: Session, channel: ChannelRow, now: datetime) -> ChannelTest:
 def find(session: Session, test_id: UUID) -> ChannelTest | None:
     """A test as it stands now."""
     return session.get(ChannelTest, test_id, populate_existing=True)
+
+
+def latest(session: Session, channel_ids: Collection[UUID]) -> dict[UUID, ChannelTest]:
+    """The last test of each channel that was tried of late."""
+    rows = session.scalars(
+        select(ChannelTest)
+        .where(ChannelTest.channel_id.in_(channel_ids))
+        .ext(distinct_on(ChannelTest.channel_id))
+        .order_by(ChannelTest.channel_id, ChannelTest.id.desc())
+    )
+    return {row.channel_id: row for row in rows}
 
 
 def begin(session: Session, test_id: UUID, settings: Settings, now: datetime) -> Trial | None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, tuple_
+from sqlalchemy import bindparam, literal, select, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -102,6 +102,16 @@ def listing(session: Session) -> Sequence[ChannelRow]:
     return session.scalars(select(ChannelRow).order_by(ChannelRow.kind, ChannelRow.name)).all()
 
 
+def page(session: Session, after: UUID | None, limit: int) -> Sequence[ChannelRow]:
+    """Channels by kind and name, from past the one called `after`."""
+    query = select(ChannelRow).order_by(ChannelRow.kind, ChannelRow.name).limit(limit)
+    before = None if after is None else session.get(ChannelRow, after)
+    if before is not None:
+        place = tuple_(ChannelRow.kind, ChannelRow.name)
+        query = query.where(place > tuple_(literal(before.kind), literal(before.name)))
+    return session.scalars(query).all()
+
+
 def find(session: Session, name: str, *, lock: bool = False) -> ChannelRow:
     """A channel by `kind:name`, or by its name where that is the only one of it."""
     kind, separator, rest = name.partition(":")
@@ -180,7 +190,7 @@ def _destination(settings: Settings, target: str, row: ChannelRow | None) -> Des
         return open_row(settings, row)
     try:
         config = registry.get(kind).resolve(address, ChannelDefaults(settings.slack))
-    except (KeyError, AddressError) as error:
+    except (registry.UnknownKind, AddressError) as error:
         return Destination(kind, kind, problem=f"no_such_channel: {error}")
     return Destination(kind, kind, config)
 
@@ -193,6 +203,11 @@ def open_row(settings: Settings, row: ChannelRow) -> Destination:
     except SecretsUnreadable:
         return Destination(row.kind, label, channel_id=row.id, problem="secrets_unreadable")
     return Destination(row.kind, label, config, row.id)
+
+
+def secrets_set(settings: Settings, row: ChannelRow) -> frozenset[str]:
+    """The names of the secrets that a channel has; raises `Conflict` where nobody can read them any more."""
+    return frozenset(_opened(settings, row))
 
 
 def _opened(settings: Settings, row: ChannelRow) -> dict[str, Any]:

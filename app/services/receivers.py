@@ -173,21 +173,32 @@ def next_due(session: Session, keys: Collection[str], now: datetime) -> list[Due
     return [Due(*row) for row in session.execute(_NEXT_DUE, values)]
 
 
-def view(session: Session, key: str, now: datetime) -> dict[str, Any]:
-    """How a receiver is doing, and how many wait for it."""
+def view(session: Session, key: str, now: datetime, count_to: int | None = None) -> dict[str, Any]:
+    """How a receiver is doing, and how many wait for it; counted up to `count_to`, where that is said."""
     row = session.get(Receiver, key, populate_existing=True) or Receiver(key=key, failures=0)
-    waiting = select(func.count()).where(
+    pending = select(Notification.id).where(
         Notification.receiver == key, Notification.status == Status.PENDING
     )
-    state = "held" if row.held_until else "failing" if row.failures else "well"
+    waiting = select(func.count()).select_from(pending.limit(count_to).subquery())
     return {
-        "state": state,
+        "state": state_of(row),
         "failures": row.failures,
         "failing_since": row.failing_since,
         "held_until": row.held_until,
         "held_for": row.held_for,
         "waiting": session.scalar(waiting),
     }
+
+
+def state_of(row: Receiver) -> str:
+    """How it is doing, in a word."""
+    return "held" if row.held_until else "failing" if row.failures else "well"
+
+
+def known(session: Session, keys: Collection[str]) -> dict[str, Receiver]:
+    """What is known of receivers; one that is not there is well."""
+    rows = session.scalars(select(Receiver).where(Receiver.key.in_(keys)))
+    return {row.key: row for row in rows}
 
 
 def next_pause(policy: ReceiverPolicy, pauses: int) -> float:

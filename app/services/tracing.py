@@ -23,6 +23,8 @@ from app.services.of_type import HIGHEST, LOWEST, Between
 Columns = TypeVarTuple("Columns")
 _NO_EVENT: Final = "there is no such event; it may be older than what is kept"
 
+SCANNED: Final = 5_000
+
 
 @dataclass(frozen=True)
 class State:
@@ -290,7 +292,32 @@ def notifications(
     return session.scalars(query).all()
 
 
-def goes_to(channel: str) -> ColumnElement[bool]:
+def notifications_scanned(
+    session: Session, *, status: str | None, channel: str, after: UUID | None, limit: int
+) -> tuple[Sequence[Notification], UUID | None]:
+    """Those to one channel among the next `SCANNED` notifications, and where to go on looking.
+
+    No index leads to a target, so that one which is rare might be looked for among all there are.
+    """
+    looked_at = select(Notification.id, Notification.target)
+    if status is not None:
+        looked_at = looked_at.where(Notification.status == status)
+    if after is not None:
+        looked_at = looked_at.where(Notification.id < after)
+    stretch = looked_at.order_by(Notification.id.desc()).limit(SCANNED).subquery()
+    chosen = select(stretch.c.id).where(goes_to(channel, stretch.c.target))
+    rows = session.scalars(
+        select(Notification)
+        .where(Notification.id.in_(chosen.order_by(stretch.c.id.desc()).limit(limit + 1)))
+        .order_by(Notification.id.desc())
+    ).all()
+    if len(rows) > limit:
+        return rows[:limit], rows[limit - 1].id
+    edge = select(stretch.c.id).order_by(stretch.c.id.desc()).offset(SCANNED - 1)
+    return rows, session.scalar(edge)
+
+
+def goes_to(channel: str, target: ColumnElement[str] | None = None) -> ColumnElement[bool]:
     """Whether a notification's target is `channel`: a whole target, or a kind."""
-    of_kind = Notification.target.startswith(f"{channel}:", autoescape=True)
-    return or_(Notification.target == channel, of_kind)
+    to = Notification.__table__.c.target if target is None else target
+    return or_(to == channel, to.startswith(f"{channel}:", autoescape=True))

@@ -188,3 +188,21 @@ def test_a_private_url_is_refused_when_the_channel_is_made(config: dict[str, Any
 
 def test_the_secrets_are_marked() -> None:
     assert SLACK.secret_fields == {"bot_token", "webhook_url"}
+
+
+@pytest.mark.parametrize("way", [by_token, by_webhook])
+def test_what_is_shown_of_a_request_is_what_is_sent_without_its_token(
+    httpserver: HTTPServer,
+    transport: Transport,
+    make_notice: Make,
+    way: Callable[[HTTPServer], dict[str, Any]],
+) -> None:
+    httpserver.expect_request("/api/chat.postMessage").respond_with_json({"ok": True})
+    httpserver.expect_request("/services/T0/B0/x").respond_with_data("ok")
+    SLACK.send(make_notice(), way(httpserver), transport)
+    request, _ = httpserver.log[0]
+    shown = SLACK.request(make_notice(), way(httpserver))
+    assert shown is not None
+    assert shown.url == request.url
+    assert shown.body.encode() == request.get_data()
+    assert "xoxb" not in str(shown)

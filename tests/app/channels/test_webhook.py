@@ -209,3 +209,17 @@ def test_the_body_is_compact(
     WEBHOOK.send(make_notice(), config(httpserver), transport)
     body = received(httpserver).get_data().decode()
     assert body == json.dumps(json.loads(body), separators=(",", ":"))
+
+
+def test_what_is_shown_of_a_request_is_what_is_sent_without_its_secrets(
+    httpserver: HTTPServer, transport: Transport, make_notice: Make
+) -> None:
+    httpserver.expect_request("/hook").respond_with_data("")
+    notice = make_notice()
+    whole = config(httpserver, secret=NEW, headers={"Authorization": "Bearer t0ken"})
+    WEBHOOK.send(notice, whole, transport)
+    shown = WEBHOOK.request(notice, whole)
+    assert shown is not None
+    assert (shown.method, shown.url) == ("POST", httpserver.url_for("/hook"))
+    assert shown.body.encode() == received(httpserver).get_data()
+    assert shown.headers == {"Content-Type": "application/json", "webhook-id": notice.id}

@@ -348,3 +348,12 @@ def test_a_channel_that_fails_for_longer_than_allowed_is_disabled(
     assert row.disabled_reason == "failing since 2026-03-01 12:00 UTC: HTTP 503"
     assert client.patch("/channels/erp", json={"enabled": True}).json["disabled_reason"] is None
     assert view(client)["state"] == "well"
+
+
+def test_those_that_wait_are_counted_as_far_as_somebody_wants_to_know(
+    client: Client, clock: TestClock
+) -> None:
+    make_channel(client)
+    due(client, clock, 3)
+    assert receivers.view(session(), "webhook:erp", clock())["waiting"] == 3
+    assert receivers.view(session(), "webhook:erp", clock(), count_to=2)["waiting"] == 2

@@ -5,10 +5,11 @@ import { confirmations } from "./confirm.js";
 import { dialogs } from "./dialogs.js";
 import { keys } from "./keys.js";
 import { palette } from "./palette.js";
+import { selections } from "./select.js";
 import { tail } from "./tail.js";
 import { theme } from "./theme.js";
 import { times } from "./times.js";
 import { unreachable } from "./unreachable.js";
 
 document.documentElement.classList.add("scripted");
-for (const module of [theme, dialogs, keys, palette, confirmations, times, copyButtons, tail, unreachable]) module(htmx);
+for (const module of [theme, dialogs, keys, palette, confirmations, times, copyButtons, selections, tail, unreachable]) module(htmx);
