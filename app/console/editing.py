@@ -22,7 +22,6 @@ from app.runtime import now, runtime
 from app.services import rules, tracing
 from app.services.errors import Refusal, StaleVersion
 from app.web.guards import check_target
-from rules_dsl import Rule, RuleError, compile_rule
 
 # What each mode means to whoever chooses one.
 MODES: Final = {
@@ -142,7 +141,7 @@ def _page(
     differing: Mapping[str, tuple[str, str]] | None = None,
 ) -> str:
     kept = _kept()
-    sample = kept or trying.sample(_compiled(form.dsl))
+    sample = kept or trying.sample(trying.compiled(form.dsl))
     return render_template(
         "console/rule_edit.html",
         form=form,
@@ -163,11 +162,3 @@ def _kept() -> str:
         return "" if request.form.get("event_was") == trying.mark(typed_in) else typed_in
     named = request.args.get("event", type=UUID)
     return pretty(tracing.event(session(), named).event.body) if named else ""
-
-
-def _compiled(dsl: str) -> Rule | None:
-    """A sentence as a rule, if it is one whoever it notifies."""
-    try:
-        return compile_rule(dsl)
-    except RuleError:
-        return None

@@ -46,7 +46,9 @@ class Form:
             "description": self.description.strip(),
             "tags": [tag for each in self.tags.split(",") if (tag := each.strip())],
             "mode": self.mode,
-            "noise_budget": int(budget) if budget.isdecimal() and len(budget) < 10 else budget or None,
+            "noise_budget": int(budget)
+            if budget.isdecimal() and len(budget) < 10
+            else budget or None,
             "tests": self.tests,
         }
 
@@ -81,9 +83,8 @@ def complaints(error: Refusal | ValidationError) -> dict[str, list[str]]:
     """What is wrong, by the field's name; under no name what is about none of them."""
     found: dict[str, list[str]] = {}
     if isinstance(error, ValidationError):
-        for name, messages in error.normalized_messages().items():
-            found[name] = list(_flat(messages))
-        return found
+        messages: dict[str, Any] = error.messages_dict
+        return {name: _flat(each) for name, each in messages.items()}
     for entry in error.entries:
         name = str(entry["pointer"]).strip("/").partition("/")[0]
         found.setdefault(name if name in FIELDS else "", []).append(str(entry["detail"]))

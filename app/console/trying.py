@@ -10,7 +10,6 @@ from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
 from app.channels import registry
-from app.console.charts import sparkline
 from app.console.formats import pretty
 from app.console.rules import bp
 from app.extensions import session
@@ -27,6 +26,8 @@ from rules_dsl.vocabulary import vocabulary
 # For names in targets: whoever types does not wait for them, and a save looks again.
 LOOKUP_SECONDS: Final = 0.15
 DRAFT: Final = "Draft"
+# Whom a sentence notifies that has not come to its `then` yet.
+NOBODY: Final = "nobody:yet"
 # Completion needs no more; the API reads more.
 EVENTS_READ: Final = 300
 MOST_TYPES: Final = 5
@@ -63,21 +64,32 @@ def validate() -> str:
     _hurry()
     dsl = _sentence()
     found = diagnostics(dsl, check_target) if dsl.strip() else []
-    return render_template("console/_diagnostics.html", found=found, empty=not dsl.strip())
+    broken = bool(found) and compiled(dsl) is None
+    return render_template(
+        "console/_diagnostics.html", found=found, empty=not dsl.strip(), broken=broken
+    )
 
 
 @bp.post("/preview")
 def preview() -> ResponseReturnValue:
     """What a sentence would have made of the newest events; nothing while it is no rule yet."""
-    rule = _compiled()
+    rule = compiled(_sentence())
     if rule is None:
         return "", 204
     name = request.form.get("name", "").strip() or rule.name or DRAFT
     found = newest.tried(session(), name, rule, runtime().settings.memory, now())
-    label = f"Matches among the last {found.events:,} events, oldest first"
-    strip = sparkline(found.strip, label)
-    most = newest.MOST
-    return render_template("console/_preview.html", found=found, strip=strip, most=most, short=short)
+
+    def said(hit: newest.Hit) -> str:
+        """What whoever is notified would read, or the event itself."""
+        return (hit.body and rule.render_message(hit.body, hit.at)) or short(hit.body)
+
+    return render_template(
+        "console/_preview.html",
+        found=found,
+        said=said,
+        most=newest.MOST,
+        tells=NOBODY not in map(str, rule.targets),
+    )
 
 
 @bp.post("/test")
@@ -86,21 +98,22 @@ def test() -> ResponseReturnValue:
 
     The event is the newest of the type that the sentence asks for, until somebody types another.
     """
-    rule = _compiled()
+    rule = compiled(_sentence())
+    if rule is None:
+        return "", 204
     given = request.form.get("event", "").replace("\r\n", "\n")
     untouched = not given.strip() or request.form.get("event_was") == mark(given)
     fresh = sample(rule) if untouched else None
     text = fresh or given
     shown: dict[str, Any] = {"sample": fresh if fresh != given else None, "mark": mark}
-    if rule is None:
-        return render_template("console/_trial.html", **shown) if shown["sample"] else ("", 204)
     try:
         event = _event(text)
-        trial = rules.trial(rule.text, event, check_target, now())
+        trial = rules.trial(rule.text, event, _anybody, now())
     except Refusal as error:
         return render_template("console/_trial.html", refused=error.detail, **shown)
+    hears = [one for one in trial["notifications"] if one["target"] != NOBODY]
     return render_template(
-        "console/_trial.html", trial=trial, remembers=rule.has_memory, rule=rule, **shown
+        "console/_trial.html", trial=trial, hears=hears, remembers=rule.has_memory, **shown
     )
 
 
@@ -113,7 +126,8 @@ def short(body: Mapping[str, Any] | None) -> str:
 def sample(rule: Rule | None) -> str:
     """The newest event of a type that a rule asks for, as JSON; an example where there is none."""
     asked = sorted(types_of(rule) or ())[:MOST_TYPES] if rule else []
-    for type_ in asked or [None]:
+    types: list[str | None] = [*asked] or [None]
+    for type_ in types:
         for _, body in fields.newest(session(), type_, 1):
             return pretty(body)
     return pretty(EXAMPLE | {"type": asked[0]} if asked else EXAMPLE)
@@ -134,17 +148,22 @@ def _event(text: str) -> dict[str, Any]:
     return event
 
 
-def _compiled() -> Rule | None:
-    """The sentence as a rule, if it is one."""
-    _hurry()
-    try:
-        return compile_rule(_sentence(), check_target)
-    except RuleError:
-        return None
+def compiled(dsl: str) -> Rule | None:
+    """A sentence as a rule, whoever it notifies; one that has come as far as its condition notifies nobody yet."""
+    for text in (dsl, f'{dsl}\nthen notify("{NOBODY}")'):
+        try:
+            return compile_rule(text)
+        except RuleError:
+            continue
+    return None
 
 
 def _sentence() -> str:
     return request.form.get("dsl", "").replace("\r\n", "\n")
+
+
+def _anybody(kind: str, address: str) -> None:
+    """Whom a sentence notifies is no matter to what it matches; `validate` says it."""
 
 
 def _hurry() -> None:

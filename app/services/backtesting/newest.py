@@ -6,7 +6,7 @@ nothing had come before the first of them.
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -145,7 +145,7 @@ def _newest(session: Session, most: int) -> list[Stored]:
     return found
 
 
-def _rows(session: Session, most: int) -> Iterator[Stored]:
+def _rows(session: Session, most: int) -> Generator[Stored, None, None]:
     own = or_(Event.type != heartbeat.TYPE, Event.source != heartbeat.SOURCE)
     query = (
         select(

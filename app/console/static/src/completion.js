@@ -1,9 +1,22 @@
+import { pickedCompletion, startCompletion } from "@codemirror/autocomplete";
+
 // What may stand at the cursor: words and functions of the language, fields and values seen in events, targets.
 const TOKEN = /#[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|(["'])((?:[^\\\n]|\\.)*)$|[\p{L}_][\p{L}\p{N}_]*|\d\w*%?|->|\?\?|[=!<>]=|\s+|./gsu;
 const PATH = /(?:[\p{L}_][\p{L}\p{N}_]*(?:\.[\p{L}\p{N}_]*|\[-?\d*\]?)*)?$/u;
 const ASKED = /\btype\s*==\s*["']([^"'\n]*)["']/;
 const NAMED = /\b(?:any|all|none)\s+([\p{L}_][\p{L}\p{N}_]*)\s+in\s+([\p{L}\p{N}_.]+)\s*:/gu;
 const DURATIONS = ["1m", "5m", "10m", "1h", "24h"];
+
+// Inserts both halves of a pair, with the cursor between them, and goes on completing there.
+const around = (open, close) => (view, completion, from, to) => {
+  view.dispatch({
+    changes: { from, to, insert: open + close },
+    selection: { anchor: from + open.length },
+    annotations: pickedCompletion.of(completion),
+    userEvent: "input.complete",
+  });
+  startCompletion(view);
+};
 
 // A function's docs end in an example between backticks.
 function docs(title, text) {
@@ -65,12 +78,12 @@ export function completions(words, address) {
   const functions = words.functions.map((each) => ({
     label: each.name,
     detail: each.signature.slice(each.name.length),
-    apply: `${each.name}(`,
+    apply: each.signature.endsWith("()") ? each.signature : around(`${each.name}(`, ")"),
     type: "function",
     info: docs(each.signature, each.summary),
   }));
-  const aggregates = group("aggregate").map((each) => ({ ...word(each), detail: " over …", type: "function", apply: `${each.word}(` }));
-  const notify = { label: "notify", type: "function", apply: 'notify("', info: docs("notify", "Who hears of it: `notify(\"slack:#ops\")`") };
+  const aggregates = group("aggregate").map((each) => ({ ...word(each), detail: " over …", type: "function", apply: around(`${each.word}(`, ") over ") }));
+  const notify = { label: "notify", type: "function", apply: around('notify("', '")'), info: docs("notify", "Who hears of it: `notify(\"slack:#ops\")`") };
   const targets = [
     ...words.targets.map((each) => ({ label: each.target, detail: each.enabled ? " channel" : " channel, off", type: "target", boost: 1 })),
     ...Object.entries(words.kinds).map(([kind, label]) => ({ label: `${kind}:`, detail: ` ${label}`, type: "kind" })),

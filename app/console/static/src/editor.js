@@ -15,11 +15,13 @@ const form = document.getElementById("rule");
 const diagnostics = document.getElementById("diagnostics");
 const asking = ["diagnostics", "preview", "trial"].map((id) => document.getElementById(id));
 
-// What is under way is about a text of before: its answer must not come after a newer one.
-const changed = () => {
-  for (const part of asking) part?.dispatchEvent(new CustomEvent("htmx:abort", { bubbles: true }));
-  field.dispatchEvent(new Event("input", { bubbles: true }));
-};
+// An answer about a text of before is dropped: one about the present text follows.
+const askedAbout = new Map();
+document.body.addEventListener("htmx:configRequest", (event) => askedAbout.set(event.detail.elt, field.value));
+document.body.addEventListener("htmx:beforeSwap", (event) => {
+  const { elt } = event.detail;
+  if (asking.includes(elt) && askedAbout.get(elt) !== field.value) event.detail.shouldSwap = false;
+});
 
 function save() {
   form.requestSubmit();
@@ -54,7 +56,7 @@ function mount(words) {
         EditorView.updateListener.of((update) => {
           if (!update.docChanged) return;
           field.value = update.state.doc.toString();
-          changed();
+          field.dispatchEvent(new Event("input", { bubbles: true }));
         }),
       ],
     }),
