@@ -28,7 +28,9 @@ from app.console import (
     search,
     silences,
 )
+from app.console import editing as editing  # adds its pages to those of rules
 from app.console import session as sign_in
+from app.console import trying as trying
 from app.extensions import session
 from app.runtime import now, runtime
 from app.services.errors import Refusal
