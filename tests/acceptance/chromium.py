@@ -31,7 +31,7 @@ ARGUMENTS: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE: Final = 15_000
+PATIENCE: Final = 30_000
 WIDE: Final = 1400
 NARROW: Final = 400
 HEIGHT: Final = 900

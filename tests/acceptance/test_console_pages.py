@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 from app.cli.local.services import BACKTESTS, CORE
 from app.console.navigation import ENTRIES
 from tests.acceptance import markup
-from tests.acceptance.chromium import NARROW, WIDE, Watch, need_chromium, started
+from tests.acceptance.chromium import NARROW, WIDE, Watch, need_chromium
 from tests.acceptance.stack import Stack
 from tests.acceptance.visits import Visit, crawl, visit
 
@@ -36,13 +36,6 @@ def stack() -> Iterator[Stack]:
     need_chromium()
     with Stack(start=(*CORE, BACKTESTS)) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    need_chromium()
-    with started() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
