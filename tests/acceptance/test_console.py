@@ -10,6 +10,7 @@ from app.clock import system_clock
 from app.console.navigation import ENTRIES
 from app.services import keys
 from bench.stateful.filling import opened
+from tests.acceptance import markup
 from tests.acceptance.chromium import Watch, need_chromium
 from tests.acceptance.receiver import Answer
 from tests.acceptance.stack import Stack
@@ -163,6 +164,119 @@ def test_the_gate_opens_without_scripts_too(guarded: Stack, chromium: Browser) -
         page.get_by_label("Admin key").fill(admin_key(guarded))
         page.get_by_role("button", name="Sign in").click()
         heading(page, "Overview")
+
+
+def test_a_rule_written_by_keys_alone_fires_in_the_tail_and_its_alert_is_acknowledged(
+    page: Page, stack: Stack
+) -> None:
+    page.goto("/")
+    page.keyboard.press("g")
+    page.keyboard.press("r")
+    heading(page, "Rules")
+    page.keyboard.press("n")
+    heading(page, "New rule")
+    page.keyboard.type("Big orders")
+    page.keyboard.press("Tab")
+    target = f"webhook:{stack.receiver.url}/orders"
+    page.keyboard.type(f'when type == "order" and amount > 500 then notify("{target}")')
+    page.keyboard.press("Control+Enter")
+    heading(page, "Big orders")
+
+    page.keyboard.press("g")
+    page.keyboard.press("e")
+    heading(page, "Events")
+    page.get_by_role("link", name="Live").click()
+    event = {"type": "order", "amount": 750, "user": "ada"}
+    assert stack.post("/events", event).status_code == 202
+    page.get_by_role("region", name="Events").get_by_role("link", name="order").click()
+
+    heading(page, "order")
+    fired = page.get_by_role("region", name="Fired")
+    expect(fired).to_contain_text("Big orders")
+    expect(fired).to_contain_text("amount > 500")
+    expect(fired).to_contain_text("amount was 750")
+    [heard] = stack.receiver.wait_for(1)
+    assert heard.json["data"]["event"]["body"] == event
+    fired.get_by_role("link", name="Alert").click()
+
+    heading(page, "Big orders")
+    page.get_by_role("button", name="Acknowledge").click()
+    expect(page.get_by_role("status").first).to_contain_text("Acknowledged")
+    [alert] = stack.get("/alerts").json()["data"]
+    assert alert["state"] == "acknowledged"
+
+
+def test_a_mistake_is_shown_while_it_is_typed(page: Page) -> None:
+    page.goto("/console/rules/new")
+    page.keyboard.press("Tab")
+    page.keyboard.type("when type = 5 then")
+    wrong = page.get_by_role("status", name="What is wrong with the sentence")
+    expect(wrong).not_to_be_empty()
+    expect(page.get_by_role("textbox", name="Sentence")).to_have_attribute("aria-invalid", "true")
+
+
+def test_a_dead_letter_is_retried_and_arrives(page: Page, stack: Stack) -> None:
+    stack.receiver.answer = lambda _heard: Answer(500, body=b"the receiver is not well")
+    make_rule(stack, "Refused", "refused")
+    stack.post("/events", {"type": "refused"})
+    stack.eventually(lambda: stack.get("/notifications?status=dead").json()["data"])
+    page.goto("/console/notifications")
+    page.get_by_role("navigation", name="Views").get_by_role("link", name="Dead").click()
+    page.get_by_role("region", name="Notifications").locator("a.main").first.click()
+    expect(page.get_by_role("main")).to_contain_text("the receiver is not well")
+    stack.receiver.answer = lambda _heard: Answer()
+    page.get_by_role("button", name="Retry", exact=True).click()
+    expect(page.get_by_role("main")).to_contain_text("Delivered")
+    assert stack.get("/notifications?status=dead").json()["data"] == []
+
+
+def test_many_dead_letters_are_retried_at_once(page: Page, stack: Stack) -> None:
+    stack.receiver.answer = lambda _heard: Answer(400)
+    make_rule(stack, "Many refused", "many")
+    for number in range(3):
+        stack.post("/events", {"type": "many", "number": number})
+    dead = "/notifications?status=dead"
+    stack.eventually(lambda: len(stack.get(dead).json()["data"]) == 3)
+    stack.receiver.answer = lambda _heard: Answer()
+    page.on("dialog", lambda asked: asked.accept())
+    page.goto("/console/notifications?view=dead")
+    page.get_by_role("button", name="Retry all").click()
+    expect(page.get_by_role("status").first).to_be_visible()
+    stack.eventually(lambda: stack.get(dead).json()["data"] == [])
+
+
+def test_a_channel_is_made_by_its_form_and_tested_through_broker_and_worker(
+    page: Page, stack: Stack
+) -> None:
+    stack.receiver.answer = lambda _heard: Answer(201, body=b"hello from the receiver")
+    page.goto("/console/channels")
+    page.keyboard.press("n")
+    page.get_by_role("main").get_by_role("link", name="Webhook").click()
+    page.get_by_label("Name").fill("erp")
+    page.get_by_role("textbox", name="URL").fill(f"{stack.receiver.url}/erp")
+    page.get_by_role("button", name="Make the channel").click()
+    heading(page, "webhook:erp")
+    page.goto("/console/channels/webhook:erp")
+    page.get_by_role("button", name="Test").click()
+    main = page.get_by_role("main")
+    expect(main).to_contain_text("delivered")
+    expect(main).to_contain_text("hello from the receiver")
+    expect(main).to_contain_text("201")
+    [heard] = stack.receiver.heard
+    assert heard.path == "/erp"
+
+
+def test_what_comes_in_by_the_tail_never_runs(page: Page, stack: Stack) -> None:
+    page.goto("/console/events?live=1")
+    assert stack.post("/events", markup.event()).status_code == 202
+    expect(page.get_by_role("region", name="Events")).to_contain_text(markup.IMAGE)
+    assert page.locator(markup.MADE).count() == 0
+    assert page.evaluate("window.hacked") is None
+
+
+def make_rule(stack: Stack, name: str, kind: str) -> None:
+    dsl = f'when type == "{kind}" then notify("webhook:{stack.receiver.url}/{kind}")'
+    assert stack.post("/rules", {"name": name, "dsl": dsl}).status_code == 201
 
 
 def admin_key(stack: Stack) -> str:

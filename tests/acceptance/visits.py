@@ -15,8 +15,8 @@ from tests.acceptance.markup import MADE
 
 LINK: Final = re.compile(r"""<a\s[^>]*?href="([^"]+)["]""")
 ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-# What a name in an address has and a word of ours never: `/channels/big%20orders`.
-NAMED: Final = re.compile(r"/[^/]*%[^/]*")
+# What a name in an address has and a word of ours never: `/channels/slack:big%20orders`.
+NAMED: Final = re.compile(r"/[^/]*[%:][^/]*")
 EACH: Final = 3
 MOST: Final = 150
 LOOKS: Final = tuple((scheme, width) for width in (WIDE, NARROW) for scheme in ("light", "dark"))
@@ -47,7 +47,7 @@ class Visit:
 
 def kind(path: str) -> str:
     """What pages of one kind have in common: `/console/alerts/:id`."""
-    return NAMED.sub("/:name", ID.sub(":id", urlsplit(path).path))
+    return ID.sub(":id", NAMED.sub("/:name", urlsplit(path).path))
 
 
 def crawl(base: str) -> dict[str, list[str]]:
