@@ -1,0 +1,288 @@
+"""The console as people use it, in a real browser on a real Sentinel: by keys, by clicks, and at its gate."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from app.clock import system_clock
+from app.console.navigation import ENTRIES
+from app.services import keys
+from bench.stateful.filling import opened
+from tests.acceptance import markup
+from tests.acceptance.chromium import Watch, need_chromium
+from tests.acceptance.receiver import Answer
+from tests.acceptance.stack import Stack
+
+pytestmark = pytest.mark.acceptance
+
+ENV = {"SENTINEL_RETRY_BASE": "0.2", "SENTINEL_RETRY_ATTEMPTS": "2"}
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    need_chromium()
+    with Stack(env=ENV) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[Stack]:
+    """One that asks for keys."""
+    with Stack(env={"SENTINEL_AUTH": "keys"}, start=("api",)) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def quiet_receiver(stack: Stack) -> None:
+    stack.receiver.heard.clear()
+    stack.receiver.answer = lambda _heard: Answer()
+
+
+@pytest.fixture
+def page(stack: Stack, chromium: Browser) -> Iterator[Page]:
+    """A new browser's page, which may not complain."""
+    yield from watched(stack, chromium)
+
+
+@pytest.fixture
+def gate(guarded: Stack, chromium: Browser) -> Iterator[Page]:
+    """The same, where a key is asked for."""
+    yield from watched(guarded, chromium)
+
+
+def watched(stack: Stack, chromium: Browser, scripts: bool = True) -> Iterator[Page]:
+    watch = Watch(stack.api_url)
+    context = watch.context(chromium, scripts=scripts)
+    yield context.new_page()
+    context.close()
+    assert watch.problems == []
+
+
+def path_of(page: Page) -> str:
+    return urlsplit(page.url).path
+
+
+def heading(page: Page, name: str) -> None:
+    """Wait for the page of this name."""
+    expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
+
+
+def test_g_and_a_letter_goes_to_each_place(page: Page) -> None:
+    page.goto("/console/alerts")
+    for entry in ENTRIES:
+        page.keyboard.press("g")
+        page.keyboard.press(entry.key)
+        heading(page, entry.label)
+
+
+def test_a_letter_typed_into_a_field_is_a_letter(page: Page) -> None:
+    page.goto("/console/alerts")
+    page.keyboard.press("/")
+    search = page.get_by_role("searchbox", name="Search")
+    expect(search).to_be_focused()
+    page.keyboard.type("g r?")
+    expect(search).to_have_value("g r?")
+    assert path_of(page) == "/console/alerts"
+    search.fill("alerts")
+    page.keyboard.press("Enter")
+    page.get_by_role("main").get_by_role("link", name="Alerts").click()
+    heading(page, "Alerts")
+
+
+def test_a_question_mark_lists_the_keys_and_escape_closes_them(page: Page) -> None:
+    page.goto("/")
+    page.keyboard.press("?")
+    listed = page.get_by_role("dialog", name="Keys")
+    expect(listed).to_be_visible()
+    for entry in ENTRIES:
+        expect(listed.get_by_role("definition").filter(has_text=entry.label)).to_be_visible()
+    page.keyboard.press("g")
+    page.keyboard.press("r")
+    assert path_of(page) == "/"
+    page.keyboard.press("Escape")
+    expect(listed).to_be_hidden()
+
+
+def test_control_k_jumps_to_what_is_typed(page: Page) -> None:
+    page.goto("/")
+    page.keyboard.press("Control+K")
+    expect(page.get_by_role("combobox", name="Jump to")).to_be_focused()
+    options = page.get_by_role("option")
+    for entry in ENTRIES:
+        expect(options.filter(has_text=entry.label).first).to_be_visible()
+    page.keyboard.type("silen")
+    expect(options.first).to_contain_text("Silences")
+    page.keyboard.press("Enter")
+    heading(page, "Silences")
+
+
+def test_arrows_walk_through_what_is_found(page: Page) -> None:
+    page.goto("/")
+    page.keyboard.press("Control+K")
+    options = page.get_by_role("option")
+    expect(options.first).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("ArrowDown")
+    expect(options.nth(1)).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Enter")
+    heading(page, ENTRIES[1].label)
+
+
+def test_the_chosen_theme_stays_and_comes_without_a_flash(page: Page) -> None:
+    page.goto("/console/alerts")
+    before = background(page)
+    page.get_by_role("button", name="Switch between light and dark").click()
+    chosen = background(page)
+    assert chosen != before
+    page.reload()
+    assert background(page) == chosen
+    # The server draws it, so that no script has to come first.
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+
+
+def background(page: Page) -> str:
+    return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+
+def test_the_gate_opens_to_an_admin_key_and_closes_again(gate: Page, guarded: Stack) -> None:
+    gate.goto("/console/alerts?view=all")
+    heading(gate, "Sign in")
+    gate.keyboard.type("snt_wrong")
+    gate.keyboard.press("Enter")
+    expect(gate.get_by_role("alert")).to_contain_text("no admin key")
+    gate.get_by_label("Admin key").fill(admin_key(guarded))
+    gate.get_by_role("button", name="Sign in").click()
+    heading(gate, "Alerts")
+    gate.get_by_role("button", name="Sign out").click()
+    heading(gate, "Sign in")
+    gate.goto("/console/alerts")
+    heading(gate, "Sign in")
+
+
+def test_the_gate_opens_without_scripts_too(guarded: Stack, chromium: Browser) -> None:
+    for page in watched(guarded, chromium, scripts=False):
+        page.goto("/")
+        page.get_by_label("Admin key").fill(admin_key(guarded))
+        page.get_by_role("button", name="Sign in").click()
+        heading(page, "Overview")
+
+
+def test_a_rule_written_by_keys_alone_fires_in_the_tail_and_its_alert_is_acknowledged(
+    page: Page, stack: Stack
+) -> None:
+    page.goto("/")
+    page.keyboard.press("g")
+    page.keyboard.press("r")
+    heading(page, "Rules")
+    page.keyboard.press("n")
+    heading(page, "New rule")
+    page.keyboard.type("Big orders")
+    page.keyboard.press("Tab")
+    target = f"webhook:{stack.receiver.url}/orders"
+    page.keyboard.type(f'when type == "order" and amount > 500 then notify("{target}")')
+    page.keyboard.press("Control+Enter")
+    heading(page, "Big orders")
+
+    page.keyboard.press("g")
+    page.keyboard.press("e")
+    heading(page, "Events")
+    page.get_by_role("link", name="Live").click()
+    event = {"type": "order", "amount": 750, "user": "ada"}
+    assert stack.post("/events", event).status_code == 202
+    page.get_by_role("region", name="Events").get_by_role("link", name="order", exact=True).click()
+
+    heading(page, "order")
+    fired = page.get_by_role("region", name="Fired")
+    expect(fired).to_contain_text("Big orders")
+    expect(fired).to_contain_text("amount > 500")
+    expect(fired).to_contain_text("amount was 750")
+    [heard] = stack.receiver.wait_for(1)
+    assert heard.json["data"]["event"]["body"] == event
+    fired.get_by_role("link", name="Alert").click()
+
+    heading(page, "Big orders")
+    page.get_by_role("button", name="Acknowledge").click()
+    expect(page.get_by_role("status").first).to_contain_text("Acknowledged")
+    [alert] = stack.get("/alerts").json()["data"]
+    assert alert["state"] == "acknowledged"
+
+
+def test_a_mistake_is_shown_while_it_is_typed(page: Page) -> None:
+    page.goto("/console/rules/new")
+    page.keyboard.press("Tab")
+    page.keyboard.type("when type = 5 then")
+    wrong = page.get_by_role("status", name="What is wrong with the sentence")
+    expect(wrong).not_to_be_empty()
+    expect(page.get_by_role("textbox", name="Sentence")).to_have_attribute("aria-invalid", "true")
+
+
+def test_a_dead_letter_is_retried_and_arrives(page: Page, stack: Stack) -> None:
+    stack.receiver.answer = lambda _heard: Answer(500, body=b"the receiver is not well")
+    make_rule(stack, "Refused", "refused")
+    stack.post("/events", {"type": "refused"})
+    stack.eventually(lambda: stack.get("/notifications?status=dead").json()["data"])
+    page.goto("/console/notifications")
+    page.get_by_role("navigation", name="Views").get_by_role("link", name="Dead").click()
+    page.get_by_role("region", name="Notifications").locator("a.main").first.click()
+    expect(page.get_by_role("main")).to_contain_text("the receiver is not well")
+    stack.receiver.answer = lambda _heard: Answer()
+    page.get_by_role("button", name="Retry", exact=True).click()
+    expect(page.get_by_role("main")).to_contain_text("Delivered")
+    assert stack.get("/notifications?status=dead").json()["data"] == []
+
+
+def test_many_dead_letters_are_retried_at_once(page: Page, stack: Stack) -> None:
+    stack.receiver.answer = lambda _heard: Answer(400)
+    make_rule(stack, "Many refused", "many")
+    for number in range(3):
+        stack.post("/events", {"type": "many", "number": number})
+    dead = "/notifications?status=dead"
+    stack.eventually(lambda: len(stack.get(dead).json()["data"]) == 3)
+    stack.receiver.answer = lambda _heard: Answer()
+    page.on("dialog", lambda asked: asked.accept())
+    page.goto("/console/notifications?view=dead")
+    page.get_by_role("button", name="Retry all").click()
+    expect(page.get_by_role("status").first).to_be_visible()
+    stack.eventually(lambda: stack.get(dead).json()["data"] == [])
+
+
+def test_a_channel_is_made_by_its_form_and_tested_through_broker_and_worker(
+    page: Page, stack: Stack
+) -> None:
+    stack.receiver.answer = lambda _heard: Answer(201, body=b"hello from the receiver")
+    page.goto("/console/channels")
+    page.keyboard.press("n")
+    page.get_by_role("main").get_by_role("link", name="Webhook").click()
+    page.get_by_label("Name").fill("erp")
+    page.get_by_role("textbox", name="URL").fill(f"{stack.receiver.url}/erp")
+    page.get_by_role("button", name="Make the channel").click()
+    heading(page, "webhook:erp")
+    page.goto("/console/channels/webhook:erp")
+    page.get_by_role("button", name="Test").click()
+    main = page.get_by_role("main")
+    expect(main).to_contain_text("delivered")
+    expect(main).to_contain_text("hello from the receiver")
+    expect(main).to_contain_text("201")
+    [heard] = stack.receiver.heard
+    assert heard.path == "/erp"
+
+
+def test_what_comes_in_by_the_tail_never_runs(page: Page, stack: Stack) -> None:
+    page.goto("/console/events?live=1")
+    assert stack.post("/events", markup.event()).status_code == 202
+    expect(page.get_by_role("region", name="Events")).to_contain_text(markup.IMAGE)
+    assert page.locator(markup.MADE).count() == 0
+    assert page.evaluate("window.hacked") is None
+
+
+def make_rule(stack: Stack, name: str, kind: str) -> None:
+    dsl = f'when type == "{kind}" then notify("webhook:{stack.receiver.url}/{kind}")'
+    assert stack.post("/rules", {"name": name, "dsl": dsl}).status_code == 201
+
+
+def admin_key(stack: Stack) -> str:
+    with opened(stack) as session:
+        _, text = keys.create(session, "Ada", ["admin"], system_clock())
+        session.commit()
+    return text
