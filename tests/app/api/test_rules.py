@@ -8,12 +8,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from app.api import request
 from app.channels.egress import Egress
 from app.channels.transport import Transport
 from app.extensions import session
 from app.models.rules import RuleVersion
 from app.runtime import EXTENSION, Runtime
+from app.web import request
 from tests.app.client import Client
 from tests.app.helpers import ORDERS, evaluate, make_rule, post_event
 from tests.conftest import TestClock

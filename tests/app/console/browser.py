@@ -33,7 +33,7 @@ class Browser:
         assert answer.status_code == status, answer.text
         return answer.text
 
-    def send(self, action: str, *, status: int = 200, **fields: Any) -> str:
+    def send(self, action: str, *, status: Any = 200, **fields: Any) -> str:
         """Send the form of the current page with this action; the page that comes of it."""
         assert self.page is not None
         assert f'action="{action}"' in unescape(self.page.text), f"no form sends to {action}"

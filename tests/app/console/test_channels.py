@@ -30,7 +30,7 @@ def erp(client: Client) -> str:
     return AT
 
 
-def make(browser: Browser, kind: str = "webhook", status: int = 200, **fields: Any) -> str:
+def make(browser: Browser, kind: str = "webhook", status: Any = 200, **fields: Any) -> str:
     browser.open(f"/console/channels/new?kind={kind}")
     given = {"kind": kind, "enabled": "on"} | fields
     return browser.send("/console/channels", status=status, **given)
