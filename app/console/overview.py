@@ -48,7 +48,8 @@ def page() -> ResponseReturnValue:
     shown = _look(VIEWS[name], now())
     if "HX-Request" not in request.headers:
         return render_template("console/overview.html", **shown, view=name, views=VIEWS)
-    if "welcome" in request.args and not shown["welcome"]:
+    # The page around this part is another one for those who have sent nothing yet.
+    if ("welcome" in request.args) != shown["welcome"]:
         return Response(status=204, headers={"HX-Refresh": "true"})
     return render_template("console/_overview.html", **shown, partial=True)
 

@@ -85,6 +85,7 @@ def _channels(session: Session) -> Iterator[Trouble]:
     for row in wellbeing.switched_off(session):
         name = f"{row.kind}:{row.name}"
         reason = (row.disabled_reason or "").rstrip(".")
+        reason = reason[:1].upper() + reason[1:]
         yield Trouble(
             f"The channel {name} was switched off.", f"{reason}.", address_of(Place.CHANNEL, name)
         )
@@ -106,6 +107,8 @@ def _why(row: Receiver, waiting: int) -> str:
         why = "It asked to be left alone"
     else:
         why = "It failed once" if row.failures == 1 else f"It failed {row.failures} times in a row"
+    if not waiting:
+        return f"{why}; nothing waits for it."
     more = "more than " if waiting >= wellbeing.MOST_WAITING else ""
     waits = "1 notification waits" if waiting == 1 else f"{more}{count(waiting)} notifications wait"
     return f"{why}; {waits} for it."

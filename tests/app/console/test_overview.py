@@ -175,7 +175,7 @@ def test_a_channel_that_was_switched_off_is_told_with_the_reason(
     session().commit()
     html = browser.open("/")
     assert "The channel webhook:erp was switched off." in html
-    assert "answered 410 &lt;gone&gt;." in html
+    assert "Answered 410 &lt;gone&gt;." in html
     assert 'href="/console/channels/webhook:erp"' in html
 
 
