@@ -29,7 +29,7 @@ PRESETS: Final = {
 }
 UNTIL: Final = {"now": timedelta(0)} | {f"{name} ago": ago for name, ago in PRESETS.items()}
 DEFAULT: Final = "24h"
-LISTED: Final = 50
+LISTED: Final = 25
 # Events of long ago may stretch a chart past what can be drawn.
 MOST_COLUMNS: Final = 400
 VERSIONS_OFFERED: Final = 20

@@ -13,7 +13,7 @@ from rules_dsl.words import CLAUSES, RESERVED, WINDOW_WORDS
 # Comparing takes the square of their number at worst.
 MOST_PIECES: Final = 1_500
 _KINDS: Final = {"text": "string", "open_text": "string", "number": "number", "hours": "number"}
-_WORDS: Final = re.compile(r"\w+|[^\S\n]+|[^\w\s]|\n")
+_WORDS: Final = re.compile(r"\"\w*\"|'\w*'|\w+|[^\S\n]+|[^\w\s]|\n")
 _LATER: Final = frozenset(CLAUSES) | {"notify", "otherwise", "hold", "drop", "open"}
 _ANYWHERE: Final = (RESERVED - {"event"}) | (frozenset(WINDOW_WORDS) - {"where"}) | {"rule"}
 
