@@ -1,5 +1,6 @@
 """Events: what came in, its live tail, and why rules did or did not fire on each."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -31,10 +32,10 @@ from tasks.wiring import publish
 REPLAY, ACCEPTED = "replay", "accepted"
 # For the database, in all: what looks at thousands of events takes longer than a request otherwise may.
 PATIENCE: Final = 5.0
-# A page looks at so many rules beside those on record, and a part that comes after it at more of them.
-FEW_RULES: Final = 30
+# A page looks at so many rules beside those on record, and at more where somebody asks for them.
+FEW_RULES: Final = 20
 RULES_SHOWN: Final = 20
-MANY_SHOWN: Final = 100
+MANY_SHOWN: Final = 50
 
 bp = Blueprint("events", __name__, url_prefix="/console/events")
 
@@ -50,9 +51,12 @@ class Results:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What rules made of an event, those that fired first: `shown` of `considered` of all that were current."""
+    """What rules made of an event, those that fired first: `shown` of `considered` of all that were current.
 
-    groups: Sequence[tuple[str, Sequence[Why]]]
+    Each group has its name, how many are in it, and those of them that are shown.
+    """
+
+    groups: Sequence[tuple[str, int, Sequence[Why]]]
     shown: int
     considered: int
     rules: int
@@ -107,13 +111,13 @@ def newer() -> ResponseReturnValue:
 @bp.get("/<uuid:event_id>")
 def get(event_id: UUID) -> str:
     """One event, and what each rule made of it."""
-    state = tracing.event(session(), event_id)
+    state, outcomes = _outcomes(event_id)
     part = _is_part()
     return render_template(
         "console/_outcomes.html" if part else "console/event.html",
         state=state,
         event=state.event,
-        outcomes=_outcomes(state),
+        outcomes=outcomes,
         clauses=clauses,
         few_clauses=FEW_CLAUSES,
         body=None if part else folded(state.event.body),
@@ -186,18 +190,19 @@ def _results(question: Question) -> Results:
     return Results(page, feed.begin(lines, now()), looked.scanned if short else None)
 
 
-def _outcomes(state: State) -> Outcomes:
+def _outcomes(event_id: UUID) -> tuple[State, Outcomes]:
     """What the address asks for: one rule's, the first rules', or those of all that are looked at."""
     rule = request.args.get("rule", type=UUID)
     if rule is not None:
-        one = why.of_rule(session(), state.event.id, rule)
-        return Outcomes([("", [one])], shown=1, considered=1, rules=1, rule=rule, every=False)
+        state, one = tracing.event(session(), event_id), why.of_rule(session(), event_id, rule)
+        return state, Outcomes([("", 1, [one])], 1, 1, 1, rule, every=False)
     be_patient(PATIENCE)
-    every = "all" in request.args and not state.waits
-    whys = why.of_all(session(), state.event.id, why.CONSIDERED if every else FEW_RULES)
+    every = "all" in request.args
+    whys = why.of_all(session(), event_id, why.CONSIDERED if every else FEW_RULES)
     shown = whys.found[: MANY_SHOWN if every else RULES_SHOWN]
-    groups = [(title, list(some)) for title, some in groupby(shown, _group)]
-    return Outcomes(
+    many = Counter(map(_group, whys.found))
+    groups = [(title, many[title], list(some)) for title, some in groupby(shown, _group)]
+    return whys.state, Outcomes(
         groups,
         shown=len(shown),
         considered=whys.considered,

@@ -28,6 +28,7 @@ OVERLAP: Final = timedelta(seconds=3)
 PATIENT: Final = timedelta(minutes=1)
 # With a condition so many new ones are looked at.
 AT_ONCE: Final = 1_000
+_ANY: Final = select(Event.id).where(Event.id > bindparam("cursor", type_=Uuid())).limit(1)
 
 
 @dataclass(frozen=True)
@@ -96,16 +97,16 @@ def newer(
     limit: int,
     now: datetime,
 ) -> New | None:
-    """The newest events after `asked.newer`, at most `limit`; None where nothing has come."""
+    """The newest events after `asked.newer` that fit, at most `limit`; None where nothing at all has come."""
     assert asked.newer is not None
-    if condition is None:
-        found = lines(session, asked, None, limit)
-        return _new(found, asked.newer, now) if found else None
-    looked = finding.find(session, condition, asked, None, limit, AT_ONCE)
-    if not looked.scanned:
+    # Most often nothing has, and this is all that it costs to say so.
+    if session.scalar(_ANY, {"cursor": asked.newer}) is None:
         return None
-    ids = [state.event.id for state in looked.states]
-    return _new(of(session, ids), asked.newer, now)
+    if condition is None:
+        return _new(lines(session, asked, None, limit), asked.newer, now)
+    looked = finding.find(session, condition, asked, None, limit, AT_ONCE)
+    found = of(session, [state.event.id for state in looked.states])
+    return _new(found, asked.newer, now)
 
 
 def _new(lines: list[Line], cursor: UUID, now: datetime) -> New:

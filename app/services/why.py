@@ -114,7 +114,6 @@ def of_all(session: Session, event_id: UUID, considered: int = CONSIDERED) -> Wh
     state = tracing.event(session, event_id)
     known = _kin(session, _on_record(session, event_id))
     recorded = session.scalars(_current(state, RuleVersion.id.in_(known))).all()
-    found = list(_whys(session, state, recorded))
     names_the_type = RuleVersion.dsl.contains(state.event.type, autoescape=True)
     others = session.scalars(
         _current(state, RuleVersion.id.not_in(known))
@@ -123,11 +122,15 @@ def of_all(session: Session, event_id: UUID, considered: int = CONSIDERED) -> Wh
     ).all()
     deadline = time.monotonic() + SECONDS
     waiting = iter(others)
-    while (some := list(islice(waiting, AT_ONCE))) and time.monotonic() < deadline:
+    found: list[Why] = []
+    # What is read of each lot is read together, so those on record go with the first of the others.
+    some = [*recorded, *islice(waiting, AT_ONCE)]
+    while some:
         for one in _whys(session, state, some):
             found.append(one)
-            if time.monotonic() >= deadline:
+            if len(found) >= len(recorded) and time.monotonic() >= deadline:
                 break
+        some = list(islice(waiting, AT_ONCE)) if time.monotonic() < deadline else []
     count = select(func.count()).select_from(RuleVersion).where(_current_at(state.event.revision))
     return Whys(
         state, session.scalar(count) or 0, len(found), sorted(found, key=lambda one: one.rank)

@@ -275,7 +275,7 @@ def test_what_a_memory_saw_and_held_back_is_told(
     assert "throttled: 1 of 1 since" in html
 
 
-def test_beyond_the_first_rules_a_page_asks_for_more(
+def test_beyond_the_first_rules_a_page_leads_to_more(
     browser: Browser, client: Client, clock: TestClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.console.events.FEW_RULES", 2)
@@ -286,7 +286,7 @@ def test_beyond_the_first_rules_a_page_asks_for_more(
     html = browser.open(f"/console/events/{event}")
     assert "Looked at 2 of 4 rules" in html
     more = f"/console/events/{event}?all=1"
-    assert f'hx-get="{more}" hx-trigger="load"' in html
+    assert f'href="{more}" hx-get="{more}"' in html
     part = browser.part(more)
     assert part.count('<details class="why"') == 4
     assert "<html" not in part
