@@ -82,7 +82,7 @@ class SlackConfig(ChannelConfig):
 
 
 class SlackChannel(Channel):
-    """Messages in Slack."""
+    """Messages in Slack, by a bot token or an incoming webhook."""
 
     kind = "slack"
     label = "Slack"

@@ -73,7 +73,7 @@ class WebhookConfig(ChannelConfig):
 
 
 class WebhookChannel(Channel):
-    """HTTP POSTs of JSON to a URL."""
+    """HTTP POSTs of JSON to a URL, signed."""
 
     kind = "webhook"
     label = "Webhook"

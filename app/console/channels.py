@@ -102,7 +102,8 @@ def patch(name: str) -> ResponseReturnValue:
     """Change its settings, or switch it on or off; a secret that is left empty stays."""
     row = channels.find(session(), name, lock=True)
     switch = request.form.get("switch")
-    config, errors = None, {}
+    config: dict[str, Any] | None = None
+    errors: Errors = {}
     if switch is None:
         config, errors = schema_form.read(_kind(row).config_schema, request.form, changing=True)
     if errors:

@@ -30,7 +30,16 @@ def erp(client: Client) -> str:
     return AT
 
 
-def make(browser: Browser, kind: str = "webhook", status: Any = 200, **fields: Any) -> str:
+def settings(**values: str) -> dict[str, Any]:
+    """What a form of a channel sends."""
+    return {f"config.{name}": value for name, value in values.items()}
+
+
+def clear(name: str) -> dict[str, Any]:
+    return {f"clear.{name}": "on"}
+
+
+def make(browser: Browser, kind: str = "webhook", status: int = 200, **fields: Any) -> str:
     browser.open(f"/console/channels/new?kind={kind}")
     given = {"kind": kind, "enabled": "on"} | fields
     return browser.send("/console/channels", status=status, **given)
@@ -68,7 +77,7 @@ def test_every_kind_can_be_chosen_and_has_a_form_of_its_own(browser: Browser) ->
 
 
 def test_a_channel_is_made_and_its_made_secret_is_shown_this_once(browser: Browser) -> None:
-    html = make(browser, status=201, name="erp", **{"config.url": URL})
+    html = make(browser, status=201, name="erp", **settings(url=URL))
     secret = stored()["secret"]
     assert secret.startswith("whsec_")
     assert secret in html
@@ -78,7 +87,7 @@ def test_a_channel_is_made_and_its_made_secret_is_shown_this_once(browser: Brows
 
 
 def test_a_channel_whose_secrets_were_given_is_shown_at_once(browser: Browser) -> None:
-    html = make(browser, name="erp", **{"config.url": URL, "config.secret": SECRET})
+    html = make(browser, name="erp", **settings(url=URL, secret=SECRET))
     assert "The channel is made." in html
     assert SECRET not in html
     assert stored() == {"url": URL, "secret": SECRET}
@@ -107,7 +116,7 @@ def test_what_is_wrong_is_told_at_its_field_and_what_was_typed_stays(
 
 
 def test_a_taken_name_is_told_at_the_name(browser: Browser, erp: str) -> None:
-    html = make(browser, status=409, name="erp", **{"config.url": URL})
+    html = make(browser, status=409, name="erp", **settings(url=URL))
     assert 'id="name-wrong"' in html
     assert "exists" in html
 
@@ -131,18 +140,18 @@ def test_names_and_settings_never_become_markup(browser: Browser, client: Client
 def test_secrets_stay_when_left_empty_and_go_when_that_is_said(browser: Browser, erp: str) -> None:
     assert "kept" in browser.open(erp)
     assert SECRET not in browser.open(erp)
-    browser.send(erp, **{"config.url": URL + "2", "config.secret": ""})
+    browser.send(erp, **settings(url=URL + "2", secret=""))
     assert stored() == {"url": URL + "2", "secret": SECRET}
-    browser.send(erp, **{"config.url": URL, "clear.secret": "on"})
+    browser.send(erp, **settings(url=URL), **clear("secret"))
     assert stored() == {"url": URL}
     assert 'class="mark kept"' not in browser.open(erp)
 
 
 def test_a_setting_that_is_emptied_goes(browser: Browser, erp: str) -> None:
     browser.open(erp)
-    browser.send(erp, **{"config.url": URL, "config.rate_limit": "10/s"})
+    browser.send(erp, **settings(url=URL, rate_limit="10/s"))
     assert stored()["rate_limit"] == "10/s"
-    browser.send(erp, **{"config.url": URL, "config.rate_limit": ""})
+    browser.send(erp, **settings(url=URL, rate_limit=""))
     assert "rate_limit" not in stored()
 
 
@@ -150,11 +159,11 @@ def test_a_wrong_change_is_told_at_its_field_and_changes_nothing(
     browser: Browser, erp: str
 ) -> None:
     browser.open(erp)
-    html = browser.send(erp, status=422, **{"config.url": "http://10.0.0.1/<b>"})
+    html = browser.send(erp, status=422, **settings(url="http://10.0.0.1/<b>"))
     assert 'id="config-url-wrong"' in html
     assert "http://10.0.0.1/&lt;b&gt;" in html
     assert stored()["url"] == URL
-    html = browser.send(erp, status=422, **{"config.url": URL, "config.headers": "no colon"})
+    html = browser.send(erp, status=422, **settings(url=URL, headers="no colon"))
     assert 'id="config-headers-wrong"' in html
 
 
@@ -271,7 +280,7 @@ def test_secrets_that_nobody_can_read_any_more_are_said(browser: Browser, erp: s
     channels.find(session(), "erp").secrets = b"gone"
     session().commit()
     assert "sealed with a key that is gone" in browser.open(erp)
-    html = browser.send(erp, status=409, **{"config.url": URL})
+    html = browser.send(erp, status=409, **settings(url=URL))
     assert "sealed with a key that is gone" in html
 
 
