@@ -1,4 +1,4 @@
-"""The pictures of the documentation: `python -m tests.acceptance.screenshots` fills a Sentinel and photographs its console.
+"""The pictures of the documentation: `python -m tests.acceptance.screenshots` photographs the console.
 
 In a week of made-up work some things went wrong; then a few more do, through real workers and a real receiver.
 """
@@ -87,9 +87,7 @@ def furnish(stack: Stack) -> None:
         done(stack.post("/channels", {"name": name, "kind": "webhook", "config": config}))
         stack.post(f"/channels/{name}/test")
     for name, dsl in LIVE.items():
-        done(
-            stack.post("/rules", {"name": name, "dsl": dsl, "tags": ["security"][: "Pass" in name]})
-        )
+        done(stack.post("/rules", {"name": name, "dsl": dsl, "tags": ["security"]}))
     draft = 'when type == "order" and amount > 250 then notify("slack:#orders")'
     done(stack.post("/rules", {"name": "Orders of some value", "dsl": draft, "mode": "shadow"}))
     for number, body in enumerate(_today()):
