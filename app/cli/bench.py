@@ -113,6 +113,18 @@ def backtest(events: int, only: tuple[str, ...], as_json: bool) -> None:
 
 
 @bench.command()
+@click.option("--events", default=1_000_000, show_default=True, type=click.IntRange(1000))
+@click.option("--json", "as_json", is_flag=True, help="The rows as JSON instead of a table.")
+def console(events: int, as_json: bool) -> None:
+    """Pages of the console at so many stored events, their weight, and what open tails cost POSTs."""
+    from bench.console import measure
+    from bench.throughput import outcome
+
+    rows = list(measure(events, lambda line: click.echo(line, err=True)))
+    click.echo(outcome.as_json(rows) if as_json else outcome.table(rows))
+
+
+@bench.command()
 @click.option("--events", default=100_000, show_default=True, type=click.IntRange(100))
 @click.option("--kills", default=200, show_default=True, type=click.IntRange(0))
 @click.option(

@@ -44,3 +44,13 @@ def test_a_small_run_of_backtests_finds_what_matches() -> None:
     rows = json.loads(ran.stdout)
     assert [row["unit"] for row in rows] == ["s", "s", "s", "MB"] * 2
     assert "150 matches" in ran.stderr
+
+
+def test_a_small_run_of_the_console_measures_each_page_and_the_tails() -> None:
+    command = [sys.executable, "-m", "app.cli", "bench", "console", "--events", "5000", "--json"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    rows = {row["what"]: row for row in json.loads(ran.stdout)}
+    assert rows["`/console/alerts/:id`"]["unit"] == "ms"
+    assert rows["p95 of POST at 100/s, 40 tails open"]["ours"] > 0
+    assert all(row["ours"] > 0 for what, row in rows.items() if "weight" in what)
+    assert "answers to 40 tails" in ran.stderr
