@@ -18,19 +18,21 @@ POST_SECONDS = 20
 POST_RATE = 100
 CALLS = 20
 EVENTS_A_MESSAGE = 100
+# One type came often among the oldest, and comes no more.
+TYPE = "CASE WHEN n > %(count)s AND n %% 10 = 7 THEN 'past' ELSE 'type' || n %% 50 END"
 # The oldest tenth has been evaluated, and matched; the rest waits. The ids are UUIDv7, one millisecond apart.
 FILL = (
     """CREATE TEMP TABLE filled AS SELECT n, (lpad(to_hex(ms - n), 12, '0') || '7' || substr(md5(n::text), 1, 3)
        || 'a' || substr(md5(n::text), 4, 15))::uuid AS id, to_timestamp((ms - n) / 1000.0) AS at
        FROM generate_series(1, %(count)s + %(count)s / 10) n,
        (SELECT (extract(epoch FROM now()) * 1000)::bigint AS ms) t""",
-    """INSERT INTO events (id, type, source, body, accepted_at, occurred_at, revision)
-       SELECT id, 'type' || n %% 50, 'http', json_build_object('type', 'type' || n %% 50, 'n', n,
+    f"""INSERT INTO events (id, type, source, body, accepted_at, occurred_at, revision)
+       SELECT id, {TYPE}, 'http', json_build_object('type', {TYPE}, 'n', n,
        'text', repeat('x', 300)), at, at, 1 FROM filled""",
     "INSERT INTO pending_events (event_id, wake_at) SELECT id, now() + interval '1 hour' FROM filled"
     " WHERE n <= %(count)s",
-    """INSERT INTO matches (event_id, rule_version_id, rule_id, alert_id, matched_at, event_type)
-       SELECT f.id, v.id, v.rule_id, v.id, now(), 'type' || n %% 50
+    f"""INSERT INTO matches (event_id, rule_version_id, rule_id, alert_id, matched_at, event_type)
+       SELECT f.id, v.id, v.rule_id, v.id, now(), {TYPE}
        FROM filled f, rule_versions v WHERE n > %(count)s""",
     """INSERT INTO notifications (id, cause, cause_id, rule_id, rule_version_id, alert_id, target, message, status,
        attempts, attempts_forgiven, created_at, next_attempt_at, wake_at, epoch)
@@ -44,6 +46,8 @@ LISTS = (
     "/events?limit=500",
     "/events?type=type7",
     "/events?type=nothing-of-that-name",
+    "/events?type=past",
+    "/events?type=past&matched=true",
     "/events?matched=true",
     "/events?matched=false",
     "/events?type=type10&matched=true",
@@ -58,6 +62,9 @@ LISTS = (
     "/rules",
     "/readyz",
     "/metrics",
+    "/fields",
+    "/fields?type=type7",
+    "/fields?type=past",
 )
 
 
@@ -75,7 +82,7 @@ def measure(events: int, say: Callable[[str], None]) -> Iterator[Row]:
     """Fill a fresh stack, then measure lists, posts and Redis."""
     with Stack() as stack:
         rule = {"name": "backlog", "dsl": 'when type == "type10" then notify("slack:#rare")'}
-        stack.post("/rules", rule).raise_for_status()
+        rule_id = stack.post("/rules", rule).json()["id"]
         for name in ("events", "notifications"):
             stack.processes[name].stop()
         began = time.monotonic()
@@ -84,12 +91,24 @@ def measure(events: int, say: Callable[[str], None]) -> Iterator[Row]:
         with requests.Session() as session:
             for path in LISTS:
                 yield timed(session, stack.api_url + path, path)
+            yield from asked_why(session, stack)
+            card = f"/rules/{rule_id}/scorecard"
+            yield timed(session, stack.api_url + card, "/rules/{id}/scorecard")
         with Load(stack.api_url, "posted", rate=POST_RATE, threads=8) as load:
             time.sleep(POST_SECONDS)
         load.summary("posted")
         middle = median(one.seconds for one in load.told)
         yield Row(f"POST /events, {POST_RATE}/s", middle * 1000, load.p99 * 1000, "ms")
         yield redis_memory(stack)
+
+
+def asked_why(session: requests.Session, stack: Stack) -> Iterator[Row]:
+    """One event that waits and one that matched, asked why and for all that they have caused."""
+    for which in ("matched=false", "matched=true"):
+        event_id = stack.get(f"/events?limit=1&{which}").json()["data"][0]["id"]
+        for what in ("explain", "trace"):
+            url = f"{stack.api_url}/events/{event_id}/{what}"
+            yield timed(session, url, f"/events/{{id}}/{what}, {which}")
 
 
 def fill(stack: Stack, events: int) -> None:

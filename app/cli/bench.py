@@ -1,7 +1,9 @@
 """Measurements on this machine."""
 
+import json
 import shutil
 import sys
+from dataclasses import asdict
 from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
@@ -58,12 +60,17 @@ def rules(as_json: bool, peers: bool) -> None:
 
 @bench.command()
 @click.option("--events", default=1_000_000, show_default=True, type=click.IntRange(1000))
-def backlog(events: int) -> None:
-    """Lists, posts and Redis's memory while so many events wait."""
+@click.option("--json", "as_json", is_flag=True, help="The rows as JSON instead of a table.")
+def backlog(events: int, as_json: bool) -> None:
+    """Lists, questions, posts and Redis's memory while so many events wait."""
     from bench.backlog import measure
 
+    rows = measure(events, lambda line: click.echo(line, err=True))
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in rows]))
+        return
     click.echo(f"{'':52}{'median':>9}{'p99':>9}")
-    for row in measure(events, click.echo):
+    for row in rows:
         click.echo(f"{row.what:<52}{row.middle:9.1f}{row.p99:9.1f} {row.unit}")
 
 
