@@ -27,7 +27,7 @@ def test_a_channel_keeps_one_client_until_its_pool_is_another(servers: Stack) ->
 
 def test_what_becomes_of_tasks_is_told_now_and_then_and_by_one_message() -> None:
     told: list[object] = []
-    dispatcher = BrokerDispatcher(
+    dispatcher: Any = BrokerDispatcher(
         enabled=False,
         app=Celery(set_as_current=False),
         buffer_group=["task"],
