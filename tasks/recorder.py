@@ -40,6 +40,7 @@ class Recorder:
         self._write = write
         self._lock = threading.Lock()
         self._waiting: list[_Outcome] = []
+        self._unwritten = 0
         self._at_work = False
         self._wrote_at = -inf
         self._thread = ThreadPoolExecutor(1, "recorder")
@@ -50,15 +51,22 @@ class Recorder:
         outcome = _Outcome(ended, time.monotonic() + lease)
         with self._lock:
             self._waiting.append(outcome)
+            self._unwritten += 1
             start, self._at_work = not self._at_work, True
         if start:
             self._thread.submit(self._run)
         return outcome.result
 
+    def __len__(self) -> int:
+        """How many are not written yet."""
+        return self._unwritten
+
     def _run(self) -> None:
         left: list[_Outcome] = []
         while batch := self._next(left):
             left = self._record(batch)
+            with self._lock:
+                self._unwritten -= len(batch) - len(left)
             self._wrote_at = time.monotonic()
             if left:
                 time.sleep(AGAIN_SECONDS)

@@ -107,6 +107,7 @@ def _connect(app: Flask, celery: Celery) -> None:
     def on_child_stop(**_: object) -> None:
         _flush(app)
 
+    celery.steps["consumer"].add(broker.Tell)
     losses.watch(app, celery, _publisher(app))
     _keep(signals.celeryd_after_setup, on_setup)
     _keep(signals.worker_ready, on_ready)

@@ -164,6 +164,8 @@ def check_target(
         ) from error
 
 
+# As `app.schemas.channels` has it.
+_ADDRESS: Final = frozenset(":/?")
 _NAMED: Final = select(ChannelRow).where(
     tuple_(ChannelRow.kind, ChannelRow.name).in_(bindparam("names", expanding=True))
 )
@@ -173,10 +175,10 @@ def destinations(
     session: Session, settings: Settings, targets: Collection[str]
 ) -> dict[str, Destination]:
     """Where notifications go now: to a named channel first, then to what the target's address itself says."""
-    if not targets:
-        return {}
-    names = [(kind, address) for kind, _, address in (one.partition(":") for one in targets)]
-    rows = session.scalars(_NAMED, {"names": names})
+    each = (one.partition(":") for one in targets)
+    # No name holds what an address has: for most targets nothing need be read.
+    names = [(kind, name) for kind, _, name in each if not _ADDRESS.intersection(name)]
+    rows = session.scalars(_NAMED, {"names": names}) if names else ()
     named = {f"{row.kind}:{row.name}": row for row in rows}
     return {target: _destination(settings, target, named.get(target)) for target in targets}
 

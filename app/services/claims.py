@@ -98,11 +98,16 @@ def suspects(
     return _lease(session, _SUSPECTS, event_ids, now, holder, most=most, begun=begun)
 
 
-def settle(session: Session, claims: Sequence[Claim]) -> set[UUID]:
-    """Strike the claimed events off; those whose epoch moved on belong to somebody else."""
+def settle(session: Session, claims: Sequence[Claim], *, lasting: bool = True) -> set[UUID]:
+    """Strike the claimed events off; those whose epoch moved on belong to somebody else.
+
+    Unless it must be `lasting`, the commit does not wait for the disk. If PostgreSQL crashes before it is there, all of
+    the transaction is undone: the events wait as before, and none of its notifications was begun, since to begin
+    one is a later commit, which is not on the disk before this one.
+    """
     if not claims:
         return set()
-    return set(session.scalars(_SETTLE, _held(claims)))
+    return set(session.scalars(_SETTLE if lasting else _SETTLE_SOON, _held(claims)))
 
 
 def fail(session: Session, claim: Claim, reason: str, now: datetime) -> None:
@@ -233,7 +238,9 @@ _first = (_NAMED.desc(), _waits.wake_at)
 _FIRST_SUSPECT: Final = select(_waits.begun).where(*_overdue).order_by(*_first).limit(1)
 _alike = _waits.begun == bindparam("begun", type_=Integer())
 _SUSPECTS: Final = _leasing(_keys.where(*_overdue, _alike).order_by(*_first).limit(_most))
-_SETTLE: Final = delete(_PENDING).where(_still_held()).returning(_waits.event_id)
+_settling = delete(_PENDING).where(_still_held())
+_SETTLE: Final = _settling.returning(_waits.event_id)
+_SETTLE_SOON: Final = _settling.returning(_waits.event_id, _NO_WAIT_FOR_THE_DISK)
 _GIVE_BACK: Final = (
     update(_PENDING)
     .where(_still_held())

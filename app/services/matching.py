@@ -140,7 +140,8 @@ def record(
     left = {event.id for event in judgement.left}
     claims.give_back(session, [claim for claim in held if claim.event_id in left], now)
     mine = [claim for claim in held if claim.event_id not in left] if left else held
-    settled = claims.settle(session, mine)
+    # What has memory may have been seen as it was decided, and stays so.
+    settled = claims.settle(session, mine, lasting=bool(judgement.concerns))
     failed = [claim for claim in held if claim.event_id in settled & judgement.failed.keys()]
     for claim in failed:
         claims.fail(session, claim, judgement.failed[claim.event_id], now)

@@ -69,6 +69,35 @@ def test_an_immediate_restart_of_the_server_costs_503_and_no_event(stack: Stack)
     check_answers(stack, load, "immediate")
 
 
+def test_what_a_receiver_has_heard_of_is_on_record_after_a_crash() -> None:
+    """Evaluations do not wait for the disk; whoever begins to send does, for both."""
+    with Stack(env={"SENTINEL_STORM_LIMIT": "off"}) as stack:
+        target = f"webhook:{stack.receiver.url}"
+        dsl = f'when type == "crash" then notify("{target}")'
+        assert stack.post("/rules", {"name": "crash", "dsl": dsl}).status_code == 201
+        for number in (1, 2):
+            for _ in range(5):
+                assert stack.post("/events", {"type": "crash"}).status_code == 202
+            stack.receiver.wait_for(5 * (number - 1) + 1)
+            stack.processes["postgres"].signal(signal.SIGQUIT)
+            stack.eventually(lambda: not stack.processes["postgres"].alive)
+            heard = {one.headers["webhook-id"] for one in list(stack.receiver.heard)}
+            stack.start("postgres")
+            begun = "SELECT notification_id::text FROM attempts"
+            assert heard <= {key for (key,) in stack.sql(begun)}
+            stack.receiver.wait_for(5 * number, 60)
+        stack.eventually(lambda: is_at_rest(stack), 60)
+        sent = "SELECT count(*), count(DISTINCT cause_id) FROM notifications WHERE status = 'sent'"
+        assert stack.sql(sent) == [(10, 10)]
+
+
+def is_at_rest(stack: Stack) -> bool:
+    return stack.sql(
+        "SELECT (SELECT count(*) FROM pending_events),"
+        " (SELECT count(*) FROM notifications WHERE status = 'pending')"
+    ) == [(0, 0)]
+
+
 def test_a_restart_while_nobody_asks_costs_nothing(stack: Stack) -> None:
     """Connections that ended meanwhile are asked first, though they were given back a moment ago."""
     for _ in range(20):

@@ -51,7 +51,7 @@ def without_evaluation_fence() -> None:
     from app.models.events import PendingEvent
     from app.services import claims
 
-    def settle(session: Session, held: Sequence[Any]) -> set[UUID]:
+    def settle(session: Session, held: Sequence[Any], **_: Any) -> set[UUID]:
         ids = {claim.event_id for claim in held}
         session.execute(delete(PendingEvent).where(PendingEvent.event_id.in_(ids)))
         return ids

@@ -100,6 +100,14 @@ def test_it_knows_how_many_messages_wait(broker: "redis.Redis", ours: Publisher)
     assert broker.llen("sentinel:events") == ours.waiting("events") == 2
 
 
+def test_it_knows_how_many_wait_as_soon_as_a_broker_is_back(
+    broker: "redis.Redis", ours: Publisher
+) -> None:
+    assert ours.waiting("events") == 0
+    broker.client_kill_filter(_type="normal", skipme=True)
+    assert ours.waiting("events") == 0
+
+
 def test_a_long_queue_gets_no_more_and_takes_more_when_it_is_short_again(
     broker: "redis.Redis", ours: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,8 +51,11 @@ def test_what_gathers_during_a_transaction_shares_the_next() -> None:
             time.sleep(0.001)
         others = [record(ended(name)) for name in "bcd"]
         assert not first.done()
+        assert len(record) == 4
         go_on.set()
         assert [one.result(10) for one in (first, *others)] == [GOOD] * 4
+        while len(record):
+            time.sleep(0.001)
     assert batches == [["a"], ["b", "c", "d"]]
 
 

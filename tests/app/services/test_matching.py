@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.event import listen, remove
 
 from app.extensions import db, session
@@ -14,6 +14,7 @@ from app.models.alerts import Alert, Match
 from app.models.events import PendingEvent
 from app.models.notifications import Status
 from app.models.rules import RuleVersion
+from app.runtime import runtime
 from app.services import matching, rules, rulesets
 from tests.app.client import Client
 from tests.app.helpers import claim, evaluate, finish, make_rule, notifications, post_event
@@ -66,6 +67,26 @@ def test_a_claimed_event_is_nobody_elses_until_its_lease_ends(
     assert claim([event_id], clock.tick(21)) == []
     [second] = claim([event_id], clock.tick(2))
     assert second.epoch == first.epoch + 1
+
+
+@pytest.mark.parametrize(
+    ("dsl", "waits"),
+    [
+        ('when amount > 500 then notify("slack:#ops")', "off"),
+        ('when count(amount > 500) over 5m >= 1 then notify("slack:#ops")', "on"),
+    ],
+)
+def test_what_has_no_memory_does_not_wait_for_the_disk(
+    client: Client, clock: TestClock, dsl: str, waits: str
+) -> None:
+    make_rule(client, dsl=dsl)
+    held = claim([post_event(client)], clock())
+    db, memory = session(), runtime().settings.memory
+    judgement = matching.judge(matching.load(db, held))
+    assert len(matching.record(db, held, judgement, None, clock(), memory).due) == 1
+    assert db.scalar(text("SHOW synchronous_commit")) == waits
+    db.commit()
+    assert db.scalar(text("SHOW synchronous_commit")) == "on"
 
 
 def test_a_worker_that_lost_its_claim_writes_nothing(client: Client, clock: TestClock) -> None:
