@@ -1,4 +1,7 @@
-"""Charts as SVG, drawn on the server: sizes and colours are the stylesheet's, and each says in words what it shows."""
+"""Charts as SVG, drawn on the server: sizes and colours are the stylesheet's, and each says in words what it shows.
+
+Curves and bars are stretched to whatever room there is; words are beside them in HTML, which keeps their size.
+"""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +11,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-FOOT, HEAD = 18, 14
+WIDTH, HEIGHT = 600, 100
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_GAP = 96, 22, 1
 STEPS: Final = (1, 2, 5, 10)
 
@@ -21,63 +24,39 @@ class Point:
     value: float | None
 
 
-@dataclass(frozen=True)
-class Size:
-    """How many units a chart has: the fewer, the larger its words where it is shown as large."""
-
-    width: int
-    height: int
-
-    @property
-    def floor(self) -> int:
-        """Where zero is."""
-        return self.height - FOOT
-
-    def x(self, at: int, count: int) -> float:
-        """Where a point of so many is."""
-        return at * self.width / max(1, count - 1)
-
-    def y(self, value: float | None, top: float) -> float:
-        """Where a value is on a scale that ends at `top`."""
-        return self.floor - (value or 0) / top * (self.floor - HEAD)
-
-
-LARGE: Final = Size(600, 120)
-
-
-def area(points: Sequence[Point], label: str, unit: str = "", size: Size = LARGE) -> Markup:
+def area(points: Sequence[Point], label: str, unit: str = "") -> Markup:
     """A curve over time, with gaps where nothing is known."""
     top = ceiling(max((p.value or 0 for p in points), default=0))
     drawn: list[Markup] = []
     for run in _runs(points):
-        places = [(size.x(at, len(points)), size.y(value, top)) for at, value in run]
+        places = [(_x(at, len(points)), _y(value, top)) for at, value in run]
         if len(places) == 1:  # a line needs two ends to be seen
             places = [(x + aside, y) for x, y in places for aside in (-1.5, 1.5)]
         line = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
-        closed = f"{line}L{places[-1][0]:.1f} {size.floor}L{places[0][0]:.1f} {size.floor}Z"
+        closed = f"{line}L{places[-1][0]:.1f} {HEIGHT}L{places[0][0]:.1f} {HEIGHT}Z"
         drawn.append(Markup('<path class="area" d="{}"/>').format(closed))
         drawn.append(Markup('<path class="stroke" d="{}"/>').format(line))
-    return _framed(points, top, label, unit, drawn, size)
+    return _framed(points, top, label, unit, drawn)
 
 
-def bars(points: Sequence[Point], label: str, unit: str = "", size: Size = LARGE) -> Markup:
+def bars(points: Sequence[Point], label: str, unit: str = "") -> Markup:
     """A bar for each stretch of time."""
     top = ceiling(max((p.value or 0 for p in points), default=0))
-    each = size.width / max(1, len(points))
+    each = WIDTH / max(1, len(points))
     drawn = [
         Markup(
-            '<rect class="bar-of" x="{}" y="{}" width="{}" height="{}" rx="1"><title>{}</title></rect>'
+            '<rect class="bar-of" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>'
         ).format(
             f"{index * each + each * 0.1:.1f}",
-            f"{size.y(point.value, top):.1f}",
+            f"{_y(point.value, top):.1f}",
             f"{each * 0.8:.1f}",
-            f"{size.floor - size.y(point.value, top):.1f}",
+            f"{HEIGHT - _y(point.value, top):.1f}",
             f"{_when(point.at, points)}: {_number(point.value)} {unit}".rstrip(),
         )
         for index, point in enumerate(points)
         if point.value
     ]
-    return _framed(points, top, label, unit, drawn, size)
+    return _framed(points, top, label, unit, drawn)
 
 
 def sparkline(values: Sequence[float], label: str) -> Markup:
@@ -109,33 +88,33 @@ def ceiling(value: float) -> float:
 
 
 def _framed(
-    points: Sequence[Point],
-    top: float,
-    label: str,
-    unit: str,
-    drawn: Sequence[Markup],
-    size: Size,
+    points: Sequence[Point], top: float, label: str, unit: str, drawn: Sequence[Markup]
 ) -> Markup:
     known = [p.value for p in points if p.value is not None]
-    said = (
-        f"{label}: at most {_number(max(known))} {unit}".rstrip() if known else f"{label}: no data"
-    )
-    axis = Markup('<path class="axis" d="M0 {0}H{2}M0 {1}H{2}"/>').format(
-        size.floor, HEAD, size.width
-    )
-    scale = Markup('<text x="0" y="{}">{}</text>').format(
-        HEAD - 4, f"{_number(top)} {unit}".rstrip()
-    )
-    ends = Markup("")
-    if points:
-        ends = Markup(
-            '<text x="0" y="{0}">{1}</text><text x="{2}" y="{0}" text-anchor="end">{3}</text>'
-        ).format(
-            size.height - 4, _when(points[0].at, points), size.width, _when(points[-1].at, points)
-        )
+    said = f"{label}: at most {_number(max(known))} {unit}" if known else f"{label}: no data"
+    ends = (points[0].at, points[-1].at) if points else ()
+    axis = Markup('<path class="axis" d="M0 {0}H{1}M0 0H{1}"/>').format(HEIGHT, WIDTH)
     return Markup(
-        '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}{}{}</svg>'
-    ).format(size.width, size.height, said, axis, Markup("").join(drawn), scale, ends)
+        '<span class="plot"><span class="scale">{}</span>'
+        '<svg class="chart" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}{}</svg>'
+        '<span class="ends">{}</span></span>'
+    ).format(
+        f"{_number(top)} {unit}".rstrip(),
+        WIDTH,
+        HEIGHT,
+        said.rstrip(),
+        axis,
+        Markup("").join(drawn),
+        Markup("").join(Markup("<span>{}</span>").format(_when(at, points)) for at in ends),
+    )
+
+
+def _x(at: int, count: int) -> float:
+    return at * WIDTH / max(1, count - 1)
+
+
+def _y(value: float | None, top: float) -> float:
+    return HEIGHT - (value or 0) / top * HEIGHT
 
 
 def _number(value: float) -> str:

@@ -9,13 +9,10 @@ from flask import url_for
 from markupsafe import Markup
 
 from app.console import charts
-from app.console.charts import Point, Size
+from app.console.charts import Point
 from app.console.formats import count
 from app.services import samples
 from app.services.samples import MOST, Frame, History, Series
-
-WIDE: Final = Size(360, 88)
-NARROW: Final = Size(220, 64)
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ def groups(figures: Figures) -> list[tuple[str, str, list[Tile]]]:
 def _rate(kind: Kind, figures: Figures) -> Tile:
     rate = samples.rate_now(figures.past, kind.name, figures.now, figures.moment)
     grown = samples.grown(figures.past, kind.name, figures.now)
-    chart = charts.area(_rates(kind, figures), f"{kind.label} a minute", size=WIDE)
+    chart = charts.area(_rates(kind, figures), f"{kind.label} a minute")
     return Tile(kind.name, kind.label, _short(rate), "a minute", count(grown), chart, kind.address)
 
 
@@ -96,7 +93,7 @@ def _level(kind: Kind, figures: Figures) -> Tile:
     found = samples.levels(figures.series, kind.name)
     now = figures.now[kind.name]
     highest = max([now, *(int(value) for value in found if value is not None)])
-    chart = charts.area(_points(found, figures.series.frame), kind.label, size=WIDE)
+    chart = charts.area(_points(found, figures.series.frame), kind.label)
     return Tile(
         kind.name,
         kind.label,
@@ -114,7 +111,7 @@ def _failure(kind: Kind, figures: Figures) -> Tile:
     values = [
         None if rate is None else rate * figures.series.frame.step for rate in _known(kind, figures)
     ]
-    chart = charts.bars(_points(values, figures.series.frame), kind.label, size=NARROW)
+    chart = charts.bars(_points(values, figures.series.frame), kind.label)
     tone = "bad" if grown else ""
     return Tile(kind.name, kind.label, count(grown), "", "", chart, kind.address, tone)
 
