@@ -22,7 +22,7 @@ from app.services.standing import Budget
 
 DAY: Final = timedelta(days=1)
 # Matches that are counted in all, shared by the days of the rules that are looked at; and of a day at least.
-MATCHES_COUNTED: Final = 140_000
+MATCHES_COUNTED: Final = 70_000
 LEAST: Final = 100
 ALERTS_COUNTED: Final = 200
 MADE_COUNTED: Final = 1_000
