@@ -150,7 +150,9 @@ def test_a_name_that_is_taken_is_refused_at_the_name(browser: Browser, client: C
     assert "a rule named &#39;Orders&#39; exists" in html.split('id="name-wrong"', 1)[1]
 
 
-def test_a_rule_is_changed_to_its_next_version(browser: Browser, client: Client) -> None:
+def test_a_rule_is_changed_to_its_next_version(
+    browser: Browser, client: Client, clock: TestClock
+) -> None:
     rule_id = make_rule(client, tags=["a", "b"], description="before", noise_budget=5)
     path = f"/console/rules/{rule_id}/edit"
     html = browser.open(path)
@@ -159,6 +161,7 @@ def test_a_rule_is_changed_to_its_next_version(browser: Browser, client: Client)
     etag = field(html, "etag")
     save(browser, path, etag=etag, **(shown | {"mode": "live", "noise_budget": "5"}))
     assert rule_of(client, rule_id)["version"] == 1, "nothing was changed"
+    clock.tick(1)
     place = save(browser, path, etag=etag, **(shown | {"mode": "live", "description": "after"}))
     assert place == f"/console/rules/{rule_id}"
     rule = rule_of(client, rule_id)
@@ -325,9 +328,10 @@ def test_what_is_no_event_is_said(browser: Browser, event: str, said: str) -> No
 
 
 def test_a_sample_follows_the_sentence_until_somebody_types_another(
-    browser: Browser, client: Client
+    browser: Browser, client: Client, clock: TestClock
 ) -> None:
     post_event(client, amount=555)
+    clock.tick(1)
     post_event(client, type="login", user="<script>")
     html = browser.open(NEW)
     shown, was = field(html, "event"), re.search(r'name="event_was"[^>]* value="(\w+)"', html)
