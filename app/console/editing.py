@@ -1,6 +1,7 @@
 """The rule editor: a sentence is written, tried while it is written, and saved."""
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
@@ -57,8 +58,8 @@ Errors = Mapping[str, Sequence[str]]
 @bp.get("/new")
 def new() -> str:
     """An empty form, or one with what the address says."""
-    form = Form(name=request.args.get("name", ""), dsl=request.args.get("dsl", ""))
-    return _page(form)
+    dsl = request.args.get("dsl") or _beginning()
+    return _page(Form(name=request.args.get("name", ""), dsl=dsl))
 
 
 @bp.post("/new")
@@ -154,6 +155,15 @@ def _page(
         sample=sample,
         mark=trying.mark(sample) if not kept else "",
     )
+
+
+def _beginning() -> str:
+    """A sentence about the event that the address names, if it names one."""
+    named = request.args.get("event", type=UUID)
+    if named is None:
+        return ""
+    type_ = json.dumps(tracing.event(session(), named).event.type, ensure_ascii=False)
+    return f'when type == {type_}\nthen notify("slack:#alerts")'
 
 
 def _kept() -> str:

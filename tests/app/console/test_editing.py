@@ -56,6 +56,11 @@ def field(html: str, name: str) -> str:
     return unescape(value[1])
 
 
+def told_by(browser: Browser, path: str) -> dict[str, Any]:
+    """What the editor reads as JSON."""
+    return dict(browser.client.get(path).json or {})
+
+
 def rule_of(client: Client, rule_id: str) -> dict[str, Any]:
     return dict(client.get(f"/rules/{rule_id}").json)
 
@@ -145,7 +150,9 @@ def test_a_name_that_is_taken_is_refused_at_the_name(browser: Browser, client: C
     assert "a rule named &#39;Orders&#39; exists" in html.split('id="name-wrong"', 1)[1]
 
 
-def test_a_rule_is_changed_to_its_next_version(browser: Browser, client: Client) -> None:
+def test_a_rule_is_changed_to_its_next_version(
+    browser: Browser, client: Client, clock: TestClock
+) -> None:
     rule_id = make_rule(client, tags=["a", "b"], description="before", noise_budget=5)
     path = f"/console/rules/{rule_id}/edit"
     html = browser.open(path)
@@ -154,6 +161,7 @@ def test_a_rule_is_changed_to_its_next_version(browser: Browser, client: Client)
     etag = field(html, "etag")
     save(browser, path, etag=etag, **(shown | {"mode": "live", "noise_budget": "5"}))
     assert rule_of(client, rule_id)["version"] == 1, "nothing was changed"
+    clock.tick(1)
     place = save(browser, path, etag=etag, **(shown | {"mode": "live", "description": "after"}))
     assert place == f"/console/rules/{rule_id}"
     rule = rule_of(client, rule_id)
@@ -193,6 +201,9 @@ def test_an_address_may_bring_a_sentence_and_an_event(browser: Browser, client: 
     html = browser.open(f"{NEW}?name=N&dsl=when+a&event={event}")
     assert (field(html, "name"), field(html, "dsl")) == ("N", "when a")
     assert json.loads(field(html, "event"))["note"] == "</textarea>"
+    begun = field(browser.open(f"{NEW}?event={event}"), "dsl")
+    assert compile_rule(begun).matches({"type": "order"})
+    browser.open(f"{NEW}?event=018f0000-0000-7000-8000-000000000000", status=404)
 
 
 @pytest.mark.parametrize("dsl", EXAMPLES.values(), ids=EXAMPLES)
@@ -205,7 +216,7 @@ def test_the_editor_knows_every_word_function_and_target(
     app: Flask, browser: Browser, client: Client
 ) -> None:
     client.post("/channels", json={"name": "ops", "kind": "slack", "config": {"channel": "#ops"}})
-    told = browser.client.get("/console/rules/language").json
+    told = told_by(browser, "/console/rules/language")
     grammar = (Path(rules_dsl.__file__).parent / "grammar.tx").read_text()
     spelled = set(re.findall(r"'([a-z]+)'", grammar)) | RESERVED
     assert spelled <= {each["word"] for each in told["words"]}
@@ -218,7 +229,7 @@ def test_the_editor_knows_every_word_function_and_target(
 def test_the_editor_knows_the_fields_of_events_of_a_type(browser: Browser, client: Client) -> None:
     post_event(client, user={"id": 7})
     post_event(client, type="other", x=1)
-    told = browser.client.get("/console/rules/fields?type=order").json
+    told = told_by(browser, "/console/rules/fields?type=order")
     assert told["events"] == 1
     assert [(each["path"], each["examples"]) for each in told["fields"]] == [
         ("amount", [750]),
@@ -226,7 +237,7 @@ def test_the_editor_knows_the_fields_of_events_of_a_type(browser: Browser, clien
         ("user", []),
         ("user.id", [7]),
     ]
-    everything = browser.client.get("/console/rules/fields").json
+    everything = told_by(browser, "/console/rules/fields")
     assert everything["types"] == {"order": 1, "other": 1}
 
 
@@ -317,9 +328,10 @@ def test_what_is_no_event_is_said(browser: Browser, event: str, said: str) -> No
 
 
 def test_a_sample_follows_the_sentence_until_somebody_types_another(
-    browser: Browser, client: Client
+    browser: Browser, client: Client, clock: TestClock
 ) -> None:
     post_event(client, amount=555)
+    clock.tick(1)
     post_event(client, type="login", user="<script>")
     html = browser.open(NEW)
     shown, was = field(html, "event"), re.search(r'name="event_was"[^>]* value="(\w+)"', html)
