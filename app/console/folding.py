@@ -8,6 +8,8 @@ from markupsafe import Markup
 
 MOST_VALUES: Final = 250
 MOST_LETTERS: Final = 20_000
+# What it takes to fold a part.
+FOLD_LETTERS: Final = 200
 LONG_TEXT: Final = 300
 LONG_KEY: Final = 120
 # Below that, and from so many values on, a part is folded at first.
@@ -49,6 +51,7 @@ class _Folder:
 
     def _fold(self, value: dict[str, Any] | list[Any], key: Markup, depth: int) -> Markup:
         begin, end = "{}" if isinstance(value, dict) else "[]"
+        self.room -= FOLD_LETTERS
         inside = Markup("").join(self._children(value, depth))
         if not depth:
             return Markup('{}<div class="inside">{}</div>{}').format(begin, inside, end)
