@@ -87,9 +87,9 @@ SQL: Final = (
     SELECT overlay(id::text placing substr(md5(id::text || 'd'), 1, 12) from 25)::uuid, id, rule_id, key, resolved_at,
         'resolved', resolved_by FROM alerts WHERE resolved_at IS NOT NULL""",
     """INSERT INTO notifications (id, cause, cause_id, rule_id, rule_version_id, alert_id, target, receiver, message,
-        status, reason, attempts, created_at, next_attempt_at, finished_at, wake_at)
-    SELECT overlay(f.id::text placing substr(salt, 13, 12) from 25)::uuid, 'event', f.id, f.rule_id, f.version, t.alert,
-        %(target)s, '', f.rule || ': ' || f.key, 'sent', NULL, 1, f.at, f.at, f.at + interval '80 ms', f.at
+        status, attempts, attempts_forgiven, created_at, next_attempt_at, finished_at, wake_at, epoch)
+    SELECT overlay(f.id::text placing substr(f.salt, 13, 12) from 25)::uuid, 'event', f.id, f.rule_id, f.version, t.alert,
+        %(target)s, '', f.rule || ': ' || f.key, 'sent', 1, 0, f.at, f.at, f.at + interval '80 ms', f.at, 0
     FROM fired f JOIN told t USING (rule_id, key, era)""",
     """INSERT INTO attempts (notification_id, number, epoch, started_at, finished_at, outcome, status_code, latency_ms,
         response)
