@@ -18,7 +18,7 @@ from tests.acceptance.receiver import Answer, Heard
 from tests.acceptance.stack import Stack
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "images"
-EVENTS: Final = 60_000
+EVENTS: Final = 200_000
 LARGEST: Final = 150_000
 ENV: Final = {"SENTINEL_RETRY_BASE": "0.2", "SENTINEL_RETRY_ATTEMPTS": "3"}
 # Places by the address where they begin, and what is clicked there; `a.main` is the first of a list.
