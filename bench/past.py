@@ -27,7 +27,8 @@ RULES: Final = {
     "Login from a new country": 'when type == "login" and country not in ["DE", "AT", "CH", "FR"]'
     ' then notify("slack:#security") throttle 1 per 1h by country',
 }
-# The middle of the day has four times the events of the night: the inverse of this curve's slope.
+# The middle of the day has four times the events of the night, for their number is the inverse of the curve's slope;
+# a shorter wave and some disorder lie over it.
 SQL: Final = (
     """CREATE TEMP TABLE past AS
     SELECT n, at, kind, amount, who, place, host, cpu, status,
@@ -35,7 +36,9 @@ SQL: Final = (
          || 'a' || substr(md5(n::text), 4, 15))::uuid AS id
     FROM (SELECT n, %(first)s::timestamptz + %(span)s::interval
             * (share + 0.6 / (2 * pi() * %(days)s) * sin(2 * pi() * (%(days)s * share + %(phase)s))
-               - 0.6 / (2 * pi() * %(days)s) * sin(2 * pi() * %(phase)s)) AS at,
+               - 0.6 / (2 * pi() * %(days)s) * sin(2 * pi() * %(phase)s)
+               + 0.3 / (74 * pi() * %(days)s) * sin(74 * pi() * %(days)s * share))
+            - interval '3 minutes' * (n * 2654435761 %% 1000003) / 1000003.0 AS at,
             (ARRAY['order', 'login', 'heartbeat', 'order', 'payment', 'heartbeat', 'login', 'order'])
                 [1 + n %% 8] AS kind,
             (n * 7919::bigint %% 100000) / 100.0 AS amount,
@@ -87,21 +90,25 @@ SQL: Final = (
     SELECT overlay(id::text placing substr(md5(id::text || 'd'), 1, 12) from 25)::uuid, id, rule_id, key, resolved_at,
         'resolved', resolved_by FROM alerts WHERE resolved_at IS NOT NULL""",
     """INSERT INTO notifications (id, cause, cause_id, rule_id, rule_version_id, alert_id, target, receiver, message,
-        status, reason, attempts, created_at, next_attempt_at, finished_at, wake_at)
-    SELECT overlay(f.id::text placing substr(salt, 13, 12) from 25)::uuid, 'event', f.id, f.rule_id, f.version, t.alert,
-        %(target)s, '', f.rule || ': ' || f.key, 'sent', NULL, 1, f.at, f.at, f.at + interval '80 ms', f.at
+        status, attempts, attempts_forgiven, created_at, next_attempt_at, finished_at, wake_at, epoch)
+    SELECT overlay(f.id::text placing substr(f.salt, 13, 12) from 25)::uuid, 'event', f.id, f.rule_id, f.version,
+        t.alert, %(target)s, '', f.rule || ': ' || f.key, 'sent', 1, 0, f.at, f.at, f.at + interval '80 ms', f.at, 0
     FROM fired f JOIN told t USING (rule_id, key, era)""",
     """INSERT INTO attempts (notification_id, number, epoch, started_at, finished_at, outcome, status_code, latency_ms,
         response)
     SELECT id, 1, 1, created_at, finished_at, 'sent', 200, 12 + attempts, 'ok' FROM notifications""",
+)
+# What a worker has written down meanwhile knows nothing of all this.
+SAMPLES: Final = (
+    "DELETE FROM samples",
     """INSERT INTO samples (minute, ingested, matches, sent, failed, dead, rule_errors, given_up, rejected, waiting,
         pending, alerts)
     SELECT minute, sum(coalesce(e.count, 0)) OVER upto, sum(coalesce(f.count, 0)) OVER upto,
         sum(coalesce(f.count, 0)) OVER upto, 0, 0, 0, 0, 0, 0, coalesce(f.count, 0) %% 4, 3 + coalesce(f.count, 0) %% 3
-    FROM generate_series(date_trunc('minute', %(first)s::timestamptz), now() - interval '1 minute', '1 minute') minute
+    FROM generate_series(date_trunc('minute', %(first)s::timestamptz), now(), '1 minute') minute
     LEFT JOIN (SELECT date_trunc('minute', at) AS minute, count(*) FROM past GROUP BY 1) e USING (minute)
     LEFT JOIN (SELECT date_trunc('minute', at) AS minute, count(*) FROM fired GROUP BY 1) f USING (minute)
-    WINDOW upto AS (ORDER BY minute) ON CONFLICT DO NOTHING""",
+    WINDOW upto AS (ORDER BY minute)""",
 )
 # Rates are differences of totals, so what the rows say was done has to be in them.
 TOTALS: Final = """INSERT INTO metric_totals (name, labels, value) VALUES (%(name)s, %(labels)s, %(value)s)
@@ -119,8 +126,11 @@ def fill(stack: Stack, events: int, now: datetime) -> None:
     with psycopg.connect(stack.database_url, autocommit=True) as connection:
         for statement in SQL:
             connection.execute(statement.encode(), _given(events, now))
-        for row in _totals(connection):
-            connection.execute(TOTALS.encode(), row)
+        with connection.transaction():
+            for row in _totals(connection):
+                connection.execute(TOTALS.encode(), row)
+            for statement in SAMPLES:
+                connection.execute(statement.encode(), _given(events, now))
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
 

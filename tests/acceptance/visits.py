@@ -58,6 +58,8 @@ def crawl(base: str) -> dict[str, list[str]]:
         path = waiting.pop(0)
         answer = requests.get(base + path, timeout=30)
         assert answer.status_code == 200, (path, answer.status_code)
+        if not answer.headers["Content-Type"].startswith("text/html"):
+            continue
         found[kind(path)].append(path)
         for link in map(unescape, LINK.findall(answer.text)):
             if _ours(link) and link not in seen and _wanted(link, found, waiting):
