@@ -106,7 +106,7 @@ def of_rule(session: Session, event_id: UUID, rule_id: UUID) -> Why:
     return next(_whys(session, state, [found]))
 
 
-def of_all(session: Session, event_id: UUID, considered: int = CONSIDERED) -> Whys:
+def of_all(session: Session, event_id: UUID, considered: int | None = None) -> Whys:
     """Why each rule did or did not fire, those that did first and then the nearest misses; raises `NotFound`.
 
     Beside those that are on record as many others are looked at as `considered` says.
@@ -118,7 +118,7 @@ def of_all(session: Session, event_id: UUID, considered: int = CONSIDERED) -> Wh
     others = session.scalars(
         _current(state, RuleVersion.id.not_in(known))
         .order_by(names_the_type.desc(), RuleVersion.rule_id)
-        .limit(considered)
+        .limit(CONSIDERED if considered is None else considered)
     ).all()
     deadline = time.monotonic() + SECONDS
     waiting = iter(others)
