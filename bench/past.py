@@ -30,6 +30,8 @@ RULES: Final = {
 # The middle of the day has four times the events of the night, for their number is the inverse of the curve's slope;
 # a shorter wave and some disorder lie over it.
 SQL: Final = (
+    "UPDATE rules SET created_at = %(first)s, live_since = %(first)s",
+    "UPDATE rule_versions SET created_at = %(first)s",
     """CREATE TEMP TABLE past AS
     SELECT n, at, kind, amount, who, place, host, cpu, status,
         (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || substr(md5(n::text), 1, 3)
@@ -75,10 +77,11 @@ SQL: Final = (
     """INSERT INTO matches (event_id, rule_version_id, rule_id, alert_id, matched_at, event_type)
     SELECT f.id, f.version, f.rule_id, t.alert, f.at, f.kind FROM fired f JOIN told t USING (rule_id, key, era)""",
     """INSERT INTO alerts (id, rule_id, key, state, severity, count, opened_at, last_at, last_event_id, rule_version_id,
-        notified_at, resolved_at, resolved_by)
+        notified_at, acknowledged_at, acknowledged_by, resolved_at, resolved_by)
     SELECT t.alert, t.rule_id, t.key, CASE WHEN ended THEN 'resolved' ELSE 'open' END, CASE t.rule
         WHEN 'Host is hot' THEN 'critical' WHEN 'Payment declined' THEN 'high' ELSE 'warning' END, s.count, t.at,
-        s.last_at, s.last_id, t.version, t.at, CASE WHEN ended THEN s.last_at + interval '9 minutes' END,
+        s.last_at, s.last_id, t.version, t.at, CASE WHEN ended AND n %% 5 > 0 THEN t.at + interval '4 minutes' END,
+        CASE WHEN ended AND n %% 5 > 0 THEN t.who END, CASE WHEN ended THEN s.last_at + interval '9 minutes' END,
         CASE WHEN ended THEN t.who END
     FROM told t JOIN (SELECT rule_id, key, era, count(*), max(at) AS last_at, max(id::text)::uuid AS last_id
         FROM fired GROUP BY 1, 2, 3) s USING (rule_id, key, era),
@@ -88,7 +91,9 @@ SQL: Final = (
     SELECT overlay(id::text placing substr(md5(id::text || 'c'), 1, 12) from 25)::uuid, id, rule_id, key, opened_at,
         'opened', NULL FROM alerts UNION ALL
     SELECT overlay(id::text placing substr(md5(id::text || 'd'), 1, 12) from 25)::uuid, id, rule_id, key, resolved_at,
-        'resolved', resolved_by FROM alerts WHERE resolved_at IS NOT NULL""",
+        'resolved', resolved_by FROM alerts WHERE resolved_at IS NOT NULL UNION ALL
+    SELECT overlay(id::text placing substr(md5(id::text || 'b'), 1, 12) from 25)::uuid, id, rule_id, key,
+        acknowledged_at, 'acknowledged', acknowledged_by FROM alerts WHERE acknowledged_at IS NOT NULL""",
     """INSERT INTO notifications (id, cause, cause_id, rule_id, rule_version_id, alert_id, target, receiver, message,
         status, attempts, attempts_forgiven, created_at, next_attempt_at, finished_at, wake_at, epoch)
     SELECT overlay(f.id::text placing substr(f.salt, 13, 12) from 25)::uuid, 'event', f.id, f.rule_id, f.version,

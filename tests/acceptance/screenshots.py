@@ -19,6 +19,7 @@ from tests.acceptance.stack import Stack
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "images"
 EVENTS: Final = 200_000
+HEIGHT: Final = 800
 LARGEST: Final = 150_000
 ENV: Final = {"SENTINEL_RETRY_BASE": "0.2", "SENTINEL_RETRY_ATTEMPTS": "3"}
 # Places by the address where they begin, and what is clicked there; `a.main` is the first of a list.
@@ -51,31 +52,33 @@ def main(names: list[str]) -> None:
     """All pictures, or those of some names."""
     with Stack(env=ENV, start=(*CORE, BACKTESTS)) as stack, started() as browser:
         furnish(stack)
-        for name in names or PLACES:
-            for scheme in ("light", "dark"):
-                file = FOLDER / f"console-{name}-{scheme}.png"
-                photograph(stack, browser, PLACES[name], scheme, file)
-                print(f"{file.name}: {file.stat().st_size / 1000:.0f} kB")
-                if file.stat().st_size > LARGEST:
-                    sys.exit(f"{file} is larger than {LARGEST / 1000:.0f} kB")
+        made = [
+            photograph(stack, browser, name, scheme)
+            for name in names or PLACES
+            for scheme in ("light", "dark")
+        ]
+    if large := [file.name for file in made if file.stat().st_size > LARGEST]:
+        sys.exit(f"larger than {LARGEST / 1000:.0f} kB: {', '.join(large)}")
 
 
-def photograph(
-    stack: Stack, browser: Browser, way: tuple[str, ...], scheme: str, file: Path
-) -> None:
+def photograph(stack: Stack, browser: Browser, name: str, scheme: str) -> Path:
     """Go to a page, and keep what the window shows."""
     watch = Watch(stack.api_url)
     context = watch.context(browser, WIDE, scheme=scheme)
     page = context.new_page()
-    address, *clicks = way
+    page.set_viewport_size({"width": WIDE, "height": HEIGHT})
+    address, *clicks = PLACES[name]
     page.goto(address)
     for click in clicks:
         page.locator(click).first.click()
     _at_rest(page)
+    file = FOLDER / f"console-{name}-{scheme}.png"
     page.screenshot(path=file)
     context.close()
+    print(f"{file.name}: {file.stat().st_size / 1000:.0f} kB", flush=True)
     if watch.problems:
         sys.exit(f"{address}: {watch.problems}")
+    return file
 
 
 def furnish(stack: Stack) -> None:

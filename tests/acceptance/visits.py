@@ -66,7 +66,7 @@ def crawl(base: str) -> dict[str, list[str]]:
                 seen.add(link)
                 waiting.append(link)
         assert len(seen) < MOST, sorted(seen)
-    return dict(found)
+    return {name: paths for name, paths in found.items() if paths}
 
 
 def visit(watch: Watch, browser: Browser, path: str, axe: str | None, looks: Any = LOOKS) -> Visit:
