@@ -26,9 +26,12 @@ from app.services.backtesting.trial import Tried
 from app.services.machines import moment
 from app.services.rulesets import restore
 from app.services.timers import SETTLING
+from rules_dsl.format import format_expression
+from rules_dsl.tree import Expression
 from tests.app.client import Client
 from tests.app.helpers import evaluate, fire, make_rule, post_event
 from tests.conftest import TestClock
+from tests.rules_dsl.strategies import FIELDS, WORDS, conditions
 from tests.rules_dsl.test_memory_properties import CLAUSES, CONDITIONS, bodies
 
 NOTIFY = ' then notify("slack:#ops"), notify("slack:#end", resolved: true) '
@@ -38,11 +41,31 @@ STATELESS = [
     "x + 1 >= 3 or missing v",
 ]
 names = count()
-history = st.lists(
-    st.tuples(
-        st.sampled_from([0, 1, 5, 10, 30, 61]), st.sampled_from([0, 0, 0, 3, 20, 60]), bodies
+QUICKLY: dict[str, Any] = {
+    "deadline": None,
+    "suppress_health_check": list(HealthCheck),
+    "database": None,
+    "phases": [Phase.explicit, Phase.generate],
+}
+
+
+def histories(bodies: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+    """Events, each some seconds after the one before, and some after its own time."""
+    passed = st.sampled_from([0, 1, 5, 10, 30, 61])
+    delay = st.sampled_from([0, 0, 0, 3, 20, 60])
+    return st.lists(st.tuples(passed, delay, bodies), max_size=25)
+
+
+history = histories(bodies)
+plain = st.none() | st.booleans() | st.integers(-3, 1000) | st.sampled_from([*WORDS, 0.5, 10**30])
+anything = st.builds(
+    lambda type_, body: {**body, "type": type_},
+    st.sampled_from(["a", "A", "ab", "12"]),
+    st.dictionaries(
+        st.sampled_from([*FIELDS, "u", "v", "x"]),
+        plain | st.lists(plain, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), plain),
+        max_size=6,
     ),
-    max_size=25,
 )
 Step = tuple[int, int, Mapping[str, Any]]
 
@@ -166,23 +189,13 @@ def would(result: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("condition", [*CONDITIONS, *STATELESS])
-@settings(
-    max_examples=5,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    database=None,
-    phases=[Phase.explicit, Phase.generate],
-)
-@given(clauses=st.sampled_from(CLAUSES), drawn=history)
-def test_a_backtest_is_what_live_recorded(
-    client: Client, clock: TestClock, condition: str, clauses: str, drawn: list[Step]
-) -> None:
+def compare(client: Client, clock: TestClock, when: str, clauses: str, drawn: list[Step]) -> None:
+    """Let live judge a history, and a backtest the same."""
     since = clock.tick(3600)
     number = next(names)
     others = make_rule(client, 'when type == "c" then notify("slack:#db")', f"db {number}")
     clauses = clauses.replace('"db"', f'"db {number}"')
-    rule_id = make_rule(client, f"when {condition}{NOTIFY}{clauses}", f"rule {number}")
+    rule_id = make_rule(client, f"when {when}{NOTIFY}{clauses}", f"rule {number}")
     live = Live(client, clock)
     for step in drawn:
         live.send(*step)
@@ -195,3 +208,20 @@ def test_a_backtest_is_what_live_recorded(
     live.pass_to(clock.now + timedelta(days=2))
     assert would(result) == expected, (clauses, drawn)
     assert result["difference"]["only_backtest"] == result["difference"]["only_live"] == 0
+
+
+@pytest.mark.parametrize("condition", [*CONDITIONS, *STATELESS])
+@settings(max_examples=5, **QUICKLY)
+@given(clauses=st.sampled_from(CLAUSES), drawn=history)
+def test_a_backtest_is_what_live_recorded(
+    client: Client, clock: TestClock, condition: str, clauses: str, drawn: list[Step]
+) -> None:
+    compare(client, clock, condition, clauses, drawn)
+
+
+@settings(max_examples=10, **QUICKLY)
+@given(condition=conditions(), clauses=st.sampled_from(CLAUSES), drawn=histories(anything))
+def test_of_any_condition_a_backtest_is_what_live_recorded(
+    client: Client, clock: TestClock, condition: Expression, clauses: str, drawn: list[Step]
+) -> None:
+    compare(client, clock, f"({format_expression(condition)})", clauses, drawn)
