@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from app.channels import registry
 from app.channels.base import Request
-from app.console import door
+from app.console import door, telling
 from app.console.formats import pretty
 from app.console.paging import SHOWN, Page, address, page_of
 from app.console.reasons import in_words
@@ -56,7 +56,12 @@ def get(notification_id: UUID) -> str:
     shown = previews.preview(session(), runtime().settings, found)
     body, cut = _readable(shown.request) if shown.request else ("", False)
     return render_template(
-        "console/notification.html", preview=shown, body=body, cut=cut, **_progress(found)
+        "console/notification.html",
+        preview=shown,
+        body=body,
+        cut=cut,
+        clauses=telling.read,
+        **_progress(found),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from rules_dsl import Explanation, Shortfall, tree
 from rules_dsl.explanation import Seen
@@ -36,6 +36,23 @@ class Clause:
 def clauses(told: Explanation, short: Shortfall | None = None, most: int = MOST_CLAUSES) -> Clause:
     """The tree of an explanation, with the leaves marked that stood in the way; a very large one is cut."""
     return _Teller(short or Shortfall(()), most).clause(told)
+
+
+def read(told: Mapping[str, Any]) -> Clause:
+    """The tree of an explanation that was put down as JSON (`Explanation.to_dict`)."""
+    children = told["children"][:MOST_CHILDREN]
+    return Clause(
+        outcome=WORDS[told["outcome"]],
+        label="",
+        text=_cut(told["text"]),
+        reason=_cut(told["reason"] or ""),
+        values=[Seen(each["text"], each["value"], each["kind"]) for each in told["values"]],
+        element=told.get("element"),
+        away="",
+        in_the_way=False,
+        children=[read(child) for child in children],
+        omitted=len(told["children"]) - len(children),
+    )
 
 
 class _Teller:

@@ -10,6 +10,7 @@ from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
 from app.channels import registry
+from app.console import telling
 from app.console.formats import pretty
 from app.console.rules import bp
 from app.extensions import session
@@ -113,7 +114,12 @@ def test() -> ResponseReturnValue:
         return render_template("console/_trial.html", refused=error.detail, **shown)
     hears = [one for one in trial["notifications"] if one["target"] != NOBODY]
     return render_template(
-        "console/_trial.html", trial=trial, hears=hears, remembers=rule.has_memory, **shown
+        "console/_trial.html",
+        trial=trial,
+        clauses=telling.read,
+        hears=hears,
+        remembers=rule.has_memory,
+        **shown,
     )
 
 

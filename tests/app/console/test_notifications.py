@@ -159,7 +159,7 @@ def test_one_tells_each_attempt_with_its_answer_as_text(
 def test_one_tells_why_it_is_and_what_it_sends(browser: Browser, dead: UUID) -> None:
     html = browser.open(at(dead))
     assert "amount &gt; 500" in html
-    assert "amount = 750" in html
+    assert '<code>amount</code> was <b class="kind-number">750</b>' in html
     assert "<strong>POST http" in html
     assert "chat.postMessage" in html
     assert "#34;channel&#34;: &#34;#orders&#34;" in html

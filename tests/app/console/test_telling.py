@@ -5,7 +5,7 @@ from typing import Any
 
 from app.console.folding import MOST_VALUES, folded
 from app.console.glance import FIELDS, glance
-from app.console.telling import MOST_CHILDREN, Clause, clauses
+from app.console.telling import MOST_CHILDREN, Clause, clauses, read
 from rules_dsl import compile_rule, shortfall
 
 BODY = {"type": "order", "a": 1, "user": {"id": "u-1"}, "tags": ["x"], "text": "long " * 50}
@@ -87,3 +87,13 @@ def test_a_tree_has_no_more_clauses_than_it_may() -> None:
 
     dsl = " and ".join(f"(a{n} > 0 or b{n} > 0)" for n in range(10))
     assert size(told(dsl, {}, most=9)) == 9
+
+
+def test_an_explanation_that_was_put_down_is_read_as_the_same_tree() -> None:
+    rule = compile_rule('when a > 1 and b == "x" then notify("slack:#x")')
+    told = rule.explain({"a": 2, "b": "y"})
+    read_back = read(told.to_dict())
+    tree = clauses(told)
+    assert [one.outcome for one in read_back.children] == [one.outcome for one in tree.children]
+    assert [one.text for one in read_back.children] == [one.text for one in tree.children]
+    assert [one.values for one in read_back.children] == [list(one.values) for one in tree.children]

@@ -52,6 +52,8 @@ function mount(words) {
           "aria-labelledby": "dsl-label",
           "aria-describedby": field.getAttribute("aria-describedby").trim(),
           "aria-multiline": "true",
+          // What can be scrolled must be reached by keys, and not everything knows that this can be.
+          tabindex: "0",
         }),
         EditorView.updateListener.of((update) => {
           if (!update.docChanged) return;
