@@ -12,17 +12,19 @@ class Entry:
     label: str
     key: str
     icon: str
+    # Other resources whose pages are seen from here.
+    within: tuple[str, ...] = ()
 
     @property
-    def section(self) -> str:
-        """What the endpoints of its pages have in common."""
-        return self.endpoint.rpartition(".")[0]
+    def sections(self) -> tuple[str, ...]:
+        """What the endpoints of its pages begin with."""
+        return self.endpoint.rpartition(".")[0], *self.within
 
 
 ENTRIES: Final = (
     Entry("console.overview.page", "Overview", "o", "overview"),
     Entry("console.events.listing", "Events", "e", "events"),
-    Entry("console.rules.listing", "Rules", "r", "rules"),
+    Entry("console.rules.listing", "Rules", "r", "rules", ("console.backtests",)),
     Entry("console.alerts.listing", "Alerts", "a", "alerts"),
     Entry("console.notifications.listing", "Notifications", "n", "notifications"),
     Entry("console.channels.listing", "Channels", "c", "channels"),
