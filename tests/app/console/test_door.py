@@ -199,6 +199,7 @@ def test_what_is_done_here_is_noted_as_the_keys(
     evaluate(clock())
     browser.sign_in(key)
     alert = alert_of(client, key)
+    clock.tick(1)
     browser.open(f"/console/alerts/{alert}")
     browser.send(f"/console/alerts/{alert}/ack", comment="mine")
     entry = client.get("/audit", headers=headers).json["data"][0]
