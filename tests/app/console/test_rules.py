@@ -246,7 +246,10 @@ def test_an_old_version_is_restored_as_a_new_one_in_the_mode_of_now(
     assert "Nothing was changed" in html
 
 
-def test_the_log_of_changes_names_who_and_what(browser: Browser, rule: str, client: Client) -> None:
+def test_the_log_of_changes_names_who_and_what(
+    browser: Browser, rule: str, client: Client, clock: TestClock
+) -> None:
+    clock.tick(1)
     html = browser.open(f"/console/rules/{rule}")
     browser.send(f"/console/rules/{rule}/demote", etag=etag_of(html))
     assert client.get("/audit").json["data"][0]["action"] == "rule.demote"
