@@ -178,6 +178,8 @@ def test_a_rule_written_by_keys_alone_fires_in_the_tail_and_its_alert_is_acknowl
     heading(page, "Rules")
     page.keyboard.press("n")
     heading(page, "New rule")
+    expect(page.get_by_role("textbox", name="Name")).to_be_focused()
+    expect(page.locator(".cm-content")).to_be_visible()
     page.keyboard.type("Big orders")
     page.keyboard.press("Tab")
     target = f"webhook:{stack.receiver.url}/orders"

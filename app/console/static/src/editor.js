@@ -29,6 +29,8 @@ function save() {
 }
 
 function mount(words) {
+  // Whoever has begun to write in the plain field goes on where they are.
+  const writing = document.activeElement === field && { anchor: field.selectionStart, head: field.selectionEnd };
   const view = new EditorView({
     parent: box,
     state: EditorState.create({
@@ -67,6 +69,10 @@ function mount(words) {
   field.hidden = true;
   // The server says what is wrong; a hidden field could not show the browser's own word for it.
   field.required = false;
+  if (writing) {
+    view.dispatch({ selection: writing });
+    view.focus();
+  }
   return view;
 }
 
