@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.channels import registry
+from app.services.backtesting.words import WHY_ELSE
 from tests.chaos.changes import GUARDS
 
 ROOT = Path(__file__).parents[1]
@@ -85,3 +86,9 @@ def test_every_test_that_the_guarantees_name_exists() -> None:
 def test_the_guarantees_list_every_guard_and_no_other() -> None:
     table = GUARANTEES.partition("| guard |")[2].partition("\n\n")[0]
     assert sorted(re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)) == sorted(GUARDS)
+
+
+def test_every_reason_why_live_did_otherwise_is_documented_and_no_other() -> None:
+    text = (ROOT / "docs" / "backtesting.md").read_text(encoding="utf-8")
+    table = text.partition("| `reason` | why |")[2].partition("| none |")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == WHY_ELSE.keys()

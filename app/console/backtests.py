@@ -15,6 +15,7 @@ from app.extensions import session
 from app.models.backtests import Backtest, BacktestState
 from app.runtime import now
 from app.services import backtests, rulebook, rules
+from app.services.backtesting.words import WHY_ELSE
 from app.services.backtests import Wish
 from app.services.errors import Refusal
 from app.web.guards import check_target
@@ -34,11 +35,6 @@ LISTED: Final = 25
 MOST_COLUMNS: Final = 400
 VERSIONS_OFFERED: Final = 20
 OPEN: Final = (BacktestState.QUEUED, BacktestState.RUNNING)
-WHY_ELSE: Final = {
-    "late": "it came later than allowed, so live refused it",
-    "order": "live had seen the events of its key in another order",
-    "start": "live remembered events from before the time of this backtest",
-}
 SIDES: Final = {
     "only_backtest": "The backtest alone",
     "only_live": "Live alone",
@@ -109,6 +105,7 @@ def get(backtest_id: UUID) -> str:
         sentence=colours.sentence,
         sides=_sides(row),
         difference=_difference(row),
+        rules=(row.result or {}).get("rules") or [],
         listed=LISTED,
         moment_of=datetime.fromisoformat,
     )
@@ -168,7 +165,8 @@ def _sides(row: Backtest) -> list[dict[str, Any]]:
     result = row.result
     tallies = [result, result["other"]] if result else []
     shown = []
-    for side, tally in zip(row.sides, tallies, strict=False):
+    # Many rules together have no sentence to show.
+    for side, tally in zip(row.sides or [{}], tallies, strict=False):
         if tally is None:
             continue
         drawn = {

@@ -3,18 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from app.services.backtesting.words import WHY_ELSE
+
 MOST_SHOWN: Final = 10
 BARS: Final = " ▁▂▃▄▅▆▇█"
-WHY: Final = {
-    "late": "live refused it",
-    "order": "live saw its events in another order",
-    "start": "live remembered what was before the begin",
-    "dropped": "live may have lost what it remembered, past a cap",
-    "ended": "the version was over by then",
-    "failed": "live could not evaluate the rule",
-    "given_up": "live has given up the event",
-    "pending": "live has not come to the event yet",
-}
 
 
 def report(found: dict[str, Any]) -> str:
@@ -84,7 +76,7 @@ def _difference(found: dict[str, Any]) -> Iterator[str]:
     yield f"difference: {found['both']:,} both, {told}"
     for name in sides:
         for one in found["listed"][name][:MOST_SHOWN]:
-            why = WHY.get(one.get("reason") or "")
+            why = WHY_ELSE.get(one.get("reason") or "")
             if why and one["detail"]:
                 why = f"{why}: {one['detail']}"
             yield f"  {name.replace('_', ' ')}: {one['at']}  {one['event_id'] or one['key']}" + (

@@ -109,7 +109,7 @@ def test_what_differs_from_live_is_marked_with_the_reason(
     browser.send(f"/console/rules/{rule}/backtests", since="1h")
     said = text_of(ran(browser))
     assert "The backtest alone 1" in said
-    assert "live had seen the events of its key in another order" in said
+    assert "live saw its events in another order" in said
 
 
 def test_two_versions_are_held_against_each_other(
@@ -174,3 +174,23 @@ def test_two_versions_that_are_one_are_refused(browser: Browser, client: Client)
 def test_one_that_is_not_kept_is_said_to_be_gone(browser: Browser) -> None:
     path = "/console/backtests/018f0000-0000-7000-8000-000000000000"
     assert "kept for a week" in browser.open(path, status=404)
+
+
+def test_of_many_rules_each_is_told_of_and_all_together(
+    browser: Browser, client: Client, clock: TestClock
+) -> None:
+    orders(client, clock, 100, 600, 700)
+    rules = [
+        {"name": "<b>Big</b>", "dsl": ORDERS},
+        {"name": "All", "dsl": 'when type == "order" then notify("slack:#all") throttle 1 per 1h'},
+    ]
+    since = (clock() - timedelta(hours=1)).isoformat()
+    answer = client.post("/rules/backtest", json={"since": since, "rules": rules})
+    run.run(answer.json["id"])
+    html = browser.open(f"/console/backtests/{answer.json['id']}")
+    assert "&lt;b&gt;Big&lt;/b&gt;" in html
+    said = text_of(html)
+    assert "Rule Matches Alerts opened Would notify Held back" in said
+    assert "<b>Big</b> 2 1 2" in said
+    assert "All 3 1 1 throttled 2" in said
+    assert "Matches 5 Alerts opened 2" in said
