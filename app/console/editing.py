@@ -128,7 +128,7 @@ def _overtaken(form: Form, rule_id: UUID) -> ResponseReturnValue:
 
 
 def _saved(version: RuleVersion, said: str) -> Response:
-    return door.see_other(f"{url_for('console.rules.listing')}/{version.rule_id}", said)
+    return door.see_other(url_for("console.rules.get", rule_id=version.rule_id), said)
 
 
 def _memory() -> Memory:

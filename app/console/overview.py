@@ -8,7 +8,7 @@ from celery import Celery
 from flask import Blueprint, Response, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 
-from app.console import places, troubles
+from app.console import troubles
 from app.console.tiles import Figures, groups
 from app.extensions import session
 from app.models.alerts import AlertState
@@ -74,7 +74,6 @@ def _look(view: View, moment: datetime) -> dict[str, Any]:
         "within": view.within,
         "alerts": latest,
         "welcome": figures.now["ingested"] == 0,
-        "new_rule": places.NEW["New rule"],
     }
 
 

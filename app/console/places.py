@@ -1,39 +1,32 @@
-"""Where the page of a thing is, by its id or name."""
+"""Where the page of a thing is, and the form for a new one."""
 
-from enum import StrEnum
-from typing import Final
-from urllib.parse import quote
+from collections.abc import Mapping
+from typing import Any, Final
 from uuid import UUID
 
+from flask import url_for
 
-class Place(StrEnum):
-    """A kind of thing that has a page of its own."""
+from app.services.search import Sort
 
-    EVENT = "event"
-    RULE = "rule"
-    ALERT = "alert"
-    NOTIFICATION = "notification"
-    CHANNEL = "channel"
-    SILENCE = "silence"
-    BACKTEST = "backtest"
-
-
-ADDRESSES: Final = {
-    Place.EVENT: "/console/events/{}",
-    Place.RULE: "/console/rules/{}",
-    Place.ALERT: "/console/alerts/{}",
-    Place.NOTIFICATION: "/console/notifications/{}",
-    Place.CHANNEL: "/console/channels/{}",
-    Place.SILENCE: "/console/silences/{}",
-    Place.BACKTEST: "/console/backtests/{}",
+# The resource, and what its page calls the key.
+_PAGES: Final[Mapping[Sort, tuple[str, str]]] = {
+    Sort.EVENT: ("events", "event_id"),
+    Sort.RULE: ("rules", "rule_id"),
+    Sort.ALERT: ("alerts", "alert_id"),
+    Sort.NOTIFICATION: ("notifications", "notification_id"),
+    Sort.CHANNEL: ("channels", "name"),
+    Sort.SILENCE: ("silences", "silence_id"),
+    Sort.BACKTEST: ("backtests", "backtest_id"),
 }
 NEW: Final = {
-    "New rule": "/console/rules/new",
-    "New channel": "/console/channels/new",
-    "New silence": "/console/silences/new",
+    "New rule": "console.rules.new",
+    "New channel": "console.channels.new",
+    "New silence": "console.silences.new",
 }
 
 
-def address_of(place: Place, key: UUID | str) -> str:
+def address_of(sort: Sort, key: UUID | str) -> str:
     """The address of one thing's page."""
-    return ADDRESSES[place].format(quote(str(key), safe=":"))
+    resource, name = _PAGES[sort]
+    which: dict[str, Any] = {name: str(key)}
+    return url_for(f"console.{resource}.get", **which)

@@ -70,12 +70,13 @@ def _offered() -> list[Entry]:
         Entry(url_for(entry.endpoint), entry.label, "page", entry.icon, f"g {entry.key}")
         for entry in navigation.ENTRIES
     ]
-    return pages + [Entry(where, label, "action", "plus") for label, where in places.NEW.items()]
+    actions = places.NEW.items()
+    return pages + [Entry(url_for(where), label, "action", "plus") for label, where in actions]
 
 
 def _entry(thing: search.Found) -> Entry:
     name = thing.name or thing.key
-    address = places.address_of(places.Place(thing.sort), thing.key)
+    address = places.address_of(thing.sort, thing.key)
     return Entry(address, name, thing.sort, ICONS[thing.sort], thing.about)
 
 

@@ -10,12 +10,13 @@ from sqlalchemy.orm import Session
 
 from app.broker import Broker
 from app.console.formats import count, span
-from app.console.places import Place, address_of
+from app.console.places import address_of
 from app.models.channels import Receiver
 from app.services import wellbeing
 from app.services.health import DOWN, QUEUES, UP, Health
 from app.services.receivers import Hold
 from app.services.samples import MOST
+from app.services.search import Sort
 
 WAITING: Final = {
     "events": "Events are accepted and kept, and wait.",
@@ -87,7 +88,7 @@ def _channels(session: Session) -> Iterator[Trouble]:
         reason = (row.disabled_reason or "").rstrip(".")
         reason = reason[:1].upper() + reason[1:]
         yield Trouble(
-            f"The channel {name} was switched off.", f"{reason}.", address_of(Place.CHANNEL, name)
+            f"The channel {name} was switched off.", f"{reason}.", address_of(Sort.CHANNEL, name)
         )
 
 
