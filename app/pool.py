@@ -98,7 +98,7 @@ class BoundedConnection(Connection[Any]):
                 self.fuse.blow()
                 self.close()
                 raise OperationalError(f"no answer within {seconds:.1f} s") from error
-            except Exception:
+            except Exception:  # an error is an answer, too: the server is there
                 self.fuse.mend()
                 raise
         self.fuse.mend()
@@ -136,7 +136,7 @@ class BoundedConnection(Connection[Any]):
             except StopIteration as end:
                 cls.fuse.mend()
                 return cast(BoundedConnection, end.value)
-            except Exception:
+            except Exception:  # likewise
                 cls.fuse.mend()
                 raise
             cls.fuse.blow()

@@ -62,7 +62,7 @@ def run(backtest_id: str) -> None:
         session().rollback()
         backtests.fail(session(), claim, refusal.detail, now())
         session().commit()
-    except Exception as error:
+    except Exception as error:  # a mistake of ours, which would come back with each repetition
         session().rollback()
         log.exception("backtest_failed", backtest=backtest_id)
         backtests.fail(session(), claim, f"error: {type(error).__name__}", now())

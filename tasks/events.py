@@ -68,7 +68,7 @@ def _evaluate(held: Sequence[Claim], holder: UUID) -> None:
         while waiting:
             share = waiting.pop(shares.take(db, waiting))
             began = _record(db, share, guard, began)
-    except Exception:
+    except Exception:  # whatever it was, others shall not wait for the lease
         db.rollback()
         _release(holder)
         raise

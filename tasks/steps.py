@@ -96,7 +96,7 @@ def _transaction() -> Iterator[Session]:
     try:
         yield db
         db.commit()
-    except BaseException:
+    except BaseException:  # also a thread's end: the session is the next one's
         db.rollback()
         raise
     finally:

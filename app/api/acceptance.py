@@ -45,7 +45,7 @@ class GroupCommit:
     def _store(self, arrivals: Sequence[Arrival]) -> list[None]:
         try:
             ingest.store(self._connected(), arrivals, source="http")
-        except Exception:
+        except Exception:  # whatever it was, nobody knows what the connection is in the midst of
             self._hang_up()
             raise
         self._used_at = time.monotonic()

@@ -140,7 +140,7 @@ class _Connection(HTTPConnection):
             if self.to.scheme == "https":
                 sock.settimeout(deadline.left())
                 return self._tls.wrap_socket(sock, server_hostname=self.to.host)
-        except BaseException:
+        except BaseException:  # also the end of the process: nobody else knows the socket yet
             sock.close()
             raise
         return sock

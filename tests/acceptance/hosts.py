@@ -127,7 +127,7 @@ class Network:
             ip("link", "set", PREFIX, "up")
             self._connect_redis()
             self._connect_postgres()
-        except BaseException:
+        except BaseException:  # also Ctrl-C: what was started must not outlive the test
             self.close()
             raise
         return self

@@ -38,7 +38,7 @@ class RabbitMQ:
         try:
             self._epmd = Child(self._spec("epmd", "/usr/bin/epmd", "-port", str(self._names)))
             self.start()
-        except BaseException:
+        except BaseException:  # also Ctrl-C: what was started must not outlive the test
             self.close()
             raise
         return self

@@ -49,7 +49,7 @@ class Sentinels:
             for port in self._sentinels:
                 self._watch(port, master)
             wait_until(self._is_complete, 30)
-        except BaseException:
+        except BaseException:  # also Ctrl-C: what was started must not outlive the test
             self.close()
             raise
         return self

@@ -118,7 +118,7 @@ class Stack:
         try:
             self.home.lock()
             self._start_all()
-        except BaseException:
+        except BaseException:  # also Ctrl-C: what was started must not outlive the test
             self.close()
             raise
         return self

@@ -113,7 +113,7 @@ def test_a_rule_set_may_change_while_others_match() -> None:
         try:
             while not done.is_set():
                 assert -1 in rules.match({"a": 6})
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - reported below, by the test
             failures.append(error)
 
     threads = [threading.Thread(target=match) for _ in range(3)]
@@ -138,7 +138,7 @@ def test_rules_are_compiled_by_several_threads_at_once() -> None:
         try:
             for _ in range(10):
                 compile_rule(f'when {deep} then notify("a:b")')
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - reported below, by the test
             failures.append(error)
 
     threads = [threading.Thread(target=work) for _ in range(4)]

@@ -109,7 +109,7 @@ class Supervisor:
                 if time.monotonic() > deadline:
                     raise LocalError(f"the new {spec.name} is not ready after {seconds:.0f} s")
                 self.tick()
-        except BaseException:
+        except BaseException:  # also Ctrl-C: nobody else knows the new child yet
             fresh.child.kill()
             raise
         old, self._kept[spec.name] = self._kept[spec.name].child, fresh
