@@ -1,6 +1,6 @@
-"""What the tasks count, after their commits."""
+"""What tasks and doors count, after their commits."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from app.channels.base import Verdict
 from app.metrics import (
@@ -37,10 +37,15 @@ def evaluated(evaluation: Evaluation, seconds: float) -> None:
         totals.count(EVENTS_FAILED, by=evaluation.failed_events)
 
 
+def cancelled(kinds: Iterable[str]) -> None:
+    """Count notifications that are not sent any more, by the kinds of their channels."""
+    for kind in kinds:
+        totals.count(NOTIFICATIONS_SENT, kind, Status.CANCELLED)
+
+
 def decided(outcome: Outcome) -> None:
     """Count matches, what they cancelled, and what a cap has cost."""
-    for kind in outcome.queued.cancelled:
-        totals.count(NOTIFICATIONS_SENT, kind, Status.CANCELLED)
+    cancelled(outcome.queued.cancelled)
     for rule in outcome.triggered:
         totals.count(RULES_TRIGGERED, rule)
     for rule, entries in outcome.lost.items():

@@ -16,8 +16,7 @@ import structlog
 from flask import Flask
 
 from app.extensions import session
-from app.metrics import EVENTS_FAILED, NOTIFICATIONS_SENT, totals
-from app.models.notifications import Status
+from app.metrics import EVENTS_FAILED, totals
 from app.runtime import now, runtime
 from app.services import (
     alerts,
@@ -148,8 +147,7 @@ class Upkeep:
         beat = heartbeat.begin(session(), moment) if watched else None
         session().commit()
         self._publisher.publish(wake_notifications(woken.pending + digested))
-        for kind in woken.cancelled:
-            totals.count(NOTIFICATIONS_SENT, kind, Status.CANCELLED)
+        counting.cancelled(woken.cancelled)
         if beat is not None:
             self._publisher.publish([wake_events([beat])])
 

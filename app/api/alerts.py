@@ -8,8 +8,6 @@ from flask_smorest import Blueprint
 
 from app.api.auth import caller, requires
 from app.extensions import session
-from app.metrics import NOTIFICATIONS_SENT, totals
-from app.models.notifications import Status
 from app.runtime import now, runtime
 from app.schemas.alerts import (
     AcknowledgeIn,
@@ -26,6 +24,7 @@ from app.services import alerts, suppressions
 from app.services.alerts import FLAPPING_FROM, Hand, Shown
 from app.services.errors import Refusal
 from app.web.request import StrictParser
+from tasks import totals
 from tasks.publisher import wake_notifications
 from tasks.wiring import publish
 
@@ -110,8 +109,7 @@ def resolve(body: dict[str, Any], alert_id: UUID) -> dict[str, Any]:
     )
     session().commit()
     publish(wake_notifications(queued.pending))
-    for kind in queued.cancelled:
-        totals.count(NOTIFICATIONS_SENT, kind, Status.CANCELLED)
+    totals.cancelled(queued.cancelled)
     return _detail(alert_id)
 
 

@@ -10,8 +10,6 @@ from flask_smorest import Blueprint
 from app.api.auth import requires
 from app.config import Memory
 from app.extensions import session
-from app.metrics import NOTIFICATIONS_SENT, totals
-from app.models.notifications import Status
 from app.models.rules import Mode, RuleVersion
 from app.runtime import now, runtime
 from app.schemas.common import PageQuery, page_of, read_cursor
@@ -33,6 +31,7 @@ from app.services.rules import Change, Draft
 from app.web.guards import check_target
 from app.web.request import StrictParser
 from rules_dsl import diagnostics
+from tasks import totals
 
 bp = Blueprint("rules", __name__, url_prefix="/rules", description="When who hears what")
 bp.ARGUMENTS_PARSER = StrictParser()
@@ -210,8 +209,7 @@ def _shown(found: Sequence[RuleVersion]) -> list[dict[str, Any]]:
 
 def _cancelled(change: Change) -> dict[str, str]:
     """Count what a change cancelled, and say how many notifications that were."""
-    for kind in change.cancelled:
-        totals.count(NOTIFICATIONS_SENT, kind, Status.CANCELLED)
+    totals.cancelled(change.cancelled)
     return {"X-Cancelled-Notifications": str(len(change.cancelled))}
 
 

@@ -9,14 +9,13 @@ from flask import Blueprint, Response, render_template, request, url_for
 from app.console import door
 from app.console.paging import Page, page_of
 from app.extensions import session
-from app.metrics import NOTIFICATIONS_SENT, totals
 from app.models.alerts import AlertState
-from app.models.notifications import Status
 from app.runtime import now, runtime
 from app.services import alerts, suppressions, why
 from app.services.alerts import FLAPPING_FROM, Hand, Shown
 from app.services.errors import NotFound, Refusal
 from app.services.why import Why
+from tasks import totals
 from tasks.publisher import wake_notifications
 from tasks.wiring import publish
 
@@ -103,8 +102,7 @@ def resolve(alert_id: UUID) -> Response:
     )
     session().commit()
     publish(wake_notifications(queued.pending))
-    for kind in queued.cancelled:
-        totals.count(NOTIFICATIONS_SENT, kind, Status.CANCELLED)
+    totals.cancelled(queued.cancelled)
     return _back(alert_id, "Resolved. The next match opens another alert.")
 
 

@@ -1,6 +1,6 @@
 """Backtests: rules tried on what is stored, watched while they run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -54,14 +54,8 @@ def listing() -> str:
 @bp.post("/backtests")
 def create() -> ResponseReturnValue:
     """Try a sentence on stored events."""
-    try:
-        row = backtests.of_draft(
-            session(), request.form.get("dsl", ""), _wish(), check_target, now()
-        )
-    except Refusal as refusal:
-        session().rollback()
-        return _listed(None, refusal), refusal.status
-    return _begun(row)
+    dsl = request.form.get("dsl", "")
+    return _asked(None, lambda: backtests.of_draft(session(), dsl, _wish(), check_target, now()))
 
 
 @bp.get("/rules/<uuid:rule_id>/backtests")
@@ -74,12 +68,7 @@ def of_rule(rule_id: UUID) -> str:
 def rule(rule_id: UUID) -> ResponseReturnValue:
     """Try a rule on stored events, and compare with what it did live."""
     number = request.form.get("version", type=int)
-    try:
-        row = backtests.of_rule(session(), rule_id, number, _wish(), now())
-    except Refusal as refusal:
-        session().rollback()
-        return _listed(rule_id, refusal), refusal.status
-    return _begun(row)
+    return _asked(rule_id, lambda: backtests.of_rule(session(), rule_id, number, _wish(), now()))
 
 
 @bp.post("/rules/<uuid:rule_id>/diff")
@@ -143,6 +132,16 @@ def _listed(rule_id: UUID | None, refusal: Refusal | None = None) -> str:
         default=DEFAULT,
         refusal=refusal,
     )
+
+
+def _asked(rule_id: UUID | None, make: Callable[[], Backtest]) -> ResponseReturnValue:
+    """Begin one; where that is refused, show the form again with the reason."""
+    try:
+        row = make()
+    except Refusal as refusal:
+        session().rollback()
+        return _listed(rule_id, refusal), refusal.status
+    return _begun(row)
 
 
 def _begun(row: Backtest) -> Response:

@@ -13,16 +13,16 @@ from marshmallow import ValidationError
 from app.config import Memory
 from app.console import door, trying
 from app.console.formats import pretty
-from app.console.rule_form import FIELDS, Form, complaints, draft, typed, written
+from app.console.forms import complaints
+from app.console.rule_form import FIELDS, RuleForm, draft, typed, written
 from app.console.rules import bp
 from app.extensions import session
-from app.metrics import NOTIFICATIONS_SENT, totals
-from app.models.notifications import Status
 from app.models.rules import Mode, RuleVersion
 from app.runtime import now, runtime
 from app.services import rules, tracing
 from app.services.errors import Refusal, StaleVersion
 from app.web.guards import check_target
+from tasks import totals
 
 # What each mode means to whoever chooses one.
 MODES: Final = {
@@ -59,7 +59,7 @@ Errors = Mapping[str, Sequence[str]]
 def new() -> str:
     """An empty form, or one with what the address says."""
     dsl = request.args.get("dsl") or _beginning()
-    return _page(Form(name=request.args.get("name", ""), dsl=dsl))
+    return _page(RuleForm(name=request.args.get("name", ""), dsl=dsl))
 
 
 @bp.post("/new")
@@ -95,8 +95,7 @@ def replace(rule_id: UUID) -> ResponseReturnValue:
     except (Refusal, ValidationError) as error:
         return _again(form, error, rule_id)
     session().commit()
-    for kind in change.cancelled:
-        totals.count(NOTIFICATIONS_SENT, kind, Status.CANCELLED)
+    totals.cancelled(change.cancelled)
     said = SAVED[change.version.mode]
     if change.cancelled:
         said += f" Notifications cancelled that were not sent yet: {len(change.cancelled)}."
@@ -104,17 +103,17 @@ def replace(rule_id: UUID) -> ResponseReturnValue:
 
 
 def _again(
-    form: Form, error: Refusal | ValidationError, rule_id: UUID | None = None
+    form: RuleForm, error: Refusal | ValidationError, rule_id: UUID | None = None
 ) -> ResponseReturnValue:
     """The form as it was typed, with what is wrong at its fields."""
     session().rollback()
     if isinstance(error, Refusal) and error.status == 404:
         raise error
     version = rules.get(session(), rule_id) if rule_id else None
-    return _page(form, version, errors=complaints(error)), 422
+    return _page(form, version, errors=complaints(error, FIELDS)), 422
 
 
-def _overtaken(form: Form, rule_id: UUID) -> ResponseReturnValue:
+def _overtaken(form: RuleForm, rule_id: UUID) -> ResponseReturnValue:
     """The form as it was typed, beside the version that somebody saved meanwhile; saving again replaces that."""
     session().rollback()
     version = rules.get(session(), rule_id)
@@ -136,7 +135,7 @@ def _memory() -> Memory:
 
 
 def _page(
-    form: Form,
+    form: RuleForm,
     version: RuleVersion | None = None,
     errors: Errors | None = None,
     differing: Mapping[str, tuple[str, str]] | None = None,

@@ -1,8 +1,8 @@
 """Forms that people fill in: what was typed, and what is wrong with it, at the field where it is."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Final, Self
 
 from flask import request
 from marshmallow import ValidationError
@@ -10,7 +10,7 @@ from marshmallow import ValidationError
 from app.extensions import session
 from app.services.errors import Refusal
 
-WHOLE = ""
+WHOLE: Final = ""
 
 
 @dataclass
@@ -41,26 +41,33 @@ class Form:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
         """Keep what a schema or a service refuses, at the field that it is about; nothing is written then."""
-        if isinstance(error, ValidationError):
-            for name, messages in error.messages_dict.items():
-                self.errors[self._place(str(name))] = _first(messages)
-            return True
-        if isinstance(error, Refusal):
-            session().rollback()
-            for entry in error.entries:
-                pointer = str(entry.get("pointer", ""))
-                place = self._place(pointer.strip("/").partition("/")[0])
-                self.errors[place] = str(entry["detail"])
-            return True
-        return False
-
-    def _place(self, name: str) -> str:
-        name = name.rstrip("_")
-        return name if name in self.values else WHOLE
+        if not isinstance(error, Refusal | ValidationError):
+            return False
+        session().rollback()
+        found = complaints(error, self.values)
+        self.errors |= {name: texts[0] for name, texts in found.items() if texts}
+        return True
 
 
-def _first(messages: object) -> str:
-    """The first message of marshmallow's tree."""
-    while isinstance(messages, Mapping | list):
-        messages = next(iter(messages.values() if isinstance(messages, Mapping) else messages), "")
-    return str(messages)
+def complaints(error: Refusal | ValidationError, fields: Container[str]) -> dict[str, list[str]]:
+    """What is wrong, by the field's name; under `WHOLE` what is about none of them."""
+    found: dict[str, list[str]] = {}
+    if isinstance(error, ValidationError):
+        told = [(str(name), _flat(each)) for name, each in error.messages_dict.items()]
+    else:
+        told = [
+            (str(entry.get("pointer", "")).strip("/").partition("/")[0], [str(entry["detail"])])
+            for entry in error.entries
+        ]
+    for name, texts in told:
+        # A schema's attribute may end so where the word is one of Python's.
+        place = name.rstrip("_")
+        found.setdefault(place if place in fields else WHOLE, []).extend(texts)
+    return found
+
+
+def _flat(messages: Any) -> list[str]:
+    """The messages of a field, and of the elements of a list."""
+    if isinstance(messages, Mapping):
+        return [text for each in messages.values() for text in _flat(each)]
+    return [str(text) for text in messages]

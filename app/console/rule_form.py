@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from flask import request
-from marshmallow import ValidationError
 
 from app.models.rules import Mode, RuleVersion
 from app.schemas.rules import RuleIn
 from app.services import rules
-from app.services.errors import Refusal
 from app.services.rules import Draft
 
 FIELDS: Final = {
@@ -24,7 +22,7 @@ FIELDS: Final = {
 
 
 @dataclass(frozen=True)
-class Form:
+class RuleForm:
     """What stands in the form, as it was typed."""
 
     name: str = ""
@@ -53,15 +51,15 @@ class Form:
         }
 
 
-def typed() -> Form:
+def typed() -> RuleForm:
     """What was sent; line breaks as the language counts them."""
-    given = {name: request.form.get(name, "") for name in Form.__dataclass_fields__}
-    return Form(**{name: text.replace("\r\n", "\n") for name, text in given.items()})
+    given = {name: request.form.get(name, "") for name in RuleForm.__dataclass_fields__}
+    return RuleForm(**{name: text.replace("\r\n", "\n") for name, text in given.items()})
 
 
-def written(version: RuleVersion) -> Form:
+def written(version: RuleVersion) -> RuleForm:
     """The form that would save this version."""
-    return Form(
+    return RuleForm(
         name=version.name,
         dsl=version.dsl,
         description=version.description,
@@ -73,26 +71,7 @@ def written(version: RuleVersion) -> Form:
     )
 
 
-def draft(form: Form) -> Draft:
+def draft(form: RuleForm) -> Draft:
     """A draft by the API's own schema; raises `ValidationError`."""
     body: dict[str, Any] = RuleIn().load(form.body)
     return Draft(**(body | {"tags": tuple(body["tags"]), "mode": Mode(body["mode"])}))
-
-
-def complaints(error: Refusal | ValidationError) -> dict[str, list[str]]:
-    """What is wrong, by the field's name; under no name what is about none of them."""
-    found: dict[str, list[str]] = {}
-    if isinstance(error, ValidationError):
-        messages: dict[str, Any] = error.messages_dict
-        return {name: _flat(each) for name, each in messages.items()}
-    for entry in error.entries:
-        name = str(entry["pointer"]).strip("/").partition("/")[0]
-        found.setdefault(name if name in FIELDS else "", []).append(str(entry["detail"]))
-    return found
-
-
-def _flat(messages: Any) -> list[str]:
-    """The messages of a field, and of the elements of a list."""
-    if isinstance(messages, dict):
-        return [text for each in messages.values() for text in _flat(each)]
-    return [str(text) for text in messages]

@@ -13,9 +13,7 @@ from app.console.backtests import PRESETS
 from app.console.charts import Point
 from app.console.paging import Page, page_of
 from app.extensions import session
-from app.metrics import NOTIFICATIONS_SENT, totals
 from app.models.alerts import AlertState
-from app.models.notifications import Status
 from app.models.rules import Mode, RuleVersion
 from app.runtime import now, runtime
 from app.services import alerts, cautions, cost, glance, rulebook, rules
@@ -24,12 +22,18 @@ from app.services.glance import DAY, Fires
 from app.services.rules import Change
 from app.web.guards import check_target
 from rules_dsl import diagnostics
+from tasks import totals
 
 VIEWS: Final = ("all", *Mode)
 DAYS_LISTED: Final = 14
 DAYS: Final = (14, 30)
 LATEST: Final = 10
 ALERTS_SHOWN: Final = 5
+MOVED: Final = {
+    Mode.LIVE: "It is live: its matches notify from now on.",
+    Mode.SHADOW: "It is in shadow: it is evaluated, and tells nobody.",
+    Mode.OFF: "It is off: events that come from now on are not asked for it.",
+}
 # What a restored version takes over; a rule stays as live as it is.
 RESTORED: Final = {"name", "dsl", "description", "tags", "tests", "noise_budget"}
 
@@ -78,8 +82,7 @@ def card(rule_id: UUID) -> str:
 @bp.post("/<uuid:rule_id>/promote")
 def promote(rule_id: UUID) -> ResponseReturnValue:
     """Let it notify."""
-    said = "It is live: its matches notify from now on."
-    return _changed(rule_id, lambda: _changing(rule_id, {"mode": Mode.LIVE}), said)
+    return _moved(rule_id, Mode.LIVE)
 
 
 @bp.post("/<uuid:rule_id>/demote")
@@ -89,21 +92,19 @@ def demote(rule_id: UUID) -> ResponseReturnValue:
     def change() -> Change:
         return rules.demote(session(), rule_id, now(), _etag(), runtime().settings.memory)
 
-    return _changed(rule_id, change, "It is in shadow: it is evaluated, and tells nobody.")
+    return _changed(rule_id, change, MOVED[Mode.SHADOW])
 
 
 @bp.post("/<uuid:rule_id>/shadow")
 def shadow(rule_id: UUID) -> ResponseReturnValue:
     """Try a rule that is off without telling anybody."""
-    said = "It is in shadow: it is evaluated, and tells nobody."
-    return _changed(rule_id, lambda: _changing(rule_id, {"mode": Mode.SHADOW}), said)
+    return _moved(rule_id, Mode.SHADOW)
 
 
 @bp.post("/<uuid:rule_id>/off")
 def off(rule_id: UUID) -> ResponseReturnValue:
     """Evaluate it no more."""
-    said = "It is off: events that come from now on are not asked for it."
-    return _changed(rule_id, lambda: _changing(rule_id, {"mode": Mode.OFF}), said)
+    return _moved(rule_id, Mode.OFF)
 
 
 @bp.post("/<uuid:rule_id>/delete")
@@ -204,6 +205,10 @@ def _changing(rule_id: UUID, changes: dict[str, Any]) -> Change:
     return rules.change(session(), rule_id, changes, check_target, now(), _etag(), memory)
 
 
+def _moved(rule_id: UUID, mode: Mode) -> ResponseReturnValue:
+    return _changed(rule_id, lambda: _changing(rule_id, {"mode": mode}), MOVED[mode])
+
+
 def _changed(
     rule_id: UUID, change: Callable[[], Change], said: str, following: str = ""
 ) -> ResponseReturnValue:
@@ -215,8 +220,7 @@ def _changed(
         problem = f"Nothing was changed, since somebody else changed the rule: {stale}."
         return _page(rule_id, problem), stale.status
     session().commit()
-    for kind in made.cancelled:
-        totals.count(NOTIFICATIONS_SENT, kind, Status.CANCELLED)
+    totals.cancelled(made.cancelled)
     if made.cancelled:
         said += f" Cancelled notifications: {len(made.cancelled)}."
     return door.see_other(following or url_for("console.rules.get", rule_id=rule_id), said)
