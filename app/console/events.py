@@ -14,8 +14,8 @@ from flask.typing import ResponseReturnValue
 from app.console import asked, door
 from app.console.asked import Question
 from app.console.folding import folded
-from app.console.glance import glance
 from app.console.paging import SHOWN, Page, address, page_of
+from app.console.tails import rows, tails
 from app.console.telling import FEW_CLAUSES, clauses
 from app.extensions import session
 from app.metrics import EVENTS_INGESTED, totals
@@ -77,7 +77,7 @@ def listing() -> ResponseReturnValue:
         question=question,
         results=results,
         live=live,
-        glance=glance,
+        rows=rows,
         matched=asked.MATCHED,
         tail=_tail_address(question, results.new) if results and live else None,
         switched=_address(question, live=None if live else 1),
@@ -93,17 +93,17 @@ def newer() -> ResponseReturnValue:
     question = asked.read(request.args, request.args.get("cursor", type=UUID))
     if question.wrong or question.asked.newer is None:
         return "", HTTPStatus.NO_CONTENT
-    new = feed.newer(session(), question.condition, question.asked, SHOWN, now())
-    if new is None:
+    found = tails.newer(question, question.asked.newer)
+    if found is None:
         return "", HTTPStatus.NO_CONTENT
+    new, newest = found
     known = new.mark == request.args.get("mark")
     over = all(line.id <= new.cursor for line in new.lines)
     if known and not over:
         return "", HTTPStatus.NO_CONTENT
     return render_template(
         "console/_events_newer.html",
-        lines=[] if known else new.lines,
-        glance=glance,
+        rows="" if known else newest.drawn(new.lines),
         tail=_tail_address(question, new),
     )
 

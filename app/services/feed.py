@@ -87,30 +87,24 @@ def of(session: Session, ids: Collection[UUID]) -> list[Line]:
 
 def begin(lines: Sequence[Line], now: datetime) -> New:
     """Where to go on from a list's first page."""
-    return _new(list(lines), uuid7_floor(now - OVERLAP), now)
+    return since(list(lines), uuid7_floor(now - OVERLAP), now)
 
 
-def newer(
-    session: Session,
-    condition: Condition | None,
-    asked: Asked,
-    limit: int,
-    now: datetime,
-) -> New | None:
-    """The newest events after `asked.newer` that fit, at most `limit`; None where nothing at all has come."""
-    assert asked.newer is not None
-    # Most often nothing has, and this is all that it costs to say so.
-    if session.scalar(_ANY, {"cursor": asked.newer}) is None:
-        return None
+def anything(session: Session, cursor: UUID) -> bool:
+    """Whether any event has come after a cursor; most often none has, and this is all that it costs to say so."""
+    return session.scalar(_ANY, {"cursor": cursor}) is not None
+
+
+def newest(session: Session, condition: Condition | None, asked: Asked, limit: int) -> list[Line]:
+    """The newest events after `asked.newer` that fit, at most `limit`."""
     if condition is None:
-        return _new(lines(session, asked, None, limit), asked.newer, now)
+        return lines(session, asked, None, limit)
     looked = finding.find(session, condition, asked, None, limit, AT_ONCE)
-    found = of(session, [state.event.id for state in looked.states])
-    return _new(found, asked.newer, now)
+    return of(session, [state.event.id for state in looked.states])
 
 
-def _new(lines: list[Line], cursor: UUID, now: datetime) -> New:
-    """From before the first that may still turn, or come."""
+def since(lines: list[Line], cursor: UUID, now: datetime) -> New:
+    """Lines that have come after a cursor, and where to go on: from before the first that may still turn, or come."""
     waiting = (one.id for one in lines if one.waits and one.accepted_at > now - PATIENT)
     settled = min([uuid7_floor(now - OVERLAP), *(UUID(int=key.int - 1) for key in waiting)])
     turned = [(one.id, one.waits, one.reason, len(one.fired)) for one in lines]
