@@ -6,6 +6,7 @@ longer than PostgreSQL itself would allow a statement. A connection that was giv
 its server still does.
 """
 
+import select
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from psycopg import Connection, Error, OperationalError
 from psycopg.abc import PQGen, PQGenConn
 from psycopg.errors import _WaitTimeout
 from psycopg.pq import TransactionStatus
+from sqlalchemy import Connection as Checked
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import QueuePool
 
@@ -121,6 +123,13 @@ class BoundedConnection(Connection[Any]):
                 self.answered_at = time.monotonic()
             return cast(RV, end.value)
 
+    @property
+    def has_word(self) -> bool:
+        """Whether something unasked for has come, which is most likely the end; costs no word to the server."""
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
     @classmethod
     def _connect_gen(cls, conninfo: str = "") -> PQGenConn["BoundedConnection"]:
         # psycopg's own limit is two seconds or more, and there is no public place for a shorter one.
@@ -143,6 +152,12 @@ class BoundedConnection(Connection[Any]):
             raise OperationalError(f"no connection within {seconds:.1f} s")
 
 
+def has_word(connection: Checked) -> bool:
+    """Whether an idle connection's server has said something unasked for, as it does at its end."""
+    raw: object = connection.connection.dbapi_connection
+    return isinstance(raw, BoundedConnection) and raw.has_word
+
+
 def bound(engine: Engine) -> None:
     """Make each connection of an engine a bounded one."""
 
@@ -156,7 +171,7 @@ def bound(engine: Engine) -> None:
     ping = engine.dialect.do_ping
 
     def ping_unless_fresh(connection: Any) -> bool:
-        if time.monotonic() - connection.answered_at < FRESH:
+        if time.monotonic() - connection.answered_at < FRESH and not connection.has_word:
             return True
         try:
             return ping(connection)

@@ -14,6 +14,7 @@ from flask import current_app
 from sqlalchemy import Connection
 
 from app.extensions import db
+from app.pool import has_word
 from app.services import ingest
 from app.services.ingest import Arrival
 from tasks.publisher import wake_events
@@ -54,12 +55,15 @@ class GroupCommit:
 
     def _connected(self) -> Connection:
         """A connection that stays with this process: taking one from the pool costs as much as the statement."""
-        if time.monotonic() - self._used_at > FRESH:
+        if self._connection and (self._is_stale() or has_word(self._connection)):
             self._hang_up()
         if self._connection is None:
             autocommit = db.engine.execution_options(isolation_level="AUTOCOMMIT")
             self._connection = autocommit.connect()
         return self._connection
+
+    def _is_stale(self) -> bool:
+        return time.monotonic() - self._used_at > FRESH
 
     def _hang_up(self) -> None:
         connection, self._connection = self._connection, None
