@@ -14,6 +14,7 @@ from tests.acceptance.test_up import Up, home, port, start
 pytestmark = pytest.mark.acceptance
 __all__ = ["home", "port", "start"]
 
+WORKERS = {"events", "notifications"}
 TASKS = {"events.evaluate", "notifications.deliver"}
 
 
@@ -50,6 +51,18 @@ def names_in_flower(url: str, who: tuple[str, str]) -> set[str]:
     return {task["name"] for task in answer.json().values()}
 
 
+def workers_in_flower(url: str, who: tuple[str, str]) -> set[str]:
+    """Those that it has heard of by an event."""
+    answer = requests.get(f"{url}/workers?json=1", auth=who, timeout=5)
+    answer.raise_for_status()
+    return {one["hostname"].partition("@")[0] for one in answer.json()["data"] if one["status"]}
+
+
+def exporter_listens(url: str) -> bool:
+    """Whether it has heard of a worker; it shows no more of its name than the host."""
+    return "\ncelery_worker_up{" in requests.get(url, timeout=5).text
+
+
 def succeeded(exposition: str, task: str) -> float:
     pattern = rf'^celery_task_succeeded_total{{[^}}]*name="{re.escape(task)}"[^}}]*}} (\S+)$'
     return sum(float(value) for value in re.findall(pattern, exposition, re.MULTILINE))
@@ -73,6 +86,9 @@ def test_flower_lists_the_tasks_by_name_and_the_exporter_counts_them(
     up.until(lambda: answers(exporter), 300)
     up.until(lambda: answers(f"{flower}/api/tasks", auth=login(up)))
     assert requests.get(f"{flower}/api/tasks", timeout=5).status_code == 401
+    # Both answer a moment before they listen, and what they have not heard they never count.
+    up.until(lambda: workers_in_flower(flower, login(up)) >= WORKERS)
+    up.until(lambda: exporter_listens(exporter))
 
     rule = {"name": "All", "dsl": 'when type == "seen" then notify("slack:#seen")'}
     assert requests.post(f"{api}/rules", json=rule, timeout=10).status_code == 201
