@@ -33,8 +33,6 @@ worker_send_task_events = True
 task_send_sent_event = True
 
 worker_prefetch_multiplier = 4
-worker_soft_shutdown_timeout = 25
-worker_enable_soft_shutdown_on_idle = False
 worker_max_tasks_per_child = 10_000
 worker_hijack_root_logger = False
 worker_proc_alive_timeout = 30

@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from celery import shared_task
-from celery.worker import state
+from celery.exceptions import Reject
 
 from app.channels.base import Outcome
 from app.extensions import session
@@ -18,6 +18,7 @@ from app.services import channel_tests, delivery, heartbeat
 from app.services.delivery import Result, Sending
 from app.services.outcomes import Ended
 from tasks import totals
+from tasks.ending import ending
 from tasks.gate import gate
 from tasks.publisher import NOTIFICATIONS_A_MESSAGE, RECEIVER, wake_notification
 from tasks.steps import begin, fill, give_back, receiver_of, recorder
@@ -44,6 +45,9 @@ def deliver(self: Any, notification_ids: list[str] | str) -> None:
     The rows alone say how many attempts were made and when the next is due. Nobody waits in here for a receiver that is
     busy or held: the message ends, and the rows are found again.
     """
+    if ending.is_set():
+        # A stop waits for all that the threads have before them.
+        raise Reject("the worker is about to end", requeue=True)
     # The release before named one, and not the receiver.
     names = [notification_ids] if isinstance(notification_ids, str) else notification_ids
     ids = [UUID(name) for name in names]
@@ -124,7 +128,7 @@ def _send_each(begun: Sequence[Sending], until: float) -> _Made | None:
 
 
 def _is_over(until: float) -> bool:
-    return time.monotonic() > until or state.should_stop is not None
+    return time.monotonic() > until or ending.is_set()
 
 
 def _call(receiver: str, most: int) -> None:

@@ -82,7 +82,7 @@ class Host:
         """Start what `spec` says, here."""
         argv = ("ip", "netns", "exec", self.name, *NAMED, self.name, *spec.argv)
         log = self._folder / f"{spec.name}.log"
-        made = replace(spec, argv=argv, env={**self._env, **_own(spec)}, log=log, keep_open=())
+        made = replace(spec, argv=argv, env=self._env, log=log, keep_open=())
         self.children.append(Child(made))
         return self.children[-1]
 
@@ -104,10 +104,6 @@ class Host:
         """What its processes wrote last, for a failure."""
         found = sorted(self._folder.glob("*.log"))
         return "\n".join(f"--- {self.name}/{log.name}\n{last_lines(log, 200)}" for log in found)
-
-
-def _own(spec: Spec) -> dict[str, str]:
-    return {name: value for name, value in spec.env.items() if name == "REMAP_SIGTERM"}
 
 
 class Network:

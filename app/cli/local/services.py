@@ -89,8 +89,7 @@ class Services:
         """The worker that tries rules on the past: one run at a time, behind whatever else wants the processor."""
         node = f"{self.node(name)}@%h"
         spec = self._worker(name, "-Q", BACKTESTS, "-n", node, "--pool", "threads", "-c", "1")
-        # It gives back what it runs as soon as it is told to stop: a soft stop would only make it wait.
-        return replace(spec, argv=(*NICE, *spec.argv), env=self._env)
+        return replace(spec, argv=(*NICE, *spec.argv))
 
     def inbox(self) -> Spec:
         """The receiver that stands in for Slack and keeps what it hears."""
@@ -129,11 +128,8 @@ class Services:
         return replace(self._spec(name, *argv, "--bind", f"fd://{number}"), keep_open=(number,))
 
     def _worker(self, name: str, *words: str) -> Spec:
-        # A signal that is remapped to SIGQUIT makes Celery stop softly: it gives running tasks a
-        # while. Killed with
-        # its parent, a worker loses nothing: that is what the sweep is for.
-        spec = self._spec(name, *CELERY, *WORKER, *words)
-        return replace(spec, env={**self._env, "REMAP_SIGTERM": "SIGQUIT"}, orphan=signal.SIGKILL)
+        # Killed with its parent, a worker loses nothing: that is what the sweep is for.
+        return replace(self._spec(name, *CELERY, *WORKER, *words), orphan=signal.SIGKILL)
 
     def _spec(self, name: str, *argv: str) -> Spec:
         return Spec(name=name, argv=argv, log=self._home.logs / f"{name}.log", env=self._env)

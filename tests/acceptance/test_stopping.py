@@ -1,0 +1,62 @@
+"""A worker that is told to stop ends what it has begun, gives back the rest, and is gone."""
+
+import json
+import signal
+import time
+
+import pytest
+
+from tests.acceptance.receiver import Answer, Heard
+from tests.acceptance.stack import Stack
+
+pytestmark = pytest.mark.acceptance
+# Much less than the patience of `up` and of Compose; no send takes as long here.
+STOPPED_WITHIN = 8
+RECEIVERS, EACH, EVENTS = 30, 40, 20_000
+
+
+def seconds_to_stop(stack: Stack, name: str) -> float:
+    process = stack.processes[name]
+    process.signal(signal.SIGTERM)
+    began = time.monotonic()
+    stack.eventually(lambda: not process.alive, 40)
+    return time.monotonic() - began
+
+
+def test_a_worker_with_a_long_queue_of_deliveries_stops_soon_and_loses_nothing() -> None:
+    def slowly(_one: Heard) -> Answer:
+        time.sleep(0.2)
+        return Answer()
+
+    with Stack() as stack:
+        stack.receiver.answer = slowly
+        targets = [f'notify("webhook:{stack.receiver.url}/{name}")' for name in range(RECEIVERS)]
+        rule = {"name": "all", "dsl": f'when type == "go" then {", ".join(targets)}'}
+        assert stack.post("/rules", rule).status_code == 201
+        for _ in range(EACH):
+            assert stack.post("/events", {"type": "go"}).status_code == 202
+        stack.receiver.wait_for(2 * RECEIVERS)
+        assert seconds_to_stop(stack, "notifications") < STOPPED_WITHIN
+        assert len(stack.receiver.heard) < RECEIVERS * EACH
+        stack.start("notifications")
+        pending = "SELECT count(*) FROM notifications WHERE status = 'pending'"
+        stack.eventually(lambda: stack.sql(pending) == [(0,)], 90)
+        heard = [one.headers["webhook-id"] for one in list(stack.receiver.heard)]
+        assert (len(heard), len(set(heard))) == (RECEIVERS * EACH, RECEIVERS * EACH)
+
+
+def test_a_worker_with_a_long_queue_of_events_stops_soon_and_loses_nothing() -> None:
+    with Stack() as stack:
+        rule = {"name": "odd", "dsl": 'when type == "go" and n % 2 == 1 then notify("slack:#odd")'}
+        assert stack.post("/rules", {**rule, "mode": "shadow"}).status_code == 201
+        lines = "\n".join(json.dumps({"type": "go", "n": number}) for number in range(EVENTS))
+        kind = {"Content-Type": "application/x-ndjson"}
+        for _ in range(2):
+            assert stack.post("/events", data=lines, headers=kind).status_code == 202
+        assert seconds_to_stop(stack, "events") < STOPPED_WITHIN
+        left = "SELECT count(*) FROM pending_events"
+        assert stack.sql(left) != [(0,)]
+        stack.start("events")
+        stack.eventually(lambda: stack.sql(left) == [(0,)], 120)
+        matched = "SELECT count(*), count(DISTINCT event_id) FROM matches"
+        assert stack.sql(matched) == [(EVENTS, EVENTS)]
