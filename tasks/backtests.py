@@ -20,6 +20,7 @@ from app.services.backtesting.past import Stretch
 from app.services.backtesting.run import Run
 from app.services.backtests import Claim, Standing
 from app.services.errors import Refusal
+from tasks.courtesy import Courtesy
 from tasks.ending import ending
 from tasks.publisher import wake_backtest
 from tasks.wiring import publish
@@ -91,6 +92,7 @@ class _Teller:
         self._claim = claim
         # None before its rules are ready.
         self.run: Run | None = None
+        self._courtesy = Courtesy()
         self._next = time.monotonic() + TELL_SECONDS
         self._whole = time.monotonic() + RESULT_SECONDS
 
@@ -98,6 +100,7 @@ class _Teller:
         """Called often; raises to end the run."""
         if ending.is_set():
             raise Ending
+        self._courtesy()
         moment = time.monotonic()
         if moment < self._next:
             return

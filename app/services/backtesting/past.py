@@ -26,7 +26,7 @@ from app.services.machines import microseconds, moment
 PROMPT: Final = 5_000_000
 ROWS: Final = 4_000
 BYTES: Final = 4_000_000
-NOTED: Final = 100_000
+NOTED: Final = 10_000
 # PostgreSQL counts from 2000.
 _MILLENNIUM: Final = 946_684_800_000_000
 
