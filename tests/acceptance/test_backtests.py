@@ -124,7 +124,8 @@ def test_interrupting_the_command_cancels_the_run(stack: Stack, until: datetime)
 
     def newest() -> Any:
         found = stack.get("/backtests?limit=1").json()["data"]
-        return next((one for one in found if one["state"] == "running"), None)
+        # One that is well under way: before, the command may not have heard yet which it is.
+        return next((one for one in found if one["state"] == "running" and one["progress"]), None)
 
     found = stack.eventually(newest, 60)
     ran.send_signal(signal.SIGINT)
