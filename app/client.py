@@ -4,8 +4,11 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final, cast
+from urllib.parse import quote, urlsplit
 
 import requests
 
@@ -82,6 +85,36 @@ class Client:
     def revoke_key(self, key_id: str) -> KeyInfo:
         """End a key at once; raises `ApiError`."""
         return _key(self._call("DELETE", f"/keys/{key_id}"))
+
+    def ready(self) -> tuple[dict[str, Any], datetime | None]:
+        """What answers and what is down, and the server's clock where it tells; raises `ApiError`."""
+        answer = self._request("GET", "/readyz")
+        told = answer.headers.get("Date")
+        return _json(answer), parsedate_to_datetime(told) if told else None
+
+    def channels(self) -> list[dict[str, Any]]:
+        """All channels; raises `ApiError`."""
+        return list(self._call("GET", "/channels")["data"])
+
+    def channel(self, name: str) -> dict[str, Any]:
+        """A channel by `name` or `kind:name`, and how its receiver is doing; raises `ApiError`."""
+        return self._call("GET", _channel(name))
+
+    def create_channel(self, wish: Mapping[str, object]) -> dict[str, Any]:
+        """A new channel, with the secrets that were made for it; raises `ApiError`."""
+        return self._call("POST", "/channels", dict(wish))
+
+    def change_channel(self, name: str, changes: Mapping[str, object]) -> dict[str, Any]:
+        """A channel with some fields changed; raises `ApiError`."""
+        return self._call("PATCH", _channel(name), dict(changes))
+
+    def delete_channel(self, name: str) -> None:
+        """End a channel; raises `ApiError`."""
+        self._call("DELETE", _channel(name))
+
+    def test_channel(self, name: str) -> dict[str, Any]:
+        """What a channel's receiver answered to a message sent now; raises `ApiError`."""
+        return self._call("POST", f"{_channel(name)}/test")
 
     def rules(self) -> list[RuleInfo]:
         """All rules, oldest first; raises `ApiError`."""
@@ -259,22 +292,42 @@ class Client:
         params: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
+        answer = self._request(method, path, body, params, headers)
+        found = {} if answer.status_code == HTTPStatus.NO_CONTENT else _json(answer)
+        if not answer.ok:
+            raise ApiError(answer.status_code, _said(found, answer.reason))
+        return answer
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        params: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> requests.Response:
         sent: dict[str, Any] = {"json": body, "headers": headers}
         if isinstance(body, bytes):
             kind = {"Content-Type": "application/x-ndjson"}
             sent = {"data": body, "headers": {**(headers or {}), **kind}}
         try:
-            answer = self._session.request(
+            return self._session.request(
                 method, self._url + path, params=cast(Any, params), timeout=TIMEOUT, **sent
             )
-            found = {} if answer.status_code == HTTPStatus.NO_CONTENT else answer.json()
-        except requests.JSONDecodeError:
-            raise ApiError(answer.status_code, f"{self._url} answered with no JSON") from None
         except requests.RequestException:
             raise ApiError(0, f"{self._url} does not answer; is it running?") from None
-        if not answer.ok:
-            raise ApiError(answer.status_code, _said(found, answer.reason))
-        return answer
+
+
+def _json(answer: requests.Response) -> dict[str, Any]:
+    try:
+        return dict(answer.json())
+    except (requests.JSONDecodeError, TypeError, ValueError):
+        host = "{0.scheme}://{0.netloc}".format(urlsplit(answer.url))
+        raise ApiError(answer.status_code, f"{host} answered with no JSON") from None
+
+
+def _channel(name: str) -> str:
+    return f"/channels/{quote(name, safe=':')}"
 
 
 def _said(found: Mapping[str, Any], otherwise: str) -> str:

@@ -1,0 +1,142 @@
+"""What `./sentinel doctor` looks at: each look gives findings, and for what is wrong the fix."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from app.client import ApiError, Client
+
+# A `Date` header has whole seconds, and the answer was under way.
+MOST_SKEW: Final = 3.0
+GIB: Final = 1 << 30
+# Of a disk, free: the less is asked for of large ones.
+TIGHT, FULL = 5 * GIB, GIB
+MOST_DEAD: Final = 100
+STARTS: Final = "`./sentinel up` starts them; docs/scaling.md has the command line"
+
+
+class Verdict(StrEnum):
+    """How bad it is."""
+
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at, what was seen, and what to do about it."""
+
+    what: str
+    verdict: Verdict
+    said: str
+    fix: str = ""
+
+
+def examine(client: Client, home: Path, now: Callable[[], datetime]) -> Iterator[Finding]:
+    """All findings, in the order in which one would look; what cannot be asked is left out."""
+    yield from disk(home)
+    try:
+        ready, clock = client.ready()
+    except ApiError as error:
+        yield Finding(
+            "API", Verdict.BAD, str(error), "`./sentinel up`, or set SENTINEL_URL to where it is"
+        )
+        return
+    yield Finding("API", Verdict.GOOD, "answers")
+    yield from parts(ready["components"])
+    if clock is not None:
+        yield skew((clock.astimezone(UTC) - now()).total_seconds())
+    try:
+        yield from channels(client)
+        yield dead_letters(client)
+    except ApiError as error:
+        yield Finding(
+            "Key", Verdict.BAD, str(error), "set SENTINEL_API_KEY to a key with the scope `read`"
+        )
+
+
+def parts(components: Mapping[str, Any]) -> Iterator[Finding]:
+    """The servers behind the API, and the workers."""
+    up = components["database"] == "up"
+    yield _found(
+        "Database", up, components["database"], "start PostgreSQL, and look at DATABASE_URL"
+    )
+    if up:
+        current = components["migrations"] == "current"
+        yield _found("Schema", current, components["migrations"], "`flask --app wsgi db upgrade`")
+    up = components["broker"] == "up"
+    fix = "start Redis or RabbitMQ, and look at CELERY_BROKER_URL; events are kept meanwhile"
+    yield _found("Broker", up, components["broker"], fix)
+    workers = components["workers"]
+    for queue in ("events", "notifications"):
+        count = workers.get(queue, 0)
+        yield _found(f"Workers of {queue}", count > 0, f"{count} alive", STARTS)
+    if not workers.get("backtests"):
+        yield Finding("Workers of backtests", Verdict.WARNING, "0 alive: backtests wait", STARTS)
+
+
+def skew(seconds: float) -> Finding:
+    """How far the server's clock is from this one."""
+    if abs(seconds) <= MOST_SKEW:
+        return Finding("Clock", Verdict.GOOD, "agrees with the server's")
+    said = f"the server's is {abs(seconds):.0f} s {'ahead' if seconds > 0 else 'behind'}"
+    return Finding(
+        "Clock", Verdict.WARNING, said, "let both follow NTP: windows and signatures go by the time"
+    )
+
+
+def channels(client: Client) -> Iterator[Finding]:
+    """Each channel that is not well."""
+    found = client.channels()
+    wrong = [finding for one in found if (finding := _channel(client, one))]
+    yield from wrong
+    if not wrong:
+        yield Finding("Channels", Verdict.GOOD, f"{len(found)}, none of which fails")
+
+
+def dead_letters(client: Client) -> Finding:
+    """Whether somebody was not told."""
+    dead = len(client.notifications(MOST_DEAD, status="dead"))
+    if not dead:
+        return Finding("Dead letters", Verdict.GOOD, "none")
+    count = f"{dead} or more" if dead == MOST_DEAD else str(dead)
+    fix = "`./sentinel notification list --status dead` says why, `notification retry --all` tries again"
+    return Finding("Dead letters", Verdict.WARNING, count, fix)
+
+
+def disk(home: Path) -> Iterator[Finding]:
+    """What is left where a local Sentinel keeps its data; nothing where there is none."""
+    if not home.exists():
+        return
+    free = shutil.disk_usage(home).free
+    verdict = Verdict.BAD if free < FULL else Verdict.WARNING if free < TIGHT else Verdict.GOOD
+    fix = "" if verdict is Verdict.GOOD else "make room, or keep less: SENTINEL_RETENTION_EVENTS"
+    where = f" of {os.fspath(home)}" if fix else ""
+    yield Finding("Disk", verdict, f"{free / GIB:.1f} GiB free{where}", fix)
+
+
+def _channel(client: Client, one: Mapping[str, Any]) -> Finding | None:
+    what, test = f"Channel {one['kind']}:{one['name']}", f"`./sentinel channel test {one['name']}`"
+    if not one["enabled"]:
+        reason = one["disabled_reason"]
+        if not reason:
+            return None
+        fix = f"{test} shows the answer; then `channel enable {one['name']}`"
+        return Finding(what, Verdict.BAD, f"switched off: {reason}", fix)
+    receiver = client.channel(f"{one['kind']}:{one['name']}")["receiver"]
+    if receiver["state"] == "well":
+        return None
+    said = (
+        f"{receiver['state']}: {receiver['failures']} failures in a row, {receiver['waiting']} wait"
+    )
+    return Finding(what, Verdict.WARNING, said, f"{test} shows the answer")
+
+
+def _found(what: str, good: bool, said: str, fix: str) -> Finding:
+    return Finding(what, Verdict.GOOD if good else Verdict.BAD, said, "" if good else fix)

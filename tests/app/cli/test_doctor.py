@@ -1,0 +1,126 @@
+"""`./sentinel doctor` finds what is wrong, and says the fix."""
+
+import json
+import shutil
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.cli.local import examination
+from app.cli.local.examination import GIB, Verdict
+from app.extensions import session
+from app.models.channels import ChannelRow, Receiver
+from app.models.notifications import Notification, Status
+from app.services import upkeep
+from tests.app.cli.conftest import Command
+from tests.app.client import Client
+from tests.app.helpers import evaluate, make_rule, post_event
+from tests.conftest import TestClock
+
+WORKERS = ("events", "notifications", "backtests")
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def at_work(clock: TestClock, client: Client) -> None:
+    for queue in WORKERS:
+        upkeep.beat(session(), f"{queue}@here", [queue], clock())
+    session().commit()
+
+
+def found(command: Command, *, code: int) -> dict[str, dict[str, Any]]:
+    done = command("doctor", "--json")
+    assert done.exit_code == code, done.output
+    return {one["what"]: one for one in json.loads(done.stdout)}
+
+
+def test_where_nothing_answers_it_says_what_to_start(command: Command) -> None:
+    done = command("doctor")
+    assert done.exit_code == 1
+    assert "does not answer" in done.output
+    assert "`./sentinel up`" in done.output
+
+
+def test_the_well_are_told_so(
+    command: Command, served: str, at_work: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENTINEL_URL", served)
+    seen = found(command, code=0)
+    assert {one["verdict"] for one in seen.values()} == {"good"}
+    assert {"API", "Database", "Schema", "Broker", "Workers of events", "Channels"} <= set(seen)
+
+
+def test_a_missing_worker_is_found(
+    command: Command, served: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENTINEL_URL", served)
+    seen = found(command, code=1)
+    assert seen["Workers of events"]["verdict"] == "bad"
+    assert "./sentinel up" in seen["Workers of events"]["fix"]
+    assert seen["Workers of backtests"]["verdict"] == "warning"
+
+
+def test_channels_that_are_off_or_fail_are_named(
+    command: Command, served: str, at_work: None, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENTINEL_URL", served)
+    for name in ("erp", "crm", "old"):
+        config = {"url": f"https://{name}.example/"}
+        body = {"name": name, "kind": "webhook", "config": config, "enabled": name != "old"}
+        assert client.post("/channels", json=body).status_code == 201
+    session().add(Receiver(key="webhook:crm", failures=3, pauses=0))
+    row = session().query(ChannelRow).filter_by(name="erp").one()
+    row.enabled, row.disabled_reason = False, "410 Gone"
+    session().commit()
+    seen = found(command, code=1)
+    assert seen["Channel webhook:erp"]["said"] == "switched off: 410 Gone"
+    assert seen["Channel webhook:crm"]["verdict"] == "warning"
+    assert "channel test crm" in seen["Channel webhook:crm"]["fix"]
+    # Somebody has switched it off, and knows.
+    assert "Channel webhook:old" not in seen
+
+
+def test_dead_letters_are_counted(
+    command: Command,
+    served: str,
+    at_work: None,
+    client: Client,
+    clock: TestClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SENTINEL_URL", served)
+    make_rule(client)
+    post_event(client, type="order", amount=900)
+    evaluate(clock())
+    session().query(Notification).update({"status": Status.DEAD})
+    session().commit()
+    seen = found(command, code=0)
+    assert (seen["Dead letters"]["verdict"], seen["Dead letters"]["said"]) == ("warning", "1")
+    assert "notification retry" in seen["Dead letters"]["fix"]
+
+
+@pytest.mark.parametrize(
+    ("free", "verdict"),
+    [(50 * GIB, Verdict.GOOD), (2 * GIB, Verdict.WARNING), (GIB // 2, Verdict.BAD)],
+)
+def test_a_disk_that_fills_is_told_before_it_is_full(
+    free: int, verdict: Verdict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(100 * GIB, 0, free))
+    (finding,) = examination.disk(tmp_path)
+    assert finding.verdict is verdict
+    assert bool(finding.fix) is (verdict is not Verdict.GOOD)
+
+
+def test_a_machine_without_data_has_no_disk_to_look_at(tmp_path: Path) -> None:
+    assert list(examination.disk(tmp_path / "none")) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(1.5, "agrees"), (-2.9, "agrees"), (61, "61 s ahead"), (-61, "61 s behind")],
+)
+def test_a_clock_that_is_off_is_told(seconds: float, said: str) -> None:
+    assert said in examination.skew(seconds).said
