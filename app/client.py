@@ -8,7 +8,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import requests
 
@@ -87,10 +87,14 @@ class Client:
         return _key(self._call("DELETE", f"/keys/{key_id}"))
 
     def ready(self) -> tuple[dict[str, Any], datetime | None]:
-        """What answers and what is down, and the server's clock where it tells; raises `ApiError`."""
-        answer = self._request("GET", "/readyz")
-        told = answer.headers.get("Date")
-        return _json(answer), parsedate_to_datetime(told) if told else None
+        """The state of each component, and the server's clock where it tells; raises `ApiError`."""
+        answer = self._answer("GET", "/readyz", fine=HTTPStatus.SERVICE_UNAVAILABLE)
+        found, told = answer.json(), answer.headers.get("Date")
+        if "components" not in found:
+            raise ApiError(
+                answer.status_code, f"{self._url} is no Sentinel, or something before it"
+            )
+        return found["components"], parsedate_to_datetime(told) if told else None
 
     def channels(self) -> list[dict[str, Any]]:
         """All channels; raises `ApiError`."""
@@ -291,39 +295,24 @@ class Client:
         body: object = None,
         params: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> requests.Response:
-        answer = self._request(method, path, body, params, headers)
-        found = {} if answer.status_code == HTTPStatus.NO_CONTENT else _json(answer)
-        if not answer.ok:
-            raise ApiError(answer.status_code, _said(found, answer.reason))
-        return answer
-
-    def _request(
-        self,
-        method: str,
-        path: str,
-        body: object = None,
-        params: Mapping[str, object] | None = None,
-        headers: Mapping[str, str] | None = None,
+        fine: int | None = None,
     ) -> requests.Response:
         sent: dict[str, Any] = {"json": body, "headers": headers}
         if isinstance(body, bytes):
             kind = {"Content-Type": "application/x-ndjson"}
             sent = {"data": body, "headers": {**(headers or {}), **kind}}
         try:
-            return self._session.request(
+            answer = self._session.request(
                 method, self._url + path, params=cast(Any, params), timeout=TIMEOUT, **sent
             )
+            found = {} if answer.status_code == HTTPStatus.NO_CONTENT else answer.json()
+        except requests.JSONDecodeError:
+            raise ApiError(answer.status_code, f"{self._url} answered with no JSON") from None
         except requests.RequestException:
             raise ApiError(0, f"{self._url} does not answer; is it running?") from None
-
-
-def _json(answer: requests.Response) -> dict[str, Any]:
-    try:
-        return dict(answer.json())
-    except (requests.JSONDecodeError, TypeError, ValueError):
-        host = "{0.scheme}://{0.netloc}".format(urlsplit(answer.url))
-        raise ApiError(answer.status_code, f"{host} answered with no JSON") from None
+        if not answer.ok and answer.status_code != fine:
+            raise ApiError(answer.status_code, _said(found, answer.reason))
+        return answer
 
 
 def _channel(name: str) -> str:

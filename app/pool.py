@@ -18,7 +18,7 @@ from psycopg import Connection, Error, OperationalError
 from psycopg.abc import PQGen, PQGenConn
 from psycopg.errors import _WaitTimeout
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection as Checked
+from sqlalchemy import Connection as PooledConnection
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import QueuePool
 
@@ -152,7 +152,7 @@ class BoundedConnection(Connection[Any]):
             raise OperationalError(f"no connection within {seconds:.1f} s")
 
 
-def has_word(connection: Checked) -> bool:
+def has_word(connection: PooledConnection) -> bool:
     """Whether an idle connection's server has said something unasked for, as it does at its end."""
     raw: object = connection.connection.dbapi_connection
     return isinstance(raw, BoundedConnection) and raw.has_word

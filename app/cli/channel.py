@@ -62,6 +62,7 @@ def create(name: str, kind: str, config: Any, said: tuple[str, ...], as_json: bo
     click.echo(f"{target(made)} is made.")
     for field, secret in made["generated"].items():
         click.echo(f"{field}: {secret}")
+    if made["generated"]:
         click.echo("It is not shown again.", err=True)
 
 

@@ -26,8 +26,9 @@ def doctor(as_json: bool) -> None:
     from app.cli.local.home import Home
     from app.clock import system_clock
 
-    found = []
-    for finding in examine(Client.from_env(), Home.from_env().path, system_clock):
+    home, found = Home.from_env(), []
+    folders = (home.path, home.postgres_data)
+    for finding in examine(Client.from_env(), folders, system_clock):
         found.append(finding)
         if not as_json:
             write(finding)

@@ -1,11 +1,12 @@
 """What `./sentinel doctor` looks at: each look gives findings, and for what is wrong the fix."""
 
-import os
+import shlex
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from app.client import ApiError, Client
 # A `Date` header has whole seconds, and the answer was under way.
 MOST_SKEW: Final = 3.0
 GIB: Final = 1 << 30
-# Of a disk, free: the less is asked for of large ones.
+# Bytes of a disk that are free: with less than the first one should look, with less than the second act.
 TIGHT, FULL = 5 * GIB, GIB
 MOST_DEAD: Final = 100
 STARTS: Final = "`./sentinel up` starts them; docs/scaling.md has the command line"
@@ -38,27 +39,31 @@ class Finding:
     fix: str = ""
 
 
-def examine(client: Client, home: Path, now: Callable[[], datetime]) -> Iterator[Finding]:
+def examine(
+    client: Client, folders: Iterable[Path], now: Callable[[], datetime]
+) -> Iterator[Finding]:
     """All findings, in the order in which one would look; what cannot be asked is left out."""
-    yield from disk(home)
+    yield from disks(folders)
     try:
-        ready, clock = client.ready()
+        components, clock = client.ready()
+        yield Finding("API", Verdict.GOOD, "answers")
+        yield from parts(components)
+        if clock is not None:
+            yield skew((clock.astimezone(UTC) - now()).total_seconds())
+        if components["database"] == "up":
+            yield from channels(client)
+            yield dead_letters(client)
     except ApiError as error:
-        yield Finding(
-            "API", Verdict.BAD, str(error), "`./sentinel up`, or set SENTINEL_URL to where it is"
-        )
-        return
-    yield Finding("API", Verdict.GOOD, "answers")
-    yield from parts(ready["components"])
-    if clock is not None:
-        yield skew((clock.astimezone(UTC) - now()).total_seconds())
-    try:
-        yield from channels(client)
-        yield dead_letters(client)
-    except ApiError as error:
-        yield Finding(
-            "Key", Verdict.BAD, str(error), "set SENTINEL_API_KEY to a key with the scope `read`"
-        )
+        yield refused(error)
+
+
+def refused(error: ApiError) -> Finding:
+    """What it means that the API gave no answer, or none that helps."""
+    if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        fix = "set SENTINEL_API_KEY to a key with the scope `read`"
+        return Finding("Key", Verdict.BAD, str(error), fix)
+    fix = "`./sentinel up`, or set SENTINEL_URL to where it is; else its log says more"
+    return Finding("API", Verdict.BAD, str(error), fix)
 
 
 def parts(components: Mapping[str, Any]) -> Iterator[Finding]:
@@ -110,32 +115,44 @@ def dead_letters(client: Client) -> Finding:
     return Finding("Dead letters", Verdict.WARNING, count, fix)
 
 
-def disk(home: Path) -> Iterator[Finding]:
-    """What is left where a local Sentinel keeps its data; nothing where there is none."""
-    if not home.exists():
-        return
-    free = shutil.disk_usage(home).free
-    verdict = Verdict.BAD if free < FULL else Verdict.WARNING if free < TIGHT else Verdict.GOOD
-    fix = "" if verdict is Verdict.GOOD else "make room, or keep less: SENTINEL_RETENTION_EVENTS"
-    where = f" of {os.fspath(home)}" if fix else ""
-    yield Finding("Disk", verdict, f"{free / GIB:.1f} GiB free{where}", fix)
+def disks(folders: Iterable[Path]) -> Iterator[Finding]:
+    """What is left where a local Sentinel keeps its data, once a disk; nothing where there are none."""
+    seen = set()
+    for folder in filter(Path.exists, folders):
+        if (device := folder.stat().st_dev) not in seen:
+            seen.add(device)
+            yield disk(folder)
+
+
+def disk(folder: Path) -> Finding:
+    """What is left where a folder lies."""
+    free = shutil.disk_usage(folder).free
+    said = f"{free / GIB:.1f} GiB free"
+    if free >= TIGHT:
+        return Finding("Disk", Verdict.GOOD, said)
+    verdict = Verdict.BAD if free < FULL else Verdict.WARNING
+    fix = "make room, or keep less: SENTINEL_RETENTION_EVENTS"
+    return Finding("Disk", verdict, f"{said} where {folder} lies", fix)
 
 
 def _channel(client: Client, one: Mapping[str, Any]) -> Finding | None:
-    what, test = f"Channel {one['kind']}:{one['name']}", f"`./sentinel channel test {one['name']}`"
+    target = f"{one['kind']}:{one['name']}"
+    word = shlex.quote(target)
+    test = f"`./sentinel channel test {word}` shows the answer"
     if not one["enabled"]:
-        reason = one["disabled_reason"]
-        if not reason:
+        # Who switched it off by hand knows.
+        if not one["disabled_reason"]:
             return None
-        fix = f"{test} shows the answer; then `channel enable {one['name']}`"
-        return Finding(what, Verdict.BAD, f"switched off: {reason}", fix)
-    receiver = client.channel(f"{one['kind']}:{one['name']}")["receiver"]
+        fix = f"{test}; then `channel enable {word}`"
+        said = f"switched off: {one['disabled_reason']}"
+        return Finding(f"Channel {target}", Verdict.BAD, said, fix)
+    receiver = client.channel(target)["receiver"]
     if receiver["state"] == "well":
         return None
     said = (
         f"{receiver['state']}: {receiver['failures']} failures in a row, {receiver['waiting']} wait"
     )
-    return Finding(what, Verdict.WARNING, said, f"{test} shows the answer")
+    return Finding(f"Channel {target}", Verdict.WARNING, said, test)
 
 
 def _found(what: str, good: bool, said: str, fix: str) -> Finding:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_httpserver import HTTPServer
 
 from app.cli.local import examination
 from app.cli.local.examination import GIB, Verdict
+from app.client import ApiError
 from app.extensions import session
 from app.models.channels import ChannelRow, Receiver
 from app.models.notifications import Notification, Status
@@ -77,7 +79,7 @@ def test_channels_that_are_off_or_fail_are_named(
     seen = found(command, code=1)
     assert seen["Channel webhook:erp"]["said"] == "switched off: 410 Gone"
     assert seen["Channel webhook:crm"]["verdict"] == "warning"
-    assert "channel test crm" in seen["Channel webhook:crm"]["fix"]
+    assert "channel test webhook:crm" in seen["Channel webhook:crm"]["fix"]
     # Somebody has switched it off, and knows.
     assert "Channel webhook:old" not in seen
 
@@ -109,13 +111,35 @@ def test_a_disk_that_fills_is_told_before_it_is_full(
     free: int, verdict: Verdict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(100 * GIB, 0, free))
-    (finding,) = examination.disk(tmp_path)
+    # Both lie on one disk, of which is told once.
+    (finding,) = examination.disks([tmp_path, tmp_path.parent])
     assert finding.verdict is verdict
     assert bool(finding.fix) is (verdict is not Verdict.GOOD)
 
 
 def test_a_machine_without_data_has_no_disk_to_look_at(tmp_path: Path) -> None:
-    assert list(examination.disk(tmp_path / "none")) == []
+    assert list(examination.disks([tmp_path / "none"])) == []
+
+
+@pytest.mark.parametrize("status", [200, 404, 503])
+def test_another_server_is_not_taken_for_a_sentinel(
+    command: Command, status: int, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    httpserver.expect_request("/readyz").respond_with_json({"status": "well"}, status)
+    monkeypatch.setenv("SENTINEL_URL", httpserver.url_for(""))
+    seen = found(command, code=1)
+    assert seen["API"]["verdict"] == "bad"
+    assert "SENTINEL_URL" in seen["API"]["fix"]
+
+
+def test_without_a_key_that_may_read_it_says_which_it_needs() -> None:
+    finding = examination.refused(ApiError(403, "needs `read`"))
+    assert (finding.what, finding.verdict) == ("Key", Verdict.BAD)
+    assert "SENTINEL_API_KEY" in finding.fix
+
+
+def test_what_the_api_cannot_tell_is_not_blamed_on_the_key() -> None:
+    assert examination.refused(ApiError(503, "the database does not answer")).what == "API"
 
 
 @pytest.mark.parametrize(
