@@ -102,7 +102,8 @@ def channels(client: Client) -> Iterator[Finding]:
     wrong = [finding for one in found if (finding := _channel(client, one))]
     yield from wrong
     if not wrong:
-        yield Finding("Channels", Verdict.GOOD, f"{len(found)}, none of which fails")
+        said = f"{len(found)}, none of which fails" if found else "none"
+        yield Finding("Channels", Verdict.GOOD, said)
 
 
 def dead_letters(client: Client) -> Finding:
