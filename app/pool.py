@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any, Final, TypeVar, cast
 
-from flask import g, has_request_context
+from flask import has_request_context, request
 from psycopg import Connection, Error, OperationalError
 from psycopg.abc import PQGen, PQGenConn
 from psycopg.errors import _WaitTimeout
@@ -31,6 +31,8 @@ OTHER_SECONDS: Final = STATEMENT_SECONDS + 5.0
 PAUSE: Final = 0.5
 # One that has answered so lately is alive.
 FRESH: Final = 0.5
+# Where a request keeps how long it still waits; Flask's `g` may outlive it, where a context is there already.
+LEFT: Final = "sentinel.database_patience"
 OPTIONS: Final = {
     "timezone": "UTC",
     "statement_timeout": f"{STATEMENT_SECONDS}s",
@@ -186,7 +188,7 @@ def bound(engine: Engine) -> None:
 
 def be_patient(seconds: float) -> None:
     """Let the current request wait that long for the database, from now on."""
-    g.database_patience = seconds
+    request.environ[LEFT] = seconds
 
 
 @contextmanager
@@ -195,9 +197,9 @@ def _patience() -> Iterator[float]:
     if not has_request_context():
         yield OTHER_SECONDS
         return
-    seconds = float(g.get("database_patience", REQUEST_SECONDS))
+    seconds = float(request.environ.get(LEFT, REQUEST_SECONDS))
     began = time.monotonic()
     try:
         yield max(0.05, seconds)
     finally:
-        g.database_patience = seconds - (time.monotonic() - began)
+        request.environ[LEFT] = seconds - (time.monotonic() - began)

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from app import pool
 from app.api.acceptance import group
 from app.config import Settings
 from app.extensions import db
@@ -21,6 +22,8 @@ from tests.app.client import Client
 # Where a shell has started the tests in the background Ctrl-C is ignored, and every process below inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 KEPT = {"alembic_version", "ruleset", "events_default"}
+# A disk that is busy with something else is no finding of a test of something else.
+PATIENCE = 30.0
 
 
 class TestClock:
@@ -63,6 +66,14 @@ def clock() -> TestClock:
 def settings(servers: Stack) -> Settings:
     """What the application is made with; a test that needs other settings overrides this."""
     return Settings.from_env(servers.env)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> Iterator[None]:
+    """Requests within this process wait for a slow database; how long others do, the acceptance tests see."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool, "REQUEST_SECONDS", PATIENCE)
+        yield
 
 
 @pytest.fixture
