@@ -1,6 +1,7 @@
 """The publisher hands wake-ups to a real broker, and to none in vain."""
 
 import json
+import socket
 import time
 from base64 import b64decode
 from collections.abc import Iterator
@@ -125,7 +126,19 @@ def test_a_long_queue_gets_no_more_and_takes_more_when_it_is_short_again(
 
 def test_a_dead_broker_holds_nobody_up() -> None:
     dead = Publisher(celery_on("redis://127.0.0.1:1/0"))
-    began = time.monotonic()
     dead.publish([wake_events([uuid4()]) for _ in range(20_000)])
-    assert time.monotonic() - began < 5
     assert dead.room("events") == 0
+
+
+def test_a_silent_broker_holds_nobody_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        silent = Publisher(celery_on(f"redis://127.0.0.1:{server.getsockname()[1]}/0"))
+        silent.publish([wake_events([uuid4()])])
+        asked, _ = server.accept()
+        assert asked.recv(10_000)
+        silent.publish([wake_events([uuid4()]) for _ in range(20_000)])
+        with asked:
+            asked.setblocking(False)
+            # The publisher still waits for its answer: the connection has no end yet.
+            with pytest.raises(BlockingIOError):
+                asked.recv(1)
