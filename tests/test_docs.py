@@ -72,8 +72,10 @@ def test_every_decision_has_its_number_in_order() -> None:
 GUARANTEES = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
 
 
-def test_every_test_that_the_guarantees_name_exists() -> None:
-    named = set(re.findall(r"`(test_\w+)`", GUARANTEES))
+@pytest.mark.parametrize("page", ["guarantees.md", "integrations.md"])
+def test_every_test_that_a_page_names_exists(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+)`", text))
     defined = {
         name
         for file in (ROOT / "tests").rglob("test_*.py")
