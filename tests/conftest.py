@@ -7,21 +7,15 @@ from typing import cast
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
 
 from app import pool
-from app.api.acceptance import group
 from app.config import Settings
-from app.extensions import db
-from app.factory import create_app
-from app.metrics import totals
-from app.services import rulesets, silences
 from tests.acceptance.stack import Stack
 from tests.app.client import Client
+from tests.applications import Applications, leave_clean
 
 # Where a shell has started the tests in the background Ctrl-C is ignored, and every process below inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-KEPT = {"alembic_version", "ruleset", "events_default"}
 # A disk that is busy with something else is no finding of a test of something else.
 PATIENCE = 30.0
 
@@ -76,22 +70,19 @@ def patience() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def applications() -> Applications:
+    """The applications that tests share."""
+    return Applications()
+
+
 @pytest.fixture
-def app(settings: Settings, clock: TestClock) -> Iterator[Flask]:
+def app(applications: Applications, settings: Settings, clock: TestClock) -> Iterator[Flask]:
     """An application in its context, on a database without rows."""
-    made = create_app(settings, clock)
-    rulesets.live.forget()
-    silences.live.forget()
+    made = applications.get(settings, clock)
     with made.app_context():
         yield made
-        totals.flush()
-        db.session.rollback()
-        tables = [table.name for table in db.metadata.sorted_tables if table.name not in KEPT]
-        db.session.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE"))
-        db.session.commit()
-        db.session.remove()
-        group().close()
-        db.engine.dispose()
+        leave_clean()
 
 
 @pytest.fixture

@@ -83,8 +83,13 @@ class Counts(Storage):
 
 def init_app(app: Flask) -> None:
     """Count the calls of an application; those of the resources are counted when their caller is known."""
-    app.extensions[EXTENSION] = FixedWindowRateLimiter(Counts())
+    forget(app)
     app.before_request(_count_unguarded)
+
+
+def forget(app: Flask) -> None:
+    """Begin to count anew."""
+    app.extensions[EXTENSION] = FixedWindowRateLimiter(Counts())
 
 
 def count_call(scope: str, caller: Caller) -> None:

@@ -5,10 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, current_thread
 from typing import cast
 
+import pytest
 from flask import Flask
 from psycopg import InterfaceError
 from sqlalchemy import event, func, select, text
 
+from app import pool
 from app.api.acceptance import group
 from app.extensions import db, session
 from app.models.events import Event, PendingEvent
@@ -26,8 +28,8 @@ def test_events_that_come_in_together_are_each_stored_once(app: Flask) -> None:
         assert answer.status_code == 202
         return str(answer.json["id"])
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        ids = set(pool.map(send, range(AT_ONCE)))
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        ids = set(threads.map(send, range(AT_ONCE)))
     assert {str(key) for key in session().scalars(select(Event.id))} == ids
     assert session().scalar(select(func.count()).select_from(PendingEvent)) == AT_ONCE
 
@@ -52,8 +54,8 @@ def test_one_event_that_cannot_be_stored_does_not_take_the_others_with_it(app: F
         return cast(Client, app.test_client()).post("/events", json=body).status_code
 
     try:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            statuses = list(pool.map(send, range(AT_ONCE)))
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            statuses = list(threads.map(send, range(AT_ONCE)))
     finally:
         with db.engine.begin() as connection:
             connection.execute(text("DROP FUNCTION refuse CASCADE"))
@@ -61,7 +63,9 @@ def test_one_event_that_cannot_be_stored_does_not_take_the_others_with_it(app: F
     assert session().scalar(select(func.count()).select_from(Event)) == AT_ONCE - 1
 
 
-def test_after_a_commit_that_hangs_everybody_is_answered_and_the_next_is_stored(app: Flask) -> None:
+def test_after_a_commit_that_hangs_everybody_is_answered_and_the_next_is_stored(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One event sleeps in a trigger for longer than a request may wait; then nobody asks the database for a moment."""
     hang = """
         CREATE FUNCTION hang() RETURNS trigger AS $$ BEGIN
@@ -70,6 +74,7 @@ def test_after_a_commit_that_hangs_everybody_is_answered_and_the_next_is_stored(
         END $$ LANGUAGE plpgsql;
         CREATE TRIGGER hang BEFORE INSERT ON events_default FOR EACH ROW EXECUTE FUNCTION hang();
     """
+    monkeypatch.setattr(pool, "REQUEST_SECONDS", 1.4)
     with db.engine.begin() as connection:
         connection.execute(text(hang))
 
@@ -77,13 +82,13 @@ def test_after_a_commit_that_hangs_everybody_is_answered_and_the_next_is_stored(
         return cast(Client, app.test_client()).post("/events", json={"type": type_}).status_code
 
     try:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            slow = pool.submit(send, "slow")
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            slow = threads.submit(send, "slow")
             while not session().scalar(
                 text("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
             ):
                 session().rollback()
-            statuses = list(pool.map(send, ["good"] * (AT_ONCE - 1)))
+            statuses = list(threads.map(send, ["good"] * (AT_ONCE - 1)))
         assert (slow.result(), set(statuses) <= {202, 503}) == (503, True)
         deadline = time.monotonic() + 10
         while send("good") != 202:
@@ -117,8 +122,8 @@ def test_a_connection_that_breaks_as_it_is_given_back_makes_no_false_202(app: Fl
 
     event.listen(db.engine, "checkin", fail)
     try:
-        with ThreadPoolExecutor(AT_ONCE, "sender") as pool:
-            statuses = set(pool.map(send, range(AT_ONCE)))
+        with ThreadPoolExecutor(AT_ONCE, "sender") as threads:
+            statuses = set(threads.map(send, range(AT_ONCE)))
     finally:
         event.remove(db.engine, "checkin", fail)
         with db.engine.begin() as connection:
