@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Dialog, Page, expect
 
 from app.clock import system_clock
 from app.console.navigation import ENTRIES
@@ -209,6 +209,27 @@ def test_a_rule_written_by_keys_alone_fires_in_the_tail_and_its_alert_is_acknowl
     expect(page.get_by_role("status").first).to_contain_text("Acknowledged")
     [alert] = stack.get("/alerts").json()["data"]
     assert alert["state"] == "acknowledged"
+
+
+def test_a_rule_that_was_typed_and_not_saved_is_not_left_without_a_question(page: Page) -> None:
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    page.goto("/console/rules/new")
+    expect(page.locator(".cm-content")).to_be_visible()
+    page.get_by_role("textbox", name="Name").fill("Half a rule")
+    with page.expect_event("dialog"):
+        page.get_by_role("link", name="Alerts", exact=True).click()
+    assert (asked, path_of(page)) == (["beforeunload"], "/console/rules/new")
+    page.locator(".cm-content").click()
+    page.keyboard.type('when type == "half" then notify("slack:#ops")')
+    page.keyboard.press("Control+Enter")
+    heading(page, "Half a rule")
+    assert asked == ["beforeunload"]
 
 
 def test_a_mistake_is_shown_while_it_is_typed(page: Page) -> None:

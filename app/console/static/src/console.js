@@ -10,6 +10,7 @@ import { tail } from "./tail.js";
 import { theme } from "./theme.js";
 import { times } from "./times.js";
 import { unreachable } from "./unreachable.js";
+import { unsaved } from "./unsaved.js";
 
 document.documentElement.classList.add("scripted");
-for (const module of [theme, dialogs, keys, palette, confirmations, times, copyButtons, selections, tail, unreachable]) module(htmx);
+for (const module of [theme, dialogs, keys, palette, confirmations, times, copyButtons, selections, tail, unreachable, unsaved]) module(htmx);
