@@ -26,7 +26,7 @@ import psycopg
 import redis
 import requests
 
-from app.cli.local import renewal
+from app.cli.local import migrations, renewal
 from app.cli.local.environment import Ports
 from app.cli.local.errors import LocalError
 from app.cli.local.home import Home
@@ -35,10 +35,12 @@ from app.cli.local.process import Child, Spec, last_lines
 from app.cli.local.services import API, CORE, Services
 from app.cli.local.stack import LocalStack
 from app.cli.local.supervisor import Supervisor
+from tests.acceptance import schema
 from tests.acceptance.receiver import Receiver
 
 OWN = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "SLACK_", "SENTINEL_")
 HTTP_SECONDS = 30
+SERVERS = ("postgres", "redis")
 
 
 class Handle:
@@ -171,7 +173,7 @@ class Stack:
 
     def start(self, name: str) -> Handle:
         """Start a process, or start it again."""
-        if name in ("postgres", "redis"):
+        if name in SERVERS:
             self.eventually(lambda: self._start_server(name))
         else:
             self._supervisor.start(self.spec(name))
@@ -250,17 +252,31 @@ class Stack:
 
     def _start_all(self) -> None:
         self._local.start_servers()
-        self._local.migrate()
+        self._migrate()
         self._services = self._local.services()
         for name in self._names:
             self.start(name)
         self.wait_ready()
 
+    def _migrate(self) -> None:
+        postgres, url = self._local.postgres, self.database_url
+        assert postgres is not None
+        if not migrations.is_current(url):
+            schema.restore(postgres, url)
+        self._local.migrate()
+        schema.keep(postgres, url)
+
     def close(self) -> None:
-        """Stop all and remove every trace."""
-        for process in self.processes.values():
-            if process.alive:
+        """End all, without patience for what nobody will read, and remove every trace."""
+        for name, process in self.processes.items():
+            if not process.alive:
+                continue
+            if name == "postgres":
                 process.thaw()
+                # At once, and yet without leaving its shared memory behind.
+                process.signal(signal.SIGQUIT)
+            else:
+                process.kill()
         self._local.stop()
         self.home.unlock()
         self.receiver.close()
