@@ -51,8 +51,29 @@ _GAUGES: Final = (
         "receivers WHERE held_until IS NOT NULL",
     ),
     ("sentinel_channels_disabled", "Channels that are switched off", "channels WHERE NOT enabled"),
+    (
+        "sentinel_channels_given_up",
+        "Channels that Sentinel has switched off, since they failed",
+        "channels WHERE NOT enabled AND disabled_reason IS NOT NULL",
+    ),
 )
-_READ_LAG = text("SELECT name, lag FROM streams ORDER BY name LIMIT 1000")
+# Gauges with a label: its name, and a query of its values and theirs.
+_LABELLED: Final = (
+    (
+        "sentinel_stream_lag",
+        "Messages of an outside stream not yet taken",
+        "stream",
+        "SELECT name, lag FROM streams ORDER BY name LIMIT 1000",
+    ),
+    (
+        "sentinel_workers",
+        "Workers that have shown a sign of life, by the queue they serve",
+        "queue",
+        "SELECT queue, count(name) FROM unnest(ARRAY['backtests', 'events', 'notifications']) AS queue"
+        " LEFT JOIN workers ON queue = ANY (queues) AND seen_at > now() - interval '15 seconds'"
+        " GROUP BY queue ORDER BY queue",
+    ),
+)
 _READ = text("SELECT name, labels, value FROM metric_totals ORDER BY since, labels")
 
 
@@ -99,6 +120,9 @@ DELIVERY_SECONDS = Definition(
     "From acceptance to the receiver's answer",
     buckets=BUCKETS,
 )
+HEARTBEATS = Definition(
+    "sentinel_heartbeats", "Pings of the heartbeat's address, by what it answered", ("outcome",)
+)
 DEFINITIONS: Final = (
     EVENTS_INGESTED,
     RULES_TRIGGERED,
@@ -113,6 +137,7 @@ DEFINITIONS: Final = (
     EVALUATION_SECONDS,
     NOTIFICATION_SECONDS,
     DELIVERY_SECONDS,
+    HEARTBEATS,
 )
 
 Sample = tuple[str, tuple[str, ...]]
@@ -206,7 +231,8 @@ class TotalsCollector(Collector):
             yield _histogram(metric, {}) if metric.buckets else _counter(metric, {})
         for name, explained, _ in _GAUGES:
             yield GaugeMetricFamily(name, explained, 0)
-        yield _stream_lag()
+        for name, explained, label, _ in _LABELLED:
+            yield GaugeMetricFamily(name, explained, labels=[label])
         yield InfoMetricFamily("sentinel_build", "This release", {"version": VERSION})
 
     def _gauges(self) -> Iterator[Metric]:
@@ -214,10 +240,11 @@ class TotalsCollector(Collector):
             for name, explained, rows in _GAUGES:
                 number = connection.execute(text(f"SELECT count(*) FROM {rows}")).scalar_one()  # noqa: S608 - constants
                 yield GaugeMetricFamily(name, explained, number)
-            lag = _stream_lag()
-            for stream, messages in connection.execute(_READ_LAG):
-                lag.add_metric([stream], messages)
-            yield lag
+            for name, explained, label, query in _LABELLED:
+                gauge = GaugeMetricFamily(name, explained, labels=[label])
+                for of, number in connection.execute(text(query)):
+                    gauge.add_metric([of], number)
+                yield gauge
 
     def _read(self) -> dict[str, dict[tuple[str, ...], float]]:
         values: dict[str, dict[tuple[str, ...], float]] = defaultdict(dict)
@@ -225,12 +252,6 @@ class TotalsCollector(Collector):
             for name, labels, value in connection.execute(_READ):
                 values[name][tuple(labels)] = value
         return values
-
-
-def _stream_lag() -> GaugeMetricFamily:
-    return GaugeMetricFamily(
-        "sentinel_stream_lag", "Messages of an outside stream not yet taken", labels=["stream"]
-    )
 
 
 def _counter(metric: Definition, values: dict[str, dict[tuple[str, ...], float]]) -> Metric:

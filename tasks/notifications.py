@@ -89,6 +89,7 @@ def beat(event_id: str) -> None:
         verdict = heartbeat.ping(url, now())
         heartbeat.note(session(), UUID(event_id), verdict)
         session().commit()
+        totals.pinged(verdict)
 
 
 def _attempt_each(ids: Sequence[UUID], until: float) -> Iterator[tuple[UUID, float]]:

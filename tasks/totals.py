@@ -9,6 +9,7 @@ from app.metrics import (
     EVALUATION_SECONDS,
     EVENTS_FAILED,
     EVENTS_INGESTED,
+    HEARTBEATS,
     MEMORY_DROPPED,
     NOTIFICATION_SECONDS,
     NOTIFICATIONS_SENT,
@@ -72,6 +73,11 @@ def attempted(sending: Sending, verdict: Verdict, result: Result) -> None:
 def ingested_own() -> None:
     """Count an event that Sentinel itself has made."""
     totals.count(EVENTS_INGESTED, "sentinel", "accepted")
+
+
+def pinged(verdict: Verdict) -> None:
+    """Count a ping of the heartbeat's address, by what came of it."""
+    totals.count(HEARTBEATS, verdict.outcome)
 
 
 def ended(result: Result) -> None:

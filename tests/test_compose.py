@@ -210,9 +210,9 @@ def test_every_metric_that_is_watched_is_one_that_is_told() -> None:
         for m in metrics.DEFINITIONS
     }
     told = {name + suffix for name, suffixes in kinds.items() for suffix in suffixes}
-    told |= {name for name, *_ in metrics._GAUGES} | {"sentinel_build_info"}
+    told |= {name for name, *_ in (*metrics._GAUGES, *metrics._LABELLED)} | {"sentinel_build_info"}
     watched = ALERTS.read_text(encoding="utf-8") + DASHBOARD.read_text(encoding="utf-8")
-    named = r"\b(?:sentinel|events|rules|notifications)_[a-z_]+_(?:total|bucket|count|sum|info|pending|enabled)\b"
+    named = r"\b(?:sentinel|events|rules|notifications)_[a-z_]+"
     found = set(re.findall(named, watched))
     assert len(found) >= 10
     assert found <= told
@@ -230,14 +230,6 @@ def test_the_dashboard_shows_the_three_counters_the_latencies_and_what_waits() -
         "sentinel_events_pending",
     ):
         assert name in shown
-
-
-def test_every_alert_says_what_it_means() -> None:
-    rules = [rule for group in parsed(ALERTS)["groups"] for rule in group["rules"]]
-    assert len(rules) >= 5
-    for rule in rules:
-        assert rule["labels"]["severity"] in ("warning", "critical")
-        assert {"summary", "description"} <= set(rule["annotations"])
 
 
 def test_what_prometheus_and_grafana_are_pointed_at_exists() -> None:

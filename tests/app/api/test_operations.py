@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import pytest
@@ -77,6 +78,15 @@ def test_the_required_counters_are_there_and_count(client: Client) -> None:
     shown = client.get("/metrics").text
     for name in ("rules_triggered_total", "notifications_sent_total", "sentinel_build_info"):
         assert f"# TYPE {name.removesuffix('_total')}" in shown or f"# TYPE {name}" in shown
+
+
+def test_each_queue_is_told_with_its_workers_that_live(client: Client) -> None:
+    upkeep.beat(session(), "a", ["events"], datetime.now(UTC))
+    upkeep.beat(session(), "b", ["events"], datetime.now(UTC))
+    upkeep.beat(session(), "dead", ["events"], datetime.now(UTC) - timedelta(minutes=1))
+    session().commit()
+    assert sample(client, "sentinel_workers", queue="events") == 2
+    assert sample(client, "sentinel_workers", queue="notifications") == 0
 
 
 def test_metrics_can_be_asked_for_by_name(client: Client) -> None:

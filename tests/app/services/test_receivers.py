@@ -306,7 +306,9 @@ def test_a_channel_that_is_gone_is_disabled_with_an_event_that_rules_can_hear(
     assert session().get(PendingEvent, event.id) is not None
     shown = client.get("/channels/erp").json
     assert (shown["enabled"], shown["disabled_reason"]) == (False, "HTTP 410")
-    assert "sentinel_channels_disabled 1" in client.get("/metrics").text
+    told = client.get("/metrics").text
+    assert "sentinel_channels_disabled 1" in told
+    assert "sentinel_channels_given_up 1" in told
     waiting = begin(second, settings, clock)
     assert isinstance(waiting, Sending)
     verdict = delivery.send(waiting, None)  # type: ignore[arg-type]  # nothing may be sent
