@@ -14,18 +14,14 @@ from app.channels.base import AddressError, ChannelDefaults, Notice, Outcome, Ve
 from app.channels.egress import Egress, UrlNotAllowed
 from app.channels.transport import Transport
 from app.config import SmtpDefaults
+from tests.app.channels.certificates import Authority
 from tests.app.channels.conftest import Serve
-from tests.app.channels.mailserver import PASSWORD, USER, Authority, MailServer
+from tests.app.channels.mailserver import PASSWORD, USER, MailServer
 
 Make = Callable[..., Notice]
 Start = Callable[..., MailServer]
 EMAIL = registry.get("email")
 LOGIN = f"{USER}:{quote(PASSWORD, safe='')}@"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority.make(tmp_path_factory.mktemp("ca"))
 
 
 @pytest.fixture
