@@ -6,7 +6,7 @@ that holds it. A wrong value stops the process at boot with a message that names
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.broker import Broker, broker_of
+from app.mail import sender_of, server_of
 
 KIB = 1024
 LONGEST_RETENTION_DAYS = 3650
@@ -32,6 +33,7 @@ SECRETS = (
     "SENTINEL_SECRET_KEY",
     "SLACK_BOT_TOKEN",
     "SLACK_WEBHOOK_URL",
+    "SMTP_URL",
     "SENTINEL_HEARTBEAT_URL",
 )
 
@@ -101,6 +103,14 @@ class SlackDefaults:
 
 
 @dataclass(frozen=True)
+class SmtpDefaults:
+    """How mail goes out where a channel has no server of its own, and whom it is from."""
+
+    url: str | None = field(default=None, repr=False)
+    sender: str | None = None
+
+
+@dataclass(frozen=True)
 class Settings:
     """All that the processes of Sentinel read from the environment."""
 
@@ -119,6 +129,7 @@ class Settings:
     memory: Memory = Memory()
     receivers: ReceiverPolicy = ReceiverPolicy()
     slack: SlackDefaults = SlackDefaults()
+    smtp: SmtpDefaults = SmtpDefaults()
     max_body: int = 256 * KIB
     # Notifications to one target in one minute, past which a digest tells the rest.
     storm_limit: int | None = 30
@@ -154,6 +165,7 @@ class Settings:
             ),
             receivers=read.receivers(),
             slack=read.slack(),
+            smtp=read.smtp(),
             max_body=int(read.number("SENTINEL_MAX_BODY", 256 * KIB, KIB, 64 * KIB * KIB)),
             storm_limit=read.storm_limit(),
             heartbeat_url=read.url("SENTINEL_HEARTBEAT_URL"),
@@ -329,6 +341,21 @@ class _Reader:
             webhook_url=self.text("SLACK_WEBHOOK_URL"),
             api_url=self.text("SLACK_API_URL") or SlackDefaults.api_url,
         )
+
+    def smtp(self) -> SmtpDefaults:
+        return SmtpDefaults(
+            url=self.spelled("SMTP_URL", server_of), sender=self.spelled("SMTP_FROM", sender_of)
+        )
+
+    def spelled(self, name: str, check: Callable[[str], object]) -> str | None:
+        """A text that a function has nothing against."""
+        text = self.text(name)
+        try:
+            if text is not None:
+                check(text)
+        except ValueError as error:
+            raise ConfigError(name, str(error)) from None
+        return text
 
 
 def database_url(env: Mapping[str, str] = os.environ) -> str:

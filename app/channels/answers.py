@@ -1,7 +1,11 @@
 """What an HTTP answer means for the notification: delivered, try again, or never."""
 
+import json
+import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from app.channels.base import Outcome, Verdict
 from app.channels.transport import Reply
@@ -25,6 +29,24 @@ def judge(reply: Reply, now: datetime | None = None) -> Verdict:
         latency=reply.latency,
         disable_channel=reply.status == _GONE,
     )
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """The object in a body; empty where that is none."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def patient(verdict: Verdict, seconds: object) -> Verdict:
+    """The verdict, where the body says in how many seconds to try again."""
+    if verdict.outcome is not Outcome.TRANSIENT or isinstance(seconds, bool):
+        return verdict
+    if not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+        return verdict
+    return replace(verdict, retry_after=min(float(seconds), MAX_RETRY_AFTER))
 
 
 def _outcome(status: int) -> Outcome:

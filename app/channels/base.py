@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import Schema, fields, validate
 
 from app.channels.egress import Egress
-from app.config import SlackDefaults
+from app.config import SlackDefaults, SmtpDefaults
 
 if TYPE_CHECKING:
     from app.channels.transport import Transport
@@ -109,6 +109,7 @@ class ChannelDefaults:
     """What the environment says about addresses that no named channel has."""
 
     slack: SlackDefaults = field(default_factory=SlackDefaults)
+    smtp: SmtpDefaults = field(default_factory=SmtpDefaults)
 
 
 class AddressError(ValueError):
@@ -152,6 +153,10 @@ class Channel(ABC):
 
     def with_defaults(self, config: Config) -> Config:
         """A new channel's config with what was left out, such as a secret, filled in."""
+        return config
+
+    def complete(self, config: Config, defaults: ChannelDefaults) -> Config:
+        """A named channel's config with what the environment says where it is silent; raises `AddressError`."""
         return config
 
     @abstractmethod

@@ -134,7 +134,7 @@ class _Connection(HTTPConnection):
         return time.monotonic() - self.idle_since < IDLE_SECONDS and self.is_connected
 
     def _open(self, deadline: Deadline) -> socket.socket:
-        sock = self._dial(deadline)
+        sock, self.address = dial(self.to, deadline)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.to.scheme == "https":
@@ -145,19 +145,17 @@ class _Connection(HTTPConnection):
             raise
         return sock
 
-    def _dial(self, deadline: Deadline) -> socket.socket:
-        failure: OSError = Unresolved("no address")
-        addresses = self.to.addresses
-        for at, address in enumerate(addresses):
-            try:
-                share = deadline.left() / (len(addresses) - at)
-                sock = socket.create_connection((address, self.to.port), share)
-            except OSError as error:
-                failure = error
-            else:
-                self.address = address
-                return sock
-        raise failure
+
+def dial(to: Destination, deadline: Deadline) -> tuple[socket.socket, str]:
+    """A connection to the first of the judged addresses that answers, and which one that is."""
+    failure: OSError = Unresolved("no address")
+    for at, address in enumerate(to.addresses):
+        try:
+            share = deadline.left() / (len(to.addresses) - at)
+            return socket.create_connection((address, to.port), share), address
+        except OSError as error:
+            failure = error
+    raise failure
 
 
 class _Idle:

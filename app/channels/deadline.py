@@ -6,6 +6,7 @@ Here each call gets what is left of the whole.
 
 import io
 import socket
+import ssl
 import time
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ class Deadline:
 
 
 class DeadlineSocket:
-    """What `http.client` and urllib3 ask of a socket, for a socket with or without TLS."""
+    """What `http.client`, urllib3 and `smtplib` ask of a socket, for a socket with or without TLS."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._raw = sock
@@ -40,6 +41,12 @@ class DeadlineSocket:
     def renew(self, deadline: Deadline, budget: int) -> None:
         """Begin a request, which must be over by the deadline and may read so many bytes."""
         self._deadline, self._budget = deadline, budget
+
+    def secure(self, tls: ssl.SSLContext, host: str) -> None:
+        """Speak TLS from here on; nothing that was read before counts any more."""
+        self._raw.settimeout(self._deadline.left())
+        self._raw = tls.wrap_socket(self._raw, server_hostname=host)
+        self._reader = None
 
     def sendall(self, data: "ReadableBuffer") -> None:
         view = memoryview(data).cast("B")

@@ -2,11 +2,12 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from app.channels.answers import judge
+from app.channels.answers import json_object, judge
 from app.channels.base import (
     AddressError,
     Channel,
@@ -150,7 +151,7 @@ def _judge_api(reply: Reply) -> Verdict:
     verdict = judge(reply)
     if verdict.outcome is not Outcome.DELIVERED:
         return verdict
-    answer = _object(reply.body)
+    answer = json_object(reply.body)
     if answer.get("ok") is True:
         return verdict
     error = answer.get("error")
@@ -176,23 +177,7 @@ def _by_error(verdict: Verdict, error: str) -> Verdict:
 
 
 def _refine(verdict: Verdict, detail: str, outcome: Outcome, disable: bool = False) -> Verdict:
-    return Verdict(
-        outcome,
-        verdict.status,
-        detail,
-        verdict.retry_after,
-        verdict.response,
-        verdict.latency,
-        disable,
-    )
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return answer if isinstance(answer, dict) else {}
+    return replace(verdict, detail=detail, outcome=outcome, disable_channel=disable)
 
 
 CHANNEL = SlackChannel()

@@ -52,7 +52,8 @@ class Transport:
 
     def __init__(self, egress: Egress, tls: ssl.SSLContext | None = None) -> None:
         self.egress = egress
-        self._session = PinnedSession(tls or _trusting_context())
+        self.tls = tls or _trusting_context()
+        self._session = PinnedSession(self.tls)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Send a body once; every failure is a reply without a status."""
@@ -64,7 +65,7 @@ class Transport:
         except UrlNotAllowed:
             return Reply(trouble=BLOCKED, outcome=Outcome.PERMANENT)
         except FAILURES as error:
-            return Reply(trouble=_describe(_cause(error)), latency=time.monotonic() - began)
+            return Reply(trouble=describe(_cause(error)), latency=time.monotonic() - began)
         fields = {name.lower(): value for name, value in answer.raw.headers.iteritems()}
         return Reply(answer.status_code, fields, _read(answer.raw), time.monotonic() - began)
 
@@ -96,7 +97,8 @@ def _cause(error: BaseException) -> BaseException:
     return error
 
 
-def _describe(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
+    """A failure of the network in a few words, in which no secret is."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"TLS: {error.verify_message}"
     if isinstance(error, ssl.SSLError):

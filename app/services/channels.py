@@ -46,7 +46,7 @@ def create(
 ) -> tuple[ChannelRow, dict[str, Any]]:
     """A new channel, and those of its secrets that were made here, shown this once; the caller commits."""
     channel = _kind(kind)
-    complete = channel.with_defaults(_checked(channel, config, egress))
+    complete = channel.with_defaults(_checked(channel, config, settings, egress))
     made = {
         key: value
         for key, value in complete.items()
@@ -87,7 +87,7 @@ def update(
     if config is not None:
         whole = {**row.config, **_opened(settings, row), **config}
         merged = {key: value for key, value in whole.items() if value is not None}
-        row.config, secrets = _split(channel, _checked(channel, merged, egress))
+        row.config, secrets = _split(channel, _checked(channel, merged, settings, egress))
         row.secrets = seal(settings.secret_keys, secrets)
     if enabled is not None:
         row.enabled = enabled
@@ -154,7 +154,7 @@ def check_target(
         return
     try:
         channel = registry.get(kind)
-        channel.check_config(channel.resolve(address, ChannelDefaults(settings.slack)), egress)
+        channel.check_config(channel.resolve(address, _defaults(settings)), egress)
     except AddressError as error:
         names = session.scalars(select(ChannelRow.name).where(ChannelRow.kind == kind)).all()
         raise TargetError(error.message, did_you_mean(address, names) or error.hint) from error
@@ -191,7 +191,7 @@ def _destination(settings: Settings, target: str, row: ChannelRow | None) -> Des
     if row is not None:
         return open_row(settings, row)
     try:
-        config = registry.get(kind).resolve(address, ChannelDefaults(settings.slack))
+        config = registry.get(kind).resolve(address, _defaults(settings))
     except (registry.UnknownKind, AddressError) as error:
         return Destination(kind, kind, problem=f"no_such_channel: {error}")
     return Destination(kind, kind, config)
@@ -204,7 +204,16 @@ def open_row(settings: Settings, row: ChannelRow) -> Destination:
         config = {**row.config, **unseal(settings.secret_keys, row.secrets)}
     except SecretsUnreadable:
         return Destination(row.kind, label, channel_id=row.id, problem="secrets_unreadable")
-    return Destination(row.kind, label, config, row.id)
+    try:
+        whole = registry.get(row.kind).complete(config, _defaults(settings))
+    except (registry.UnknownKind, AddressError) as error:
+        return Destination(row.kind, label, channel_id=row.id, problem=str(error))
+    return Destination(row.kind, label, whole, row.id)
+
+
+def _defaults(settings: Settings) -> ChannelDefaults:
+    """What the environment says about addresses, and to channels that leave it out."""
+    return ChannelDefaults(settings.slack, settings.smtp)
 
 
 def secrets_set(settings: Settings, row: ChannelRow) -> frozenset[str]:
@@ -235,7 +244,9 @@ def _kind(kind: str) -> Channel:
     return registry.get(kind)
 
 
-def _checked(channel: Channel, config: Mapping[str, Any], egress: Egress) -> dict[str, Any]:
+def _checked(
+    channel: Channel, config: Mapping[str, Any], settings: Settings, egress: Egress
+) -> dict[str, Any]:
     """The configuration as the kind's schema loads it; raises `Refusal` with a pointer."""
     errors: dict[str, Any] = channel.config_schema.validate(config)
     if errors:
@@ -245,7 +256,9 @@ def _checked(channel: Channel, config: Mapping[str, Any], egress: Egress) -> dic
         raise Refusal(detail, pointer=pointer, code="invalid_config")
     loaded: dict[str, Any] = channel.config_schema.load(config)
     try:
-        channel.check_config(loaded, egress)
+        channel.check_config(channel.complete(loaded, _defaults(settings)), egress)
+    except AddressError as error:
+        raise Refusal(error.message, pointer="/config", code="invalid_config") from error
     except UrlNotAllowed as error:
         raise Refusal(str(error), pointer="/config/url", code="url_not_allowed") from error
     return loaded

@@ -118,6 +118,17 @@ def test_a_redis_socket_is_spelt_as_kombu_wants_it() -> None:
 
 
 def test_no_secret_is_in_the_repr_of_the_settings() -> None:
-    settings = Settings.from_env(GOOD | {"SLACK_BOT_TOKEN": "xoxb-secret"})
-    for secret in (KEY, "xoxb-secret", "u:p"):
+    told = {"SLACK_BOT_TOKEN": "xoxb-secret", "SMTP_URL": "smtp://a:hidden@mail.example"}
+    settings = Settings.from_env(GOOD | told)
+    for secret in (KEY, "xoxb-secret", "u:p", "hidden"):
         assert secret not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SMTP_URL", "smtp://u:hidden@mail.example?starttls=off"), ("SMTP_FROM", "hidden")],
+)
+def test_a_mail_server_or_sender_that_is_none_stops_the_process(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=name) as refusal:
+        Settings.from_env(GOOD | {name: value})
+    assert "hidden" not in str(refusal.value)

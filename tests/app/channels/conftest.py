@@ -11,6 +11,7 @@ import pytest
 from app.channels.base import Notice
 from app.channels.egress import Egress
 from app.channels.transport import Transport
+from tests.app.channels.certificates import Authority
 
 Serve = Callable[[Callable[[socket.socket], None]], "Receiver"]
 
@@ -83,6 +84,11 @@ def transport() -> Iterator[Transport]:
     transport = Transport(Egress(allow=["127.0.0.0/8"]))
     yield transport
     transport.close()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority.make(tmp_path_factory.mktemp("ca"))
 
 
 @pytest.fixture

@@ -1,0 +1,103 @@
+"""Discord: an embed by a webhook, in which no event's text is markup and nobody is mentioned."""
+
+import json
+import re
+from dataclasses import replace
+from typing import Any, Final
+
+from marshmallow import fields, validate
+
+from app.channels import facts
+from app.channels.answers import json_object, judge, patient
+from app.channels.base import (
+    AddressError,
+    Channel,
+    ChannelConfig,
+    ChannelDefaults,
+    Config,
+    Notice,
+    Request,
+    Verdict,
+)
+from app.channels.egress import MAX_URL, Egress
+from app.channels.transport import Transport
+
+# Discord's own are 256, 4096, 256, 1024 and 2048, but 6000 for all of an embed.
+TITLE_LIMIT, TEXT_LIMIT, NAME_LIMIT, VALUE_LIMIT, FOOTER_LIMIT = 250, 2500, 100, 200, 200
+UNKNOWN_WEBHOOK = 10015
+_MARKUP = re.compile(r"([\\*_~`|>#\[\]()<@:.-])")
+_HEADERS: Final = {"Content-Type": "application/json"}
+_COLOURS = {"critical": 0xC62828, "high": 0xD65A00, "warning": 0xB08900, "info": 0x1565C0}
+_RESOLVED_COLOUR = 0x2E7D32
+
+
+class DiscordConfig(ChannelConfig):
+    """What a named Discord channel is made of."""
+
+    webhook_url = fields.String(
+        required=True,
+        validate=validate.Length(1, MAX_URL),
+        metadata={"secret": True, "description": "https://discord.com/api/webhooks/…"},
+    )
+
+
+class DiscordChannel(Channel):
+    """Messages in a channel of Discord."""
+
+    kind = "discord"
+    label = "Discord"
+    config_schema = DiscordConfig()
+    # Discord takes so many for each of its channels.
+    rate_limit = "30/m"
+
+    def resolve(self, address: str, defaults: ChannelDefaults) -> Config:
+        raise AddressError(
+            f"there is no Discord channel {address!r}",
+            "create a channel of that name, with its webhook_url",
+        )
+
+    def check_config(self, config: Config, egress: Egress) -> None:
+        egress.check_url(config["webhook_url"])
+
+    def send(self, notice: Notice, config: Config, transport: Transport) -> Verdict:
+        reply = transport.post(config["webhook_url"], _encoded(notice), _HEADERS)
+        verdict, answer = judge(reply), json_object(reply.body)
+        if answer.get("code") == UNKNOWN_WEBHOOK:
+            return replace(verdict, detail="the webhook was deleted", disable_channel=True)
+        return patient(verdict, answer.get("retry_after"))
+
+    def request(self, notice: Notice, config: Config) -> Request:
+        return Request("POST", config["webhook_url"], _HEADERS, _encoded(notice).decode())
+
+
+def _encoded(notice: Notice) -> bytes:
+    # An empty list of what may be mentioned, and so nobody is.
+    message = {"embeds": [_embed(notice)], "allowed_mentions": {"parse": []}}
+    return json.dumps(message, separators=(",", ":")).encode()
+
+
+def _embed(notice: Notice) -> dict[str, Any]:
+    colour = _COLOURS.get(facts.severity(notice), _COLOURS["warning"])
+    embed = {
+        "title": _literal(facts.line(facts.title(notice), TITLE_LIMIT), TITLE_LIMIT),
+        "description": _literal(notice.message, TEXT_LIMIT),
+        "color": _RESOLVED_COLOUR if notice.kind == facts.RESOLVED else colour,
+        "fields": [_field(*pair) for pair in facts.pairs(notice)],
+        "footer": {"text": facts.line(facts.footer(notice), FOOTER_LIMIT)},
+        "timestamp": notice.timestamp.isoformat(),
+    }
+    return embed | {"url": notice.url} if notice.url else embed
+
+
+def _field(label: str, value: str) -> dict[str, Any]:
+    # Discord refuses empty ones.
+    name = _literal(facts.line(label, NAME_LIMIT), NAME_LIMIT)
+    return {"name": name or "—", "value": _literal(value, VALUE_LIMIT) or "—", "inline": True}
+
+
+def _literal(text: str, limit: int) -> str:
+    """Text that Discord shows as it is: each sign of markup escaped, and no address made a link."""
+    return facts.cut(_MARKUP.sub(r"\\\1", facts.clean(text[: limit * 2]).strip()), limit)
+
+
+CHANNEL = DiscordChannel()

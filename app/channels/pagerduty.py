@@ -1,0 +1,126 @@
+"""PagerDuty's Events API v2: an alert opens an alert there, and its end resolves that."""
+
+import json
+from dataclasses import replace
+from typing import Any, Final
+
+from marshmallow import fields, validate
+
+from app.channels import facts
+from app.channels.answers import json_object, judge
+from app.channels.base import (
+    AddressError,
+    Channel,
+    ChannelConfig,
+    ChannelDefaults,
+    Config,
+    Notice,
+    Outcome,
+    Request,
+    Verdict,
+)
+from app.channels.egress import MAX_URL, Egress
+from app.channels.transport import Transport
+
+URL: Final = "https://events.pagerduty.com/v2/enqueue"
+SUMMARY_LIMIT = 1024
+# Of 512 KB that an event may have, what is left beside the event's own body.
+MAX_BODY = 400 * 1024
+VALUE_LIMIT = 1024
+_HEADERS: Final = {"Content-Type": "application/json"}
+_SEVERITIES = {"critical": "critical", "high": "error", "warning": "warning", "info": "info"}
+
+
+class PagerDutyConfig(ChannelConfig):
+    """What a named PagerDuty integration is made of."""
+
+    routing_key = fields.String(
+        required=True,
+        validate=validate.Regexp(r"[A-Za-z0-9]{32}\Z", error="must be 32 letters and digits"),
+        metadata={
+            "secret": True,
+            "description": "the integration key of an Events API v2 integration",
+        },
+    )
+    api_url = fields.String(
+        validate=validate.Length(1, MAX_URL),
+        metadata={"description": "https://events.eu.pagerduty.com/v2/enqueue for the EU"},
+    )
+
+
+class PagerDutyChannel(Channel):
+    """Alerts in PagerDuty: triggered, and resolved where the target says `resolved: true`."""
+
+    kind = "pagerduty"
+    label = "PagerDuty"
+    config_schema = PagerDutyConfig()
+
+    def resolve(self, address: str, defaults: ChannelDefaults) -> Config:
+        raise AddressError(
+            f"there is no PagerDuty channel {address!r}",
+            "create a channel of that name, with its routing_key",
+        )
+
+    def check_config(self, config: Config, egress: Egress) -> None:
+        egress.check_url(config.get("api_url") or URL)
+
+    def send(self, notice: Notice, config: Config, transport: Transport) -> Verdict:
+        body = _encoded(notice, config["routing_key"])
+        reply = transport.post(config.get("api_url") or URL, body, _HEADERS)
+        verdict = judge(reply)
+        errors = json_object(reply.body).get("errors")
+        if verdict.outcome is not Outcome.PERMANENT or not isinstance(errors, list) or not errors:
+            return verdict
+        return replace(verdict, detail=facts.line(f"{verdict.detail}: {errors[0]}", 200))
+
+    def request(self, notice: Notice, config: Config) -> Request:
+        body = _encoded(notice, config["routing_key"]).decode()
+        return Request("POST", config.get("api_url") or URL, _HEADERS, body)
+
+
+def _encoded(notice: Notice, routing_key: str) -> bytes:
+    event = _event(notice) | {"routing_key": routing_key, "dedup_key": dedup_key(notice)}
+    # As ASCII: no half of a surrogate pair stands in the way of UTF-8.
+    return json.dumps(event, separators=(",", ":"), default=str).encode()
+
+
+def dedup_key(notice: Notice) -> str:
+    """What all messages of one alert have in common; a digest and a test stand alone."""
+    return str(notice.alert.get("id") or notice.id)
+
+
+def _event(notice: Notice) -> dict[str, Any]:
+    # A test wakes nobody: what is not open cannot be resolved, and is dropped, but the key is checked.
+    if notice.kind in (facts.RESOLVED, "channel.test"):
+        return {"event_action": "resolve"}
+    event = {"event_action": "trigger", "client": "Sentinel", "payload": _payload(notice)}
+    return event | {"client_url": notice.url} if notice.url else event
+
+
+def _payload(notice: Notice) -> dict[str, Any]:
+    name = facts.headline(notice)
+    said = f"{name}: {notice.message}" if notice.message.strip() else name
+    return {
+        "summary": facts.line(said, SUMMARY_LIMIT) or "Alert",
+        "source": "Sentinel",
+        "severity": _SEVERITIES.get(facts.severity(notice), "warning"),
+        "timestamp": notice.timestamp.isoformat(),
+        "class": facts.line(str(notice.event.get("type") or notice.kind), VALUE_LIMIT),
+        "group": facts.line(name, VALUE_LIMIT),
+        "custom_details": _details(notice),
+    }
+
+
+def _details(notice: Notice) -> dict[str, Any]:
+    body = facts.body(notice)
+    if len(json.dumps(body, default=str)) > MAX_BODY:
+        body = {name: facts.cut(value, VALUE_LIMIT) for name, value in facts.pairs(notice)}
+    return {
+        "alert": dict(notice.alert),
+        "rule": dict(notice.rule),
+        "event": {"id": notice.event.get("id"), "body": body},
+        "digest": None if notice.digest is None else dict(notice.digest),
+    }
+
+
+CHANNEL = PagerDutyChannel()

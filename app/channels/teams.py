@@ -1,0 +1,124 @@
+"""Microsoft Teams: an Adaptive Card by a webhook of its Workflows.
+
+All text stands in `TextRun`s, in which Teams looks for no Markdown, unlike in text blocks and facts.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from marshmallow import fields, validate
+
+from app.channels import facts
+from app.channels.answers import judge
+from app.channels.base import (
+    AddressError,
+    Channel,
+    ChannelConfig,
+    ChannelDefaults,
+    Config,
+    Notice,
+    Request,
+    Verdict,
+)
+from app.channels.egress import MAX_URL, Egress
+from app.channels.transport import Transport
+
+# Together less than the 28 KB that a message may have, also where each letter is four bytes.
+TITLE_LIMIT, TEXT_LIMIT, LINES, NAME_LIMIT, VALUE_LIMIT = 200, 1500, 20, 60, 200
+CARD: Final = "application/vnd.microsoft.card.adaptive"
+_HEADERS: Final = {"Content-Type": "application/json"}
+_COLOURS = {"critical": "attention", "high": "warning", "warning": "warning", "info": "accent"}
+
+
+class TeamsConfig(ChannelConfig):
+    """What a named Teams channel is made of."""
+
+    webhook_url = fields.String(
+        required=True,
+        validate=validate.Length(1, MAX_URL),
+        metadata={
+            "secret": True,
+            "description": "of a workflow that posts to a channel when a webhook request is received",
+        },
+    )
+
+
+class TeamsChannel(Channel):
+    """Messages in a channel or chat of Microsoft Teams."""
+
+    kind = "teams"
+    label = "Microsoft Teams"
+    config_schema = TeamsConfig()
+    rate_limit = "1/s"
+
+    def resolve(self, address: str, defaults: ChannelDefaults) -> Config:
+        raise AddressError(
+            f"there is no Teams channel {address!r}",
+            "create a channel of that name, with its webhook_url",
+        )
+
+    def check_config(self, config: Config, egress: Egress) -> None:
+        egress.check_url(config["webhook_url"])
+
+    def send(self, notice: Notice, config: Config, transport: Transport) -> Verdict:
+        return judge(transport.post(config["webhook_url"], _encoded(notice), _HEADERS))
+
+    def request(self, notice: Notice, config: Config) -> Request:
+        return Request("POST", config["webhook_url"], _HEADERS, _encoded(notice).decode())
+
+
+def _encoded(notice: Notice) -> bytes:
+    attachment = {"contentType": CARD, "contentUrl": None, "content": _card(notice)}
+    message = {"type": "message", "attachments": [attachment]}
+    return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _card(notice: Notice) -> dict[str, Any]:
+    card = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        # The one text that may be read as Markdown, where a client is too old for the card.
+        "fallbackText": "An alert, which this version of Teams cannot show.",
+        "msteams": {"width": "Full"},
+        "body": list(_body(notice)),
+    }
+    if notice.url:
+        card["actions"] = [
+            {"type": "Action.OpenUrl", "title": "Open in Sentinel", "url": notice.url}
+        ]
+    return card
+
+
+def _body(notice: Notice) -> Iterator[dict[str, Any]]:
+    colour = _COLOURS.get(facts.severity(notice), "warning")
+    yield _block(
+        _run(
+            facts.line(facts.title(notice), TITLE_LIMIT),
+            size="large",
+            weight="bolder",
+            color="good" if notice.kind == facts.RESOLVED else colour,
+        )
+    )
+    message = facts.cut(facts.clean(notice.message).strip(), TEXT_LIMIT)
+    # A run has no line breaks.
+    for line in message.split("\n", LINES - 1) if message else ():
+        yield _block(_run(facts.line(line, TEXT_LIMIT) or " "))
+    for label, value in facts.pairs(notice):
+        name = facts.line(label, NAME_LIMIT)
+        yield _block(
+            _run(f"{name}: ", weight="bolder"), _run(facts.line(value, VALUE_LIMIT) or "—")
+        )
+    yield _block(_run(facts.line(facts.footer(notice), TITLE_LIMIT), isSubtle=True, size="small"))
+
+
+def _block(*runs: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "RichTextBlock", "inlines": list(runs)}
+
+
+def _run(text: str, **style: Any) -> dict[str, Any]:
+    return {"type": "TextRun", "text": text, **style}
+
+
+CHANNEL = TeamsChannel()
