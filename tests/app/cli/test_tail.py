@@ -1,11 +1,13 @@
 """`./sentinel tail`: what it shows, and when."""
 
 import json
+import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from app.cli import tail
+from app import client as api
 from tests.app.cli.conftest import Command
 from tests.app.client import Client
 from tests.app.helpers import post_event
@@ -30,7 +32,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 raise KeyboardInterrupt
             step()
 
-        monkeypatch.setattr(tail.time, "sleep", pause)
+        monkeypatch.setattr(time, "sleep", pause)
 
     return set_
 
@@ -63,16 +65,15 @@ def test_it_never_asks_for_all_events_again(
     client: Client, clock: TestClock, command: Command, meanwhile: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    asked: list[str | None] = []
-    events = tail.Client.events
-    monkeypatch.setattr(
-        tail.Client,
-        "events",
-        lambda self, limit, **which: (
-            asked.append(which.get("since")) if "where" in which else None,
-            events(self, limit, **which),
-        )[1],
-    )
+    asked: list[object] = []
+    events = api.Client.events
+
+    def note(self: api.Client, limit: int, **which: object) -> list[dict[str, Any]]:
+        if "where" in which:
+            asked.append(which.get("since"))
+        return events(self, limit, **which)
+
+    monkeypatch.setattr(api.Client, "events", note)
     post_event(client, amount=1)
     clock.tick(3600)
     meanwhile(lambda: post_event(client, amount=2), lambda: None, lambda: None)
