@@ -21,11 +21,12 @@ OFF: Final = "off"
 
 
 class ApiError(Exception):
-    """What the API refused, in its own words; `status` is 0 when it did not answer."""
+    """What the API refused, in its own words, and where; `status` is 0 when it did not answer."""
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, pointers: tuple[str, ...] = ()) -> None:
         super().__init__(detail)
         self.status = status
+        self.pointers = pointers
 
 
 @dataclass(frozen=True)
@@ -311,7 +312,8 @@ class Client:
         except requests.RequestException:
             raise ApiError(0, f"{self._url} does not answer; is it running?") from None
         if not answer.ok and answer.status_code != fine:
-            raise ApiError(answer.status_code, _said(found, answer.reason))
+            pointers = tuple(str(each["pointer"]) for each in found.get("errors", ()))
+            raise ApiError(answer.status_code, _said(found, answer.reason), pointers)
         return answer
 
 

@@ -1,4 +1,4 @@
-"""`/docs`: the OpenAPI document as a page to read, made on the server; nothing comes from elsewhere."""
+"""`/docs`: the OpenAPI document and the kinds of problems as pages to read; nothing comes from elsewhere."""
 
 import json
 from collections.abc import Iterator
@@ -8,6 +8,11 @@ from typing import Any, Final
 from flask import Blueprint, render_template
 from flask_smorest import Api
 
+from app.api.kinds import KINDS, PAGE
+
+POLICY: Final = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
 METHODS: Final = ("get", "post", "put", "patch", "delete")
 
 
@@ -44,14 +49,24 @@ def blueprint(api: Api) -> Blueprint:
     def page() -> tuple[str, int, dict[str, str]]:
         document = api.spec.to_dict()
         tags = {tag["name"]: tag.get("description", "") for tag in document.get("tags", [])}
-        groups: dict[str, list[Operation]] = {name: [] for name in tags}
-        for tag, operation in _operations(document):
-            groups.setdefault(tag, []).append(operation)
+        groups = operations_by_tag(document)
         html = render_template("docs.html", groups=groups, tags=tags, info=document["info"])
-        policy = "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'"
-        return html, 200, {"Content-Security-Policy": policy}
+        return html, 200, {"Content-Security-Policy": POLICY}
+
+    @bp.get(PAGE)
+    def problems() -> tuple[str, int, dict[str, str]]:
+        html = render_template("problems.html", kinds=KINDS, info=api.spec.to_dict()["info"])
+        return html, 200, {"Content-Security-Policy": POLICY}
 
     return bp
+
+
+def operations_by_tag(document: dict[str, Any]) -> dict[str, list[Operation]]:
+    """All calls of an OpenAPI document, in the order of its tags."""
+    groups: dict[str, list[Operation]] = {tag["name"]: [] for tag in document.get("tags", [])}
+    for tag, operation in _operations(document):
+        groups.setdefault(tag, []).append(operation)
+    return groups
 
 
 def _operations(document: dict[str, Any]) -> Iterator[tuple[str, Operation]]:

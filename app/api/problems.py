@@ -11,6 +11,7 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
+from app.api.kinds import type_of
 from app.extensions import session
 from app.services.errors import Refusal, escape_pointer
 from app.web.request import SentinelRequest
@@ -42,7 +43,7 @@ def problem(
 ) -> Response:
     """A problem document as a response."""
     document = {
-        "type": "about:blank",
+        "type": type_of(status),
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,

@@ -21,6 +21,8 @@ from gunicorn.http import errors
 from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from app.api.kinds import type_of
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -162,7 +164,7 @@ def _problem(status: HTTPStatus, detail: str) -> bytes:
     request_id = token_hex(8)
     body = orjson.dumps(
         {
-            "type": "about:blank",
+            "type": type_of(status),
             "title": status.phrase,
             "status": status,
             "detail": detail,

@@ -3,6 +3,7 @@
 `app/cli/<noun>.py` holds a Click command named `<noun>`; that file is all that a new noun needs.
 """
 
+import os
 from pathlib import Path
 
 import click
@@ -13,8 +14,11 @@ HERE = Path(__file__).parent
 
 
 @click.command(cls=Commands, folder=HERE, package="app.cli", context_settings=HELP)
-def sentinel() -> None:
+@click.pass_context
+def sentinel(ctx: click.Context) -> None:
     """Sentinel: events in, rules in one sentence, the right people told."""
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from app.cli.local.rulesfound import rule_id_of
 from app.cli.local.told import AS_JSON, below, key_of, moment, told
 from app.client import Client
 
@@ -22,14 +23,16 @@ def alert() -> None:
 @alert.command("list")
 @click.option("--state", type=click.Choice(("open", "acknowledged", "resolved")))
 @click.option("--severity", type=click.Choice(("info", "warning", "high", "critical")))
-@click.option("--rule", type=click.UUID, help="A rule's id.")
+@click.option("--rule", help="A rule's id or name.")
 @click.option("--key", help="The key that it is about.")
 @click.option("--limit", type=click.IntRange(1, MOST), default=50, show_default=True)
 @AS_JSON
-def listing(limit: int, as_json: bool, **which: object) -> None:
+def listing(limit: int, rule: str | None, as_json: bool, **which: object) -> None:
     """List alerts, newest first."""
     with told():
-        found = Client.from_env().alerts(limit, **which)
+        client = Client.from_env()
+        rule_id = rule_id_of(client, rule) if rule else None
+        found = client.alerts(limit, rule=rule_id, **which)
     if as_json:
         click.echo(json.dumps(found))
         return

@@ -4,6 +4,7 @@ The file is what PostgreSQL's own `pg_dump` writes, so that any PostgreSQL of th
 without Sentinel. Redis is not in it: it carries wake-ups only, and the sweep makes those anew.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from app.cli.local.home import Home
 from app.cli.local.postgres import Postgres
 from app.cli.local.stack import LocalStack
 from app.cli.local.supervisor import Supervisor
+from app.cli.local.told import AS_JSON
 
 
 @click.group()
@@ -29,7 +31,8 @@ def backup() -> None:
 
 @backup.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-def create(file: Path) -> None:
+@AS_JSON
+def create(file: Path, as_json: bool) -> None:
     """Write a backup to FILE, while Sentinel runs."""
     with _told():
         if file.exists():
@@ -44,15 +47,20 @@ def create(file: Path) -> None:
             unfinished.replace(file)
         finally:
             unfinished.unlink(missing_ok=True)
-    click.echo(f"{file}: {file.stat().st_size:,} bytes")
+    size = file.stat().st_size
     click.echo(
-        "Keep SENTINEL_SECRET_KEY with it, apart: without it the secrets of channels stay shut."
+        json.dumps({"file": str(file), "bytes": size}) if as_json else f"{file}: {size:,} bytes"
+    )
+    click.echo(
+        "Keep SENTINEL_SECRET_KEY with it, apart: without it the secrets of channels stay shut.",
+        err=True,
     )
 
 
 @backup.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def restore(file: Path) -> None:
+@AS_JSON
+def restore(file: Path, as_json: bool) -> None:
     """Read the backup FILE into an empty database, while Sentinel does not run."""
     with _told(), _database() as url:
         if _has_tables(url):
@@ -61,7 +69,8 @@ def restore(file: Path) -> None:
             )
         options = ("--no-owner", "--exit-on-error", "--single-transaction")
         _run("pg_restore", *options, str(file), url=url)
-    click.echo(f"{file} is restored. Start Sentinel with the SENTINEL_SECRET_KEY of that time.")
+    said = f"{file} is restored. Start Sentinel with the SENTINEL_SECRET_KEY of that time."
+    click.echo(json.dumps({"file": str(file), "restored": True}) if as_json else said)
 
 
 @contextmanager

@@ -4,10 +4,13 @@ import json
 import shutil
 import sys
 from dataclasses import asdict
+from functools import partial
 from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
 import click
+
+from app.cli.local.told import AS_JSON
 
 if TYPE_CHECKING:
     from bench.throughput.outcome import Outcome
@@ -24,28 +27,37 @@ def bench() -> None:
 
 @bench.command()
 @click.option("--runs", default=3, show_default=True, type=click.IntRange(1))
-def up(runs: int) -> None:
+@AS_JSON
+def up(runs: int, as_json: bool) -> None:
     """Seconds from typing `./sentinel up` until it is ready."""
     from bench.startup import measure
 
     first, later = measure(runs)
+    if as_json:
+        click.echo(json.dumps({"first": first, "later": later}))
+        return
     click.echo(f"first start (new data)   {first:6.2f} s")
     click.echo(f"later starts, median     {median(later):6.2f} s   ({runs} runs)")
 
 
 @bench.command()
 @click.option("--events", default=200, show_default=True, type=click.IntRange(2))
-def latency(events: int) -> None:
+@AS_JSON
+def latency(events: int, as_json: bool) -> None:
     """Milliseconds from POST to the webhook's arrival, at rest."""
     from bench.latency import measure
 
     seconds = measure(events)
-    click.echo(f"median   {median(seconds) * MILLI:7.1f} ms")
-    click.echo(f"p99      {quantiles(seconds, n=100)[98] * MILLI:7.1f} ms   ({events} events)")
+    middle, p99 = median(seconds) * MILLI, quantiles(seconds, n=100)[98] * MILLI
+    if as_json:
+        click.echo(json.dumps({"events": events, "median_ms": middle, "p99_ms": p99}))
+        return
+    click.echo(f"median   {middle:7.1f} ms")
+    click.echo(f"p99      {p99:7.1f} ms   ({events} events)")
 
 
 @bench.command()
-@click.option("--json", "as_json", is_flag=True, help="The rows as JSON instead of a table.")
+@AS_JSON
 @click.option("--peers/--no-peers", default=True, help="Install the peers and measure them too.")
 def rules(as_json: bool, peers: bool) -> None:
     """CPU time of matching, against the goals, and against other rule engines."""
@@ -60,7 +72,7 @@ def rules(as_json: bool, peers: bool) -> None:
 
 @bench.command()
 @click.option("--events", default=1_000_000, show_default=True, type=click.IntRange(1000))
-@click.option("--json", "as_json", is_flag=True, help="The rows as JSON instead of a table.")
+@AS_JSON
 def backlog(events: int, as_json: bool) -> None:
     """Lists, questions, posts and Redis's memory while so many events wait."""
     from bench.backlog import measure
@@ -78,7 +90,7 @@ def backlog(events: int, as_json: bool) -> None:
 @click.option("--only", multiple=True, metavar="ROW", help="This row alone; may be given again.")
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
 @click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0.01, 10))
-@click.option("--json", "as_json", is_flag=True, help="The rows as JSON instead of a table.")
+@AS_JSON
 @click.option("--plot", type=click.Path(dir_okay=False), help="Write a plot to this SVG file.")
 def throughput(
     only: tuple[str, ...], rounds: int, scale: float, as_json: bool, plot: str | None
@@ -96,7 +108,7 @@ def throughput(
 @click.option("--only", multiple=True, metavar="ROW", help="This row alone; may be given again.")
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
 @click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0.01, 10))
-@click.option("--json", "as_json", is_flag=True, help="The rows as JSON instead of a table.")
+@AS_JSON
 def stateful(only: tuple[str, ...], rounds: int, scale: float, as_json: bool) -> None:
     """What rules with memory cost: an event, a million entries, keys that are awaited."""
     from bench.stateful.run import ROWS
@@ -107,7 +119,7 @@ def stateful(only: tuple[str, ...], rounds: int, scale: float, as_json: bool) ->
 @bench.command()
 @click.option("--events", default=1_000_000, show_default=True, type=click.IntRange(1000))
 @click.option("--only", multiple=True, metavar="ROW", help="This row alone; may be given again.")
-@click.option("--json", "as_json", is_flag=True, help="The rows as JSON instead of a table.")
+@AS_JSON
 def backtest(events: int, only: tuple[str, ...], as_json: bool) -> None:
     """Rules tried on so many stored events, and what that does to live POSTs."""
     from bench.backtest import ROWS, measure
@@ -121,7 +133,7 @@ def backtest(events: int, only: tuple[str, ...], as_json: bool) -> None:
 
 @bench.command()
 @click.option("--events", default=1_000_000, show_default=True, type=click.IntRange(1000))
-@click.option("--json", "as_json", is_flag=True, help="The rows as JSON instead of a table.")
+@AS_JSON
 def console(events: int, as_json: bool) -> None:
     """Pages of the console at so many stored events, their weight, and what open tails cost POSTs."""
     from bench.console import measure
@@ -140,7 +152,10 @@ def console(events: int, as_json: bool) -> None:
 @click.option(
     "--without", multiple=True, metavar="GUARD", help="Leave a guard out; the run should fail."
 )
-def chaos(events: int, kills: int, seed: int | None, without: tuple[str, ...]) -> None:
+@AS_JSON
+def chaos(
+    events: int, kills: int, seed: int | None, without: tuple[str, ...], as_json: bool
+) -> None:
     """Kill, freeze, starve and cut everything; exit code 1 when a promise breaks."""
     from secrets import randbelow
 
@@ -150,10 +165,17 @@ def chaos(events: int, kills: int, seed: int | None, without: tuple[str, ...]) -
     if unknown := set(without) - GUARDS.keys():
         raise click.BadParameter(f"{', '.join(unknown)}; there are: {', '.join(GUARDS)}")
     plan = Plan(randbelow(10_000) if seed is None else seed, events, kills, without)
-    click.echo(f"{events:,} events, {kills} kills, seed {plan.seed}")
-    watcher = Watcher(_say, _show) if sys.stdout.isatty() else Watcher(click.echo)
+    click.echo(f"{events:,} events, {kills} kills, seed {plan.seed}", err=as_json)
+    if as_json:
+        watcher = Watcher(partial(click.echo, err=True))
+    else:
+        watcher = Watcher(_say, _show) if sys.stdout.isatty() else Watcher(click.echo)
     outcome = go(plan, watcher)
-    watcher.say(f"\n{outcome}")
+    if as_json:
+        said = {"violations": [str(one) for one in outcome.violations], "rows": outcome.rows}
+        click.echo(json.dumps({"seed": plan.seed, **said}))
+    else:
+        watcher.say(f"\n{outcome}")
     raise SystemExit(1 if outcome.violations else 0)
 
 

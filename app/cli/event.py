@@ -1,14 +1,13 @@
 """`./sentinel event`: what came in, and why rules did or did not fire on it."""
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import Any
-from uuid import UUID
 
 import click
 
+from app.cli.local.ids import ids_of
+from app.cli.local.rulesfound import rule_id_of
 from app.cli.local.times import MOMENT
 from app.cli.local.told import AS_JSON, told
 from app.client import Client
@@ -75,7 +74,7 @@ def why(event_ids: Sequence[str], rule: str | None, limit: int, as_json: bool) -
     """Say why a rule, or each, did or did not fire on an event."""
     with told():
         client = Client.from_env()
-        rule_id = _rule_id(client, rule) if rule else None
+        rule_id = rule_id_of(client, rule) if rule else None
         for event_id in _ids(event_ids):
             answer = client.explain(event_id, limit, rule_id)
             click.echo(json.dumps(answer)) if as_json else _tell_why(answer, full=bool(rule))
@@ -136,26 +135,9 @@ def _replay_selected(
 
 
 def _ids(given: Sequence[str]) -> Iterator[str]:
-    """The ids that are named; `-` stands for the lines of standard input."""
     if not given:
         raise click.UsageError("name an event by its id, or - to read ids from standard input")
-    for one in given:
-        for text in sys.stdin if one == "-" else [one]:
-            if text.strip():
-                yield _id(text.strip())
-
-
-def _id(text: str) -> str:
-    with suppress(ValueError):
-        return str(UUID(text))
-    raise click.BadParameter(f"{text!r} is no event's id")
-
-
-def _rule_id(client: Client, rule: str) -> str:
-    """A rule by its id or its name."""
-    with suppress(ValueError):
-        return str(UUID(rule))
-    return client.rule_id(rule)
+    return ids_of(given, "event")
 
 
 def _tell_why(answer: dict[str, Any], full: bool) -> None:

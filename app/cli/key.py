@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import click
 
-from app.cli.local.told import AS_JSON, told
+from app.cli.local.told import AS_JSON, below, told
 from app.client import ApiError, Client, KeyInfo
 
 SCOPES = ("ingest", "read", "write", "admin")
@@ -57,7 +57,8 @@ def listing(as_json: bool) -> None:
         return
     for one in found:
         state = "revoked" if one.revoked_at else "active"
-        click.echo(f"{one.id}  {one.prefix}…  {state:8}{','.join(one.scopes):28}{one.name}")
+        click.echo(f"{one.id}  {state:9}{','.join(one.scopes)}")
+        below(f"{one.prefix}…  {one.name}")
 
 
 @key.command()

@@ -1,10 +1,13 @@
 """`./sentinel notification`: who heard, and who did not."""
 
 import json
+from typing import Any
 
 import click
 
-from app.cli.local.told import AS_JSON, told
+from app.cli.local.ids import ids_of
+from app.cli.local.times import MOMENT
+from app.cli.local.told import AS_JSON, below, told
 from app.client import Client
 
 MOST = 10_000
@@ -28,28 +31,31 @@ def listing(status: str | None, channel: str | None, limit: int, as_json: bool) 
         click.echo(json.dumps(found))
         return
     for one in found:
-        reason = f"  {one['reason']}" if one["reason"] else ""
-        tries = f"{one['attempts']} tries"
-        click.echo(f"{one['id']}  {one['status']:10}{tries:10}{one['target']}{reason}")
+        write_line(one)
 
 
 @notification.command()
-@click.argument("ids", nargs=-1, type=click.UUID)
+@click.argument("ids", nargs=-1, metavar="[ID|-]…")
 @click.option("--channel", help="A kind, or a whole target such as webhook:erp.")
-@click.option("--since", help="Made at or after this RFC 3339 time.")
-@click.option("--until", help="Made before this RFC 3339 time.")
+@click.option("--since", type=MOMENT, help="Made since: RFC 3339, or 2h for how long ago.")
+@click.option("--until", type=MOMENT, help="Made before.")
 @click.option("--all", "everything", is_flag=True, help="All dead letters.")
 @AS_JSON
 def retry(
-    ids: tuple[object, ...],
+    ids: tuple[str, ...],
     channel: str | None,
     since: str | None,
     until: str | None,
     everything: bool,
     as_json: bool,
 ) -> None:
-    """Try dead letters again, under their old ids."""
-    wanted = {"ids": [str(one) for one in ids], "channel": channel, "since": since, "until": until}
+    """Try dead letters again, under their old ids; `-` reads those from standard input."""
+    wanted = {
+        "ids": list(ids_of(ids, "notification")),
+        "channel": channel,
+        "since": since,
+        "until": until,
+    }
     chosen: dict[str, object] = {name: value for name, value in wanted.items() if value}
     if everything:
         chosen["status"] = "dead"
@@ -58,3 +64,10 @@ def retry(
     with told():
         retried = Client.from_env().retry_notifications(chosen)
     click.echo(json.dumps({"retried": retried}) if as_json else f"Tried again: {retried}.")
+
+
+def write_line(one: dict[str, Any]) -> None:
+    """Write a notification in short."""
+    tries = f"{one['attempts']} {'try' if one['attempts'] == 1 else 'tries'}"
+    click.echo(f"{one['id']}  {one['status']:10}{tries}")
+    below(f"{one['target']}  {one['reason'] or ''}")

@@ -9,6 +9,7 @@ from typing import IO, Any
 
 import click
 
+from app.cli.local.progress import progress
 from app.cli.local.told import AS_JSON, told
 from app.client import Client
 
@@ -32,11 +33,11 @@ def send(what: str, fields: tuple[str, ...], as_json: bool) -> None:
         _one({"type": what, **_tree(fields)}, as_json)
         return
     if what == "-":
-        _many(sys.stdin.buffer, as_json)
+        _many(sys.stdin.buffer, None, as_json)
         return
     try:
         with Path(what).open("rb") as lines:
-            _many(lines, as_json)
+            _many(lines, Path(what).stat().st_size, as_json)
     except OSError as error:
         raise click.UsageError(f"{what}: {error.strerror}") from None
 
@@ -47,17 +48,21 @@ def _one(body: dict[str, Any], as_json: bool) -> None:
     click.echo(json.dumps(answer) if as_json else answer["id"])
 
 
-def _many(lines: IO[bytes], as_json: bool) -> None:
+def _many(lines: IO[bytes], size: int | None, as_json: bool) -> None:
     """Batch by batch; those that were refused are told by their line."""
-    client, begun = Client.from_env(), 0
+    client, begun, sent = Client.from_env(), 0, 0
     accepted: list[str] = []
     refused: list[dict[str, Any]] = []
-    for batch in _batches(lines):
-        with told():
-            answer = client.send_lines(b"".join(batch))
-        accepted += answer["ids"]
-        refused += [{**one, "line": begun + one["index"] + 1} for one in answer["errors"]]
-        begun += len(batch)
+    with progress("sends", quiet=as_json) as show:
+        for batch in _batches(lines):
+            body = b"".join(batch)
+            with told():
+                answer = client.send_lines(body)
+            accepted += answer["ids"]
+            refused += [{**one, "line": begun + one["index"] + 1} for one in answer["errors"]]
+            begun += len(batch)
+            sent += len(body)
+            show(f"{begun:,} events", sent / size if size else None)
     if as_json:
         click.echo(json.dumps({"accepted": len(accepted), "ids": accepted, "errors": refused}))
     else:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from app.cli.local.rulesfound import rule_id_of
 from app.cli.local.told import AS_JSON, below, moment, told
 from app.client import Client
 
@@ -33,7 +34,7 @@ def listing(state: str | None, limit: int, as_json: bool) -> None:
 
 @silence.command()
 @click.argument("condition", required=False)
-@click.option("--rule", "rule_id", type=click.UUID, help="A rule's id.")
+@click.option("--rule", "rule_id", help="A rule's id or name.")
 @click.option("--severity", type=click.Choice(("info", "warning", "high", "critical")))
 @click.option("--for", "span", help="A time such as 30m, 2h or 1d12h.")
 @click.option("--until", "ends_at", help="Its end, an RFC 3339 time.")
@@ -48,10 +49,12 @@ def create(as_json: bool, span: str | None, **said: Any) -> None:
     if not (said["condition"] or said["rule_id"] or said["severity"]):
         raise click.UsageError("say what: a condition, --rule or --severity")
     wish = {name: value for name, value in said.items() if value}
-    wish |= {"rule_id": str(said["rule_id"])} if said["rule_id"] else {}
     wish |= {"for": span} if span else {}
     with told():
-        made = Client.from_env().create_silence(wish)
+        client = Client.from_env()
+        if said["rule_id"]:
+            wish["rule_id"] = rule_id_of(client, said["rule_id"])
+        made = client.create_silence(wish)
     click.echo(json.dumps(made)) if as_json else write_line(made)
 
 

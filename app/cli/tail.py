@@ -27,35 +27,40 @@ def tail(follow: bool, limit: int, as_json: bool, **which: Any) -> None:
     """Show the last events, oldest first; with -f also those that come."""
     client = Client.from_env()
     with told():
-        # One at least, to know from when on to follow.
-        last = client.events(max(limit, 1), **which)
-    _tell(last[:limit], as_json)
+        newest = client.events(1)
+        last = client.events(limit, **which)
+    _tell(last, as_json)
     if follow:
         with suppress(KeyboardInterrupt):
-            _follow(client, last, which, as_json)
+            _follow(client, newest, last, which, as_json)
 
 
 def _follow(
-    client: Client, last: list[dict[str, Any]], which: dict[str, Any], as_json: bool
+    client: Client,
+    newest: list[dict[str, Any]],
+    last: list[dict[str, Any]],
+    which: dict[str, Any],
+    as_json: bool,
 ) -> None:
-    seen = {one["id"]: one["accepted_at"] for one in last}
-    begin = max(seen, default="")
+    """Ask again and again, each time from the newest event of the time before on, whether it is shown or not."""
+    seen = {one["id"] for one in last}
+    begin = newest[0]["id"] if newest else ""
     while True:
         time.sleep(EACH_SECONDS)
-        since = _since(seen)
         with told():
+            since = _since(newest)
+            newest = client.events(1) or newest
             new = client.events(MOST, since=since, **which)
         # What was there at the beginning lies before it.
         _tell([one for one in new if one["id"] not in seen and one["id"] > begin], as_json)
-        seen |= {one["id"]: one["accepted_at"] for one in new}
-        seen = {key: moment for key, moment in seen.items() if since is None or moment >= since}
+        seen = {one["id"] for one in new}
 
 
-def _since(seen: dict[str, str]) -> str | None:
-    """Some seconds before the last event that was seen."""
-    if not seen:
+def _since(newest: list[dict[str, Any]]) -> str | None:
+    """Some seconds before an event."""
+    if not newest:
         return None
-    return (datetime.fromisoformat(max(seen.values())) - OVERLAP).isoformat()
+    return (datetime.fromisoformat(newest[0]["accepted_at"]) - OVERLAP).isoformat()
 
 
 def _tell(newest_first: list[dict[str, Any]], as_json: bool) -> None:

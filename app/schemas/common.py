@@ -113,7 +113,14 @@ class ErrorEntry(Schema):
 class Problem(Schema):
     """RFC 9457 problem document."""
 
-    type = fields.String(required=True)
+    type = fields.String(
+        required=True,
+        metadata={
+            "description": "the kind of problem: a page of this instance that explains it",
+            "format": "uri-reference",
+            "example": "/docs/problems#invalid",
+        },
+    )
     title = fields.String(required=True)
     status = fields.Integer(required=True)
     detail = fields.String(required=True)

@@ -12,17 +12,20 @@ from app.cli.local.errors import LocalError
 from app.client import ApiError
 
 COLUMNS = 80
+# What the user has written on the command line, as the API names it: a mistake in it is one of usage.
+WRITTEN = ("/query/", "/where", "/condition")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Say what was refused, and exit with 1."""
+    """Say what was refused, and exit with 1; with 2 where it was a condition or another word of the command's."""
     try:
         yield
     except (ApiError, LocalError) as error:
         click.echo(str(error), err=True)
-        sys.exit(1)
+        pointers = getattr(error, "pointers", ())
+        sys.exit(2 if pointers and all(each.startswith(WRITTEN) for each in pointers) else 1)
 
 
 def below(text: str) -> None:

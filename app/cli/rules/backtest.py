@@ -4,8 +4,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -13,10 +12,12 @@ import click
 
 from app.cli.local.backtests import report
 from app.cli.local.drafts import Draft, drafts
+from app.cli.local.progress import progress
 from app.cli.local.told import AS_JSON, told
 from app.client import ApiError, Client
 
 LOOK_SECONDS: Final = 0.3
+WAITS: Final = "waits for a worker"
 ENDED: Final = ("done", "cancelled", "failed")
 _SPAN: Final = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
 _UNITS: Final = ("weeks", "days", "hours", "minutes", "seconds")
@@ -100,9 +101,11 @@ def _watch(client: Client, begun: dict[str, Any], *, quiet: bool) -> dict[str, A
     """Wait until it ends, with a bar; Ctrl-C ends it."""
     found = client.backtest(begun["id"])
     try:
-        with _bar(quiet) as show:
+        with progress(WAITS, quiet=quiet) as show:
             while found["state"] not in ENDED:
-                show(found)
+                if found["state"] == "running":
+                    done = f"{found['events']:,} events, {found['matches']:,} matches"
+                    show(done, found["progress"])
                 time.sleep(LOOK_SECONDS)
                 found = client.backtest(begun["id"])
     except KeyboardInterrupt:
@@ -112,30 +115,6 @@ def _watch(client: Client, begun: dict[str, Any], *, quiet: bool) -> dict[str, A
             click.echo(str(error), err=True)
         found = client.backtest(begun["id"])
     return found
-
-
-@contextmanager
-def _bar(quiet: bool) -> Iterator[Any]:
-    """A function that shows how far a run is, on standard error."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar:
-        task = bar.add_task("waits for a worker", total=1.0)
-
-        def show(found: dict[str, Any]) -> None:
-            what = "waits for a worker"
-            if found["state"] == "running":
-                what = f"{found['events']:,} events, {found['matches']:,} matches"
-            bar.update(task, completed=found["progress"], description=what)
-
-        yield show
 
 
 def _moment(text: str) -> str:

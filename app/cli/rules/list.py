@@ -23,4 +23,4 @@ def list_(tag: str | None, as_json: bool) -> None:
     rows = [
         (each.name, each.mode, str(each.version), ", ".join(each.tags), each.id) for each in found
     ]
-    table(("name", "mode", "version", "tags", "id"), rows)
+    table(("name", "mode", "version", "tags", "id"), rows, spare=True)

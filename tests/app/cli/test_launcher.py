@@ -171,6 +171,7 @@ def test_an_old_python_is_refused_in_words(
         (["rule", "list"], {"requirements.txt"}),
         (["up", "--port", "1"], {"requirements.txt", "requirements-local.txt"}),
         (["test"], {"requirements.txt", "requirements-local.txt", "requirements-dev.txt"}),
+        (["convert", "sigma", "-"], {"requirements.txt", "requirements-convert.txt"}),
     ],
 )
 def test_each_command_gets_the_locks_it_needs(

@@ -1,0 +1,81 @@
+"""`./sentinel convert`: rules of other systems as a file of rules."""
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import IO, Any, Final
+
+import click
+
+from app.cli.local.conversion import elastalert, sigma
+from app.cli.local.conversion.conditions import Refused, Test, literal
+from app.cli.local.conversion.writing import rule_of
+from app.cli.local.told import AS_JSON
+
+FORMATS: Final = {"elastalert": elastalert.convert, "sigma": sigma.convert}
+
+
+@click.command()
+@click.argument("system", type=click.Choice(sorted(FORMATS)))
+@click.argument(
+    "files", metavar="FILE|-…", type=click.File(encoding="utf-8"), nargs=-1, required=True
+)
+@click.option(
+    "--notify",
+    multiple=True,
+    default=["slack:#alerts"],
+    show_default=True,
+    help="Whom the rules tell.",
+)
+@click.option("--type", "type_", help="Only events of this type.")
+@AS_JSON
+def convert(
+    system: str,
+    files: tuple[IO[str], ...],
+    notify: tuple[str, ...],
+    type_: str | None,
+    as_json: bool,
+) -> None:
+    """Write the rules in FILEs of another SYSTEM as a file that `rule apply` takes.
+
+    What has no counterpart is a comment above its rule. A rule whose condition cannot be said in full is not converted:
+    a comment says why, and the exit code is 1.
+    """
+    types = [Test("type", f"type == {literal(type_)}")] if type_ else []
+    done: list[dict[str, str | None]] = []
+    for name, document in (found for file in files for found in _documents(file)):
+        try:
+            if not isinstance(document, dict):
+                raise Refused("no rule stands here")
+            text = rule_of(FORMATS[system](document, types), notify)
+            done.append({"from": name, "rule": text, "refused": None})
+        except Refused as error:
+            done.append({"from": name, "rule": None, "refused": str(error)})
+    _tell(done, as_json)
+    sys.exit(1 if any(one["refused"] for one in done) or not done else 0)
+
+
+def _documents(file: IO[str]) -> Iterator[tuple[str, Any]]:
+    try:
+        import yaml
+    except ImportError:
+        raise click.ClickException(
+            "this needs one package more: .venv/bin/pip install -r requirements-convert.txt"
+        ) from None
+    try:
+        for document in yaml.safe_load_all(file):
+            said = document if isinstance(document, dict) else {}
+            yield str(said.get("name") or said.get("title") or file.name), document
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{file.name}: is no YAML: {error}") from None
+
+
+def _tell(done: list[dict[str, str | None]], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(done))
+        return
+    for one in done:
+        click.echo(one["rule"] or f"# {one['from']}: not converted: {one['refused']}")
+        click.echo()
+    refused = sum(one["rule"] is None for one in done)
+    click.echo(f"{len(done) - refused} converted, {refused} not.", err=True)
