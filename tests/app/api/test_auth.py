@@ -113,7 +113,14 @@ def test_every_route_is_in_the_document_or_known_to_be_open(app: Flask, client: 
     served = {re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule) for rule in app.url_map.iter_rules()}
     # Who may see the console's pages: tests/app/console/test_door.py.
     others = {path for path in served - documented if not path.startswith("/console/")}
-    assert others == {"/", "/metrics", "/openapi.json", "/docs", "/docs/static/{filename}"}
+    assert others == {
+        "/",
+        "/metrics",
+        "/openapi.json",
+        "/docs",
+        "/docs/problems",
+        "/docs/static/{filename}",
+    }
 
 
 def test_a_wrong_key_with_the_prefix_of_a_right_one_is_refused(

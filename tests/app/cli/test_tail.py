@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from threading import current_thread, main_thread
 from typing import Any
 
 import pytest
@@ -25,12 +26,16 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def set_(*steps: Callable[[], object]) -> None:
         left = iter(steps)
+        sleep = time.sleep
 
-        def pause(_seconds: float) -> None:
+        def pause(seconds: float) -> object:
+            if current_thread() is not main_thread():
+                # The server's, and the publisher's.
+                return sleep(seconds)
             step = next(left, None)
             if step is None:
                 raise KeyboardInterrupt
-            step()
+            return step()
 
         monkeypatch.setattr(time, "sleep", pause)
 
