@@ -1,7 +1,7 @@
 """Traces by OpenTelemetry: an event's trace has the event's id, so every process can add to it, whatever woke it.
 
 A span is made when what it tells of is over and committed. So nothing is carried along with messages, which hold the
-ids of many events and may be lost; nothing waits for a collector; and without one nothing of this is even imported.
+ids of many events and may be lost; nothing waits for a collector; and without one this module is not even imported.
 """
 
 import atexit

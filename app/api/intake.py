@@ -98,7 +98,7 @@ def _one(raw: bytes, key: Idempotency | None) -> Response:
             publish([wake_events([event_id])])
     totals.count(EVENTS_INGESTED, SOURCE, "duplicate" if duplicate else ACCEPTED)
     if not duplicate and trail.is_followed():
-        _follow([event_id], arrival.accepted_at)
+        follow([event_id], arrival.accepted_at)
     location = f"{request.script_root}/events/{event_id}"
     answer = {
         "id": str(event_id),
@@ -130,16 +130,17 @@ def _batch(items: Iterable[Item], key: Idempotency | None) -> Response:
     publish([wake_events(batch.ids[start : start + EVENTS_A_MESSAGE]) for start in chunks])
     totals.count(EVENTS_INGESTED, SOURCE, ACCEPTED, by=len(batch.ids))
     if trail.is_followed():
-        _follow(batch.ids, moment)
+        follow(batch.ids, moment)
     if batch.rejected:
         totals.count(INGEST_REJECTED, "batch_item", by=batch.rejected)
     return _accepted(answer)
 
 
-def _follow(ids: Sequence[UUID | str], moment: datetime) -> None:
+def follow(ids: Sequence[UUID | str], moment: datetime, source: str = SOURCE) -> None:
+    """Tell of events that this request has brought, to those who asked for it."""
     asked = cast(SentinelRequest, request)
     caller = asked.headers.get("traceparent")
-    trail.accepted(ids, moment, SOURCE, request_id=asked.request_id, caller=caller)
+    trail.accepted(ids, moment, source, request_id=asked.request_id, caller=caller)
 
 
 def _accepted(answer: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
