@@ -8,18 +8,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==([^ ;]+)", re.MULTILINE)
 
 
-def documented(program: str) -> list[str]:
-    """The command line of that program in the page on security."""
-    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-    [line] = re.findall(rf"^    \.venv/bin/({program} .*)$", page, re.MULTILINE)
-    return shlex.split(line)
-
-
 def test_the_bill_of_materials_lists_each_locked_package_with_its_hashes(tmp_path: Path) -> None:
-    program, *words = documented("cyclonedx-py")
+    [line] = re.findall(r"^    \.venv/bin/(cyclonedx-py .*)$", PAGE, re.MULTILINE)
+    program, *words = shlex.split(line)
     bill = tmp_path / "bill.json"
     words[words.index("-o") + 1] = str(bill)
     command = [str(Path(sys.executable).parent / program), *words]
@@ -34,8 +29,9 @@ def test_the_bill_of_materials_lists_each_locked_package_with_its_hashes(tmp_pat
 
 
 def test_the_audit_that_is_documented_reads_every_lock_that_is_installed() -> None:
-    words = documented("pip-audit")
-    audited = {words[place + 1] for place, word in enumerate(words) if word == "-r"}
+    loop = r"^    for lock in (.*); do\n {8}\.venv/bin/pip-audit "
+    [locks] = re.findall(loop, PAGE, re.MULTILINE)
+    audited = {f"{lock}.txt" for lock in locks.split()}
     image = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert set(re.findall(r"-r (requirements\S*)", image)) <= audited
     assert all((ROOT / lock).exists() for lock in audited)
