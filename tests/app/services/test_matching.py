@@ -282,12 +282,12 @@ def test_an_event_on_which_our_own_code_fails_is_recorded_as_failed_and_the_othe
     make_rule(client)
     bad = post_event(client, poor=True)
     good = post_event(client)
-    match = matching.live.match
+    match = rulesets.live.match
 
     def mistaken(body: dict[str, Any], *rest: Any) -> Any:
         return 1 / 0 if "poor" in body else match(body, *rest)
 
-    monkeypatch.setattr(matching.live, "match", mistaken)
+    monkeypatch.setattr(rulesets.live, "match", mistaken)
     evaluation = evaluate(clock())
     assert (evaluation.failed_events, evaluation.triggered) == (1, ["Orders"])
     shown = client.get(f"/events/{bad}").json
