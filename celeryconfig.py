@@ -35,6 +35,8 @@ task_send_sent_event = True
 worker_prefetch_multiplier = 4
 worker_max_tasks_per_child = 10_000
 worker_hijack_root_logger = False
+# Our entries are lines of JSON, and not parts of Celery's own lines.
+worker_redirect_stdouts = False
 worker_proc_alive_timeout = 30
 
 broker_connection_retry_on_startup = True

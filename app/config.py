@@ -139,6 +139,10 @@ class Settings:
     proxies: int = 0
     max_batch: int = 16 * KIB * KIB
     inbox: bool = False
+    # Lines in the log for each step of each event.
+    log_events: bool = False
+    # Whether there is a collector of OpenTelemetry, whose own package reads where.
+    traces: bool = False
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
@@ -173,6 +177,8 @@ class Settings:
             proxies=int(read.number("SENTINEL_PROXIES", 0, 0, 10)),
             max_batch=int(read.number("SENTINEL_MAX_BATCH", 16 * KIB * KIB, KIB, 256 * KIB * KIB)),
             inbox=read.choice("SENTINEL_INBOX", ("on", "off"), "off") == "on",
+            log_events=read.choice("SENTINEL_LOG_EVENTS", ("on", "off"), "off") == "on",
+            traces=read.traces(),
         )
 
 
@@ -302,6 +308,12 @@ class _Reader:
     def storm_limit(self) -> int | None:
         name = "SENTINEL_STORM_LIMIT"
         return None if self.text(name) == "off" else int(self.number(name, 30, 1, 1_000_000))
+
+    def traces(self) -> bool:
+        if (self.text("OTEL_SDK_DISABLED") or "").lower() == "true":
+            return False
+        endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+        return any(self.text(name) for name in endpoints)
 
     def url(self, name: str) -> str | None:
         """An address of the operator's own."""

@@ -1,7 +1,7 @@
 """The composition of the Flask application: config → extensions → Celery → blueprints."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -22,12 +22,26 @@ from app.web.guards import refuse_other_hosts
 from app.web.request import SentinelRequest
 from tasks.wiring import make_celery
 
+if TYPE_CHECKING:
+    from app.traces import Traces
+
 
 def _egress(settings: Settings) -> Egress:
     try:
         return Egress(settings.egress_allow)
     except ValueError as error:
         raise ConfigError("SENTINEL_EGRESS_ALLOW", str(error)) from None
+
+
+def _traces(settings: Settings) -> "Traces | None":
+    if not settings.traces:
+        return None
+    try:
+        from app.traces import Traces
+    except ImportError as error:
+        problem = f"needs the packages of requirements-otel.txt: {error}"
+        raise ConfigError("OTEL_EXPORTER_OTLP_ENDPOINT", problem) from None
+    return Traces(metrics.VERSION)
 
 
 class Sentinel(Flask):
@@ -54,7 +68,8 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
         # Of any body; most are bounded more closely where they are read.
         MAX_CONTENT_LENGTH=settings.max_batch + 1,
     )
-    app.extensions[EXTENSION] = Runtime(settings, clock, Transport(_egress(settings)))
+    transport = Transport(_egress(settings))
+    app.extensions[EXTENSION] = Runtime(settings, clock, transport, _traces(settings))
     db.init_app(app)
     migrate.init_app(app, db)
     make_celery(app, settings.broker)

@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from flask import current_app
 
 from app.channels.transport import Transport
 from app.clock import Clock
 from app.config import Settings
+
+if TYPE_CHECKING:
+    # Of a package that need not be there.
+    from app.traces import Traces
 
 EXTENSION = "sentinel"
 
@@ -20,6 +24,7 @@ class Runtime:
     settings: Settings
     clock: Clock
     transport: Transport
+    traces: "Traces | None" = None
 
 
 def runtime() -> Runtime:

@@ -16,7 +16,7 @@ from app.services.claims import Claim
 from app.services.deciding import Guard
 from app.services.rulesets import live
 from app.services.shares import Share
-from tasks import totals, witness
+from tasks import totals, trail, witness
 from tasks.patience import patience
 from tasks.publisher import wake_events, wake_heartbeat, wake_notifications
 from tasks.wiring import flush, publish
@@ -87,6 +87,7 @@ def _record(db: Session, share: Share, guard: Guard, began: float) -> float:
         publish([wake_events(evaluation.left)])
     ended = time.perf_counter()
     totals.evaluated(evaluation, ended - began)
+    trail.evaluated(share, evaluation, ended - began)
     return ended
 
 

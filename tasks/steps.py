@@ -13,7 +13,7 @@ from app.runtime import now, runtime
 from app.services import delivery, outcomes, receivers
 from app.services.delivery import Result, Sending
 from app.services.outcomes import Ended
-from tasks import totals
+from tasks import totals, trail
 from tasks.publisher import wake_events, wake_notification, wake_notifications
 from tasks.recorder import Recorder
 from tasks.together import AWAY, Together
@@ -77,6 +77,7 @@ def _end(app: Flask, ended: Sequence[Ended]) -> list[Result | None]:
 
 def _follow(ended: Ended, result: Result) -> None:
     totals.attempted(ended.sending, ended.verdict, result)
+    trail.attempted(ended.sending, ended.verdict, result)
     if result.event_id is not None:
         publish([wake_events([result.event_id])])
         totals.ingested_own()

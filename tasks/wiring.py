@@ -10,7 +10,7 @@ from flask import Flask, current_app
 from app.broker import Broker
 from app.extensions import db
 from app.metrics import totals
-from tasks import broker, losses
+from tasks import broker, losses, trail
 from tasks.gate import gate
 from tasks.publisher import Publisher, WakeUp
 from tasks.timers import Timers
@@ -124,3 +124,5 @@ def _keep(signal: Any, receiver: Callable[..., None]) -> None:
 def _flush(app: Flask) -> None:
     _publisher(app).flush(FLUSH_SECONDS)
     totals.flush()
+    with app.app_context():
+        trail.flush()

@@ -11,7 +11,7 @@ from app.services.backtesting.words import WHY_ELSE
 from tests.chaos.changes import GUARDS
 
 ROOT = Path(__file__).parents[1]
-VARIABLE = re.compile(r"(?:SENTINEL|SLACK|CELERY|DATABASE|REDIS|PROMETHEUS|SMTP)_[A-Z_]+")
+VARIABLE = re.compile(r"(?:SENTINEL|SLACK|CELERY|DATABASE|REDIS|PROMETHEUS|SMTP|OTEL)_[A-Z_]+")
 # Between our own processes, for nobody to set.
 INTERNAL = {"SENTINEL_METRICS_OWNER", "SENTINEL_LOCAL_HOME"}
 

@@ -31,6 +31,7 @@ from app.services.finding import Asked
 from app.services.tracing import State
 from app.services.why import Why
 from app.web.request import StrictParser
+from tasks import trail
 from tasks.publisher import EVENTS_A_MESSAGE, wake_events
 from tasks.wiring import publish
 
@@ -207,11 +208,14 @@ def _found(query: dict[str, Any]) -> dict[str, Any]:
 
 def _accept_anew(event_ids: Sequence[UUID]) -> list[UUID]:
     """Replay events, commit, and have them evaluated."""
-    made = [one.id for one in replaying.replay(session(), event_ids, now())]
+    moment = now()
+    made = [one.id for one in replaying.replay(session(), event_ids, moment)]
     session().commit()
     chunks = range(0, len(made), EVENTS_A_MESSAGE)
     publish([wake_events(made[start : start + EVENTS_A_MESSAGE]) for start in chunks])
     totals.count(EVENTS_INGESTED, REPLAY, ACCEPTED, by=len(made))
+    if trail.is_followed():
+        intake.follow(made, moment, REPLAY)
     return made
 
 

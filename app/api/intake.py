@@ -3,9 +3,11 @@
 The busiest door of the house reads its header and writes its answer without schemas; the document describes both.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
+from uuid import UUID
 
 import orjson
 from flask import Response, request
@@ -24,7 +26,8 @@ from app.services import batches, idempotency, ingest, strict_json
 from app.services.batches import Item
 from app.services.errors import Refusal
 from app.services.idempotency import Idempotency
-from app.web.request import check_content_type, whole_body
+from app.web.request import SentinelRequest, check_content_type, whole_body
+from tasks import trail
 from tasks.publisher import EVENTS_A_MESSAGE, wake_events
 from tasks.wiring import publish
 
@@ -94,6 +97,8 @@ def _one(raw: bytes, key: Idempotency | None) -> Response:
         if not duplicate:
             publish([wake_events([event_id])])
     totals.count(EVENTS_INGESTED, SOURCE, "duplicate" if duplicate else ACCEPTED)
+    if not duplicate and trail.is_followed():
+        follow([event_id], arrival.accepted_at)
     location = f"{request.script_root}/events/{event_id}"
     answer = {
         "id": str(event_id),
@@ -124,9 +129,18 @@ def _batch(items: Iterable[Item], key: Idempotency | None) -> Response:
     chunks = range(0, len(batch.ids), EVENTS_A_MESSAGE)
     publish([wake_events(batch.ids[start : start + EVENTS_A_MESSAGE]) for start in chunks])
     totals.count(EVENTS_INGESTED, SOURCE, ACCEPTED, by=len(batch.ids))
+    if trail.is_followed():
+        follow(batch.ids, moment)
     if batch.rejected:
         totals.count(INGEST_REJECTED, "batch_item", by=batch.rejected)
     return _accepted(answer)
+
+
+def follow(ids: Sequence[UUID | str], moment: datetime, source: str = SOURCE) -> None:
+    """Tell of events that this request has brought, to those who asked for it."""
+    asked = cast(SentinelRequest, request)
+    caller = asked.headers.get("traceparent")
+    trail.accepted(ids, moment, source, request_id=asked.request_id, caller=caller)
 
 
 def _accepted(answer: dict[str, Any], headers: dict[str, str] | None = None) -> Response:

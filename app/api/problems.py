@@ -101,7 +101,8 @@ def _walk(pointer: str, node: Any) -> Iterator[tuple[str, str]]:
 
 def _unavailable(error: Exception) -> Response:
     session().rollback()
-    log.error("database_unavailable", error=str(error).partition("\n")[0])
+    told = {"request_id": _request_id(), "error": str(error).partition("\n")[0]}
+    log.error("database_unavailable", **told)
     return problem(
         503,
         "the database does not answer; send it again, with an Idempotency-Key so that it is stored once",

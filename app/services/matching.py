@@ -42,6 +42,7 @@ class Evaluation:
     failed_events: int = 0
     heartbeats: list[UUID] = field(default_factory=list)
     waited: list[float] = field(default_factory=list)
+    settled: set[UUID] = field(default_factory=set)
 
     @property
     def due(self) -> list[Due]:
@@ -110,7 +111,7 @@ def _judge_one(event: Event, judgement: Judgement) -> None:
     try:
         found = live.match(event.body, event.revision, event.accepted_at)
     except Exception as error:  # a mistake of ours, which would come back with each repetition
-        log.exception("event_failed", event=str(event.id))
+        log.exception("event_failed", event_id=str(event.id))
         judgement.failed[event.id] = f"error: {type(error).__name__}"
         return
     judgement.failed_rules += [FailedRule(event, rule, reason) for rule, reason in found.failed]
@@ -166,4 +167,5 @@ def record(
             for event in judgement.judged
             if event.id in settled
         ],
+        settled=settled,
     )

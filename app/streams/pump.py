@@ -26,6 +26,7 @@ from app.services.errors import Refusal
 from app.services.ingest import Arrival, Spelled
 from app.services.streams import OvertakenError
 from app.streams.source import FIRST_AT_ONCE, Message, Run, Source, SourceError, apart, appetite
+from tasks import trail
 from tasks.publisher import wake_stored
 from tasks.wiring import publish
 
@@ -114,6 +115,8 @@ class Pump:
                 return False
             session().commit()
             publish(wake_stored(ids))
+            if trail.is_followed():
+                trail.accepted(ids, now(), self._source.kind)
         self._count(len(fresh.events), len(batch) - len(fresh), len(fresh.bad))
         return True
 

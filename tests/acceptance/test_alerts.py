@@ -118,3 +118,5 @@ def test_the_heartbeat_comes_while_the_whole_way_works_and_stays_away_when_not()
         beat = await_heard(stack, "beat", 1, 90)[0]
         assert beat["type"] == "sentinel.heartbeat"
         assert stack.get(f"/events/{key}").json()["source"] == "sentinel"
+        counted = 'sentinel_heartbeats_total{outcome="delivered"}'
+        stack.eventually(lambda: counted in stack.get("/metrics").text)

@@ -31,6 +31,13 @@ def test_retention_is_thirty_and_ninety_days_where_nothing_else_is_said() -> Non
     assert (kept.events.total_seconds(), kept.attempts.days) == (36 * 3600, 84)
 
 
+def test_traces_are_on_where_a_collector_is_named_and_not_switched_off() -> None:
+    env = GOOD | {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
+    assert not Settings.from_env(GOOD).traces
+    assert Settings.from_env(env).traces
+    assert not Settings.from_env(env | {"OTEL_SDK_DISABLED": "true"}).traces
+
+
 def test_rules_remember_a_minute_back_and_many_keys_where_nothing_else_is_said() -> None:
     memory = Settings.from_env(GOOD).memory
     assert (memory.lateness.total_seconds(), memory.keys) == (60, 100_000)

@@ -1,5 +1,6 @@
 """What operators and programs look at beside the resources: health, metrics, documents, errors."""
 
+import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -55,7 +56,7 @@ def test_without_a_broker_events_are_still_accepted(
 
 
 def test_without_a_database_the_answer_is_503_and_never_202(
-    settings: Settings, clock: TestClock
+    settings: Settings, clock: TestClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = "postgresql+psycopg://nobody@127.0.0.1:1/none"
     client = cast(Client, create_app(replace(settings, database_url=url), clock).test_client())
@@ -66,6 +67,9 @@ def test_without_a_database_the_answer_is_503_and_never_202(
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "2"
     assert answer.content_type == "application/problem+json"
+    logged = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert logged["event"] == "database_unavailable"
+    assert logged["request_id"] == answer.json["request_id"]
     assert client.get("/healthz").status_code == 200
 
 

@@ -276,6 +276,25 @@ def test_a_rule_that_spends_its_budget_is_recorded_and_the_others_fire(
     assert trace["event"]["state"] == "evaluated"
 
 
+def test_an_event_on_which_our_own_code_fails_is_recorded_as_failed_and_the_others_go_on(
+    client: Client, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_rule(client)
+    bad = post_event(client, poor=True)
+    good = post_event(client)
+    match = rulesets.live.match
+
+    def mistaken(body: dict[str, Any], *rest: Any) -> Any:
+        return 1 / 0 if "poor" in body else match(body, *rest)
+
+    monkeypatch.setattr(rulesets.live, "match", mistaken)
+    evaluation = evaluate(clock())
+    assert (evaluation.failed_events, evaluation.triggered) == (1, ["Orders"])
+    shown = client.get(f"/events/{bad}").json
+    assert (shown["state"], shown["reason"]) == ("failed", "error: ZeroDivisionError")
+    assert client.get(f"/events/{good}").json["state"] == "evaluated"
+
+
 def test_what_was_given_back_does_not_count_as_begun(
     client: Client, clock: TestClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
