@@ -33,6 +33,7 @@ SECRETS = (
     "SLACK_BOT_TOKEN",
     "SLACK_WEBHOOK_URL",
     "SENTINEL_HEARTBEAT_URL",
+    "SENTINEL_HOOK_SECRETS",
 )
 
 
@@ -128,6 +129,8 @@ class Settings:
     proxies: int = 0
     max_batch: int = 16 * KIB * KIB
     inbox: bool = False
+    # Of those who call `/hooks`, as `source=secret`.
+    hook_secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
@@ -161,6 +164,7 @@ class Settings:
             proxies=int(read.number("SENTINEL_PROXIES", 0, 0, 10)),
             max_batch=int(read.number("SENTINEL_MAX_BATCH", 16 * KIB * KIB, KIB, 256 * KIB * KIB)),
             inbox=read.choice("SENTINEL_INBOX", ("on", "off"), "off") == "on",
+            hook_secrets=read.items("SENTINEL_HOOK_SECRETS"),
         )
 
 
@@ -339,6 +343,11 @@ def database_url(env: Mapping[str, str] = os.environ) -> str:
 def broker(env: Mapping[str, str] = os.environ) -> Broker:
     """Where wake-ups go, for what needs nothing else; raises `ConfigError`."""
     return _Reader(env).broker()
+
+
+def hook_secrets(env: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The secrets of hooks, for what needs nothing else; raises `ConfigError`."""
+    return _Reader(env).items("SENTINEL_HOOK_SECRETS")
 
 
 def _psycopg(url: str) -> str:

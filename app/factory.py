@@ -16,6 +16,8 @@ from app.clock import Clock, system_clock
 from app.config import ConfigError, Settings
 from app.console import registration as console
 from app.extensions import db, migrate
+from app.hooks import secrets
+from app.hooks.secrets import Secrets
 from app.inbox.views import blueprint as inbox
 from app.runtime import EXTENSION, Runtime
 from app.web.guards import refuse_other_hosts
@@ -28,6 +30,13 @@ def _egress(settings: Settings) -> Egress:
         return Egress(settings.egress_allow)
     except ValueError as error:
         raise ConfigError("SENTINEL_EGRESS_ALLOW", str(error)) from None
+
+
+def _hook_secrets(settings: Settings) -> Secrets:
+    try:
+        return secrets.read(settings.hook_secrets)
+    except ValueError as error:
+        raise ConfigError("SENTINEL_HOOK_SECRETS", str(error)) from None
 
 
 class Sentinel(Flask):
@@ -54,7 +63,9 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
         # Of any body; most are bounded more closely where they are read.
         MAX_CONTENT_LENGTH=settings.max_batch + 1,
     )
-    app.extensions[EXTENSION] = Runtime(settings, clock, Transport(_egress(settings)))
+    app.extensions[EXTENSION] = Runtime(
+        settings, clock, Transport(_egress(settings)), _hook_secrets(settings)
+    )
     db.init_app(app)
     migrate.init_app(app, db)
     make_celery(app, settings.broker)

@@ -1,17 +1,17 @@
-"""What `POST /events` does with a body: one event, NDJSON, or a JSON array.
+"""What `POST /events` does with a body: one event, NDJSON, or a JSON array; CloudEvents it hands on.
 
 The busiest door of the house reads its header and writes its answer without schemas; the document describes both.
 """
 
 from collections.abc import Iterable
-from http import HTTPStatus
 from typing import Any, Final
 
-import orjson
 from flask import Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from app.api import cloudevents
 from app.api.acceptance import group
+from app.api.answering import accepted, accepted_one
 from app.api.auth import caller
 from app.api.problems import problem
 from app.extensions import session
@@ -48,12 +48,15 @@ REQUEST_BODY: Final[dict[str, Any]] = {
             "schema": {"type": "string"},
             "example": '{"type": "order"}\\n{"type": "ping"}\\n',
         },
+        **cloudevents.CONTENT,
     },
 }
 
 
 def accept() -> Response:
     """Store what came, and answer after the commit."""
+    if cloudevents.came(request):
+        return cloudevents.accept()
     check_content_type(request, JSON, NDJSON)
     settings = runtime().settings
     raw = whole_body(request, settings.max_batch)
@@ -88,20 +91,13 @@ def _one(raw: bytes, key: Idempotency | None) -> Response:
     if key is None:
         group().accept(arrival)
     else:
-        accepted = ingest.accept(session(), arrival, source=SOURCE, key=key)
+        held = ingest.accept(session(), arrival, source=SOURCE, key=key)
         session().commit()
-        event_id, duplicate = accepted.event_id, accepted.duplicate
+        event_id, duplicate = held.event_id, held.duplicate
         if not duplicate:
             publish([wake_events([event_id])])
     totals.count(EVENTS_INGESTED, SOURCE, "duplicate" if duplicate else ACCEPTED)
-    location = f"{request.script_root}/events/{event_id}"
-    answer = {
-        "id": str(event_id),
-        "status": ACCEPTED,
-        "duplicate": duplicate,
-        "links": {"self": location},
-    }
-    return _accepted(answer, {"Location": location})
+    return accepted_one(event_id, duplicate)
 
 
 def _batch(items: Iterable[Item], key: Idempotency | None) -> Response:
@@ -110,7 +106,7 @@ def _batch(items: Iterable[Item], key: Idempotency | None) -> Response:
     if key is not None:
         held = idempotency.take(session(), key, uuid7(moment), moment)
         if held is not None:
-            return _accepted(held.answer or {})
+            return accepted(held.answer or {})
     batch = batches.accept(session(), items, source=SOURCE, now=moment)
     answer = batch.answer()
     if not batch.ids:
@@ -126,8 +122,4 @@ def _batch(items: Iterable[Item], key: Idempotency | None) -> Response:
     totals.count(EVENTS_INGESTED, SOURCE, ACCEPTED, by=len(batch.ids))
     if batch.rejected:
         totals.count(INGEST_REJECTED, "batch_item", by=batch.rejected)
-    return _accepted(answer)
-
-
-def _accepted(answer: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(answer), HTTPStatus.ACCEPTED, headers, mimetype=JSON)
+    return accepted(answer)
