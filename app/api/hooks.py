@@ -47,9 +47,10 @@ def post(source: str) -> tuple[dict[str, Any], int]:
     """
     limits.count_call("ingest", ANYBODY)
     found = _source(source)
+    secrets = hooks.required(found, runtime().hook_secrets)
     delivery = _delivery(found)
     try:
-        hooks.check(found, delivery, runtime().hook_secrets.get(source, ()))
+        hooks.check(found, delivery, secrets)
     except NotAllowed:
         limits.count_failure()
         raise

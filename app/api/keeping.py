@@ -1,9 +1,11 @@
 """What the doors do with events that have keys: store them once, commit, and have them evaluated."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from app.extensions import session
 from app.metrics import EVENTS_INGESTED, totals
+from app.pool import be_patient
 from app.schemas.events import ACCEPTED
 from app.services import once
 from app.services.ingest import Acceptance
@@ -11,9 +13,14 @@ from app.services.once import Keyed
 from tasks.publisher import EVENTS_A_MESSAGE, wake_events
 from tasks.wiring import publish
 
+# For the database, in all: a batch is many times what one event is.
+BATCH_SECONDS: Final = 30.0
+
 
 def keep(given: Sequence[Keyed], *, owner: str, source: str) -> list[Acceptance]:
     """The event of each, new or known; they are stored when this returns."""
+    if len(given) > 1:
+        be_patient(BATCH_SECONDS)
     kept = once.accept(session(), given, owner=owner, source=source)
     session().commit()
     fresh = [one.event_id for one in kept if not one.duplicate]

@@ -21,7 +21,13 @@ class PrometheusAlert(Schema):
     class Meta:
         unknown = INCLUDE
 
-    labels = fields.Dict(keys=Text(), values=Text(), required=True, validate=validate.Length(min=1))
+    labels = fields.Dict(
+        keys=Text(),
+        values=Text(),
+        required=True,
+        validate=validate.Length(min=1),
+        metadata={"minProperties": 1},
+    )
     annotations = fields.Dict(keys=Text(), values=Text())
     startsAt = fields.AwareDateTime()
     endsAt = fields.AwareDateTime(

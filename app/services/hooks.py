@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from app.hooks.base import Delivery, Heard, NotSigned, NotUnderstood, Source
+from app.hooks.secrets import Secrets
 from app.services import ingest, strict_json
 from app.services.errors import Refusal
 from app.services.once import Keyed
@@ -26,6 +27,17 @@ class TooLarge(Refusal):
     code = "too_large"
 
 
+def required(source: Source, known: Secrets) -> Sequence[str]:
+    """The secrets of a source; raises `NotAllowed` where it has none."""
+    secrets = known.get(source.name, ())
+    if not secrets:
+        raise NotAllowed(
+            f"{source.label} has no secret here: set SENTINEL_HOOK_SECRETS to {source.name}=<secret>",
+            code="no_secret",
+        )
+    return secrets
+
+
 def check(source: Source, delivery: Delivery, secrets: Sequence[str]) -> None:
     """Refuse what none of the secrets has signed; raises `NotAllowed`."""
     told = ""
@@ -34,12 +46,7 @@ def check(source: Source, delivery: Delivery, secrets: Sequence[str]) -> None:
             return source.check(delivery, secret)
         except NotSigned as error:
             told = str(error)
-    if secrets:
-        raise NotAllowed(told, code="bad_signature")
-    raise NotAllowed(
-        f"{source.label} has no secret here: set SENTINEL_HOOK_SECRETS to {source.name}=<secret>",
-        code="no_secret",
-    )
+    raise NotAllowed(told, code="bad_signature")
 
 
 def events(source: Source, delivery: Delivery, longest: int) -> list[Keyed]:
