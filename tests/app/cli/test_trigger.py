@@ -19,7 +19,7 @@ SECRETS = ",".join(f"{name}=hush" for name in registry.names())
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Whose signature is wrong is refused here, and whoever has no key at /events."""
+    """Each source has a secret, so that a wrong signature is refused."""
     return replace(settings, hook_secrets=tuple(SECRETS.split(",")))
 
 
