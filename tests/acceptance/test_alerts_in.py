@@ -15,7 +15,7 @@ from app.cli.local.ports import next_free
 from app.clock import system_clock
 from app.config import database_url
 from app.services import keys
-from tests.acceptance.prometheus import Neighbour, alertmanager, need_prometheus, prometheus
+from tests.acceptance.neighbours import Neighbour, alertmanager, need_prometheus, prometheus
 from tests.acceptance.stack import Stack
 
 pytestmark = pytest.mark.acceptance
