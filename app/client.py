@@ -216,6 +216,10 @@ class Client:
         """How many events of NDJSON were accepted, and what is wrong with the others; raises `ApiError`."""
         return self._call("POST", "/events", lines)
 
+    def deliver(self, source: str, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
+        """What became of a webhook, sent as its source would send it; raises `ApiError`."""
+        return self._call("POST", f"/hooks/{source}", body, headers=headers)
+
     def scorecard(self, rule_id: str, *, days: int | None = None) -> dict[str, Any]:
         """How a rule did in the last days; raises `ApiError`."""
         return self._call("GET", f"/rules/{rule_id}/scorecard", params={"days": days})
@@ -300,8 +304,8 @@ class Client:
     ) -> requests.Response:
         sent: dict[str, Any] = {"json": body, "headers": headers}
         if isinstance(body, bytes):
-            kind = {"Content-Type": "application/x-ndjson"}
-            sent = {"data": body, "headers": {**(headers or {}), **kind}}
+            kind = {"content-type": "application/x-ndjson"}
+            sent = {"data": body, "headers": {**kind, **(headers or {})}}
         try:
             answer = self._session.request(
                 method, self._url + path, params=cast(Any, params), timeout=TIMEOUT, **sent

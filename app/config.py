@@ -35,6 +35,7 @@ SECRETS = (
     "SLACK_WEBHOOK_URL",
     "SMTP_URL",
     "SENTINEL_HEARTBEAT_URL",
+    "SENTINEL_HOOK_SECRETS",
 )
 
 
@@ -143,6 +144,8 @@ class Settings:
     log_events: bool = False
     # Whether there is a collector of OpenTelemetry, whose own package reads where.
     traces: bool = False
+    # Of those who call `/hooks`, as `source=secret`.
+    hook_secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
@@ -179,6 +182,7 @@ class Settings:
             inbox=read.choice("SENTINEL_INBOX", ("on", "off"), "off") == "on",
             log_events=read.choice("SENTINEL_LOG_EVENTS", ("on", "off"), "off") == "on",
             traces=read.traces(),
+            hook_secrets=read.items("SENTINEL_HOOK_SECRETS"),
         )
 
 
@@ -378,6 +382,11 @@ def database_url(env: Mapping[str, str] = os.environ) -> str:
 def broker(env: Mapping[str, str] = os.environ) -> Broker:
     """Where wake-ups go, for what needs nothing else; raises `ConfigError`."""
     return _Reader(env).broker()
+
+
+def hook_secrets(env: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The secrets of hooks, for what needs nothing else; raises `ConfigError`."""
+    return _Reader(env).items("SENTINEL_HOOK_SECRETS")
 
 
 def _psycopg(url: str) -> str:

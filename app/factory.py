@@ -16,6 +16,8 @@ from app.clock import Clock, system_clock
 from app.config import ConfigError, Settings
 from app.console import registration as console
 from app.extensions import db, migrate
+from app.hooks import secrets
+from app.hooks.secrets import Secrets
 from app.inbox.views import blueprint as inbox
 from app.runtime import EXTENSION, Runtime
 from app.web.guards import refuse_other_hosts
@@ -44,6 +46,13 @@ def _traces(settings: Settings) -> "Traces | None":
     return Traces(metrics.VERSION)
 
 
+def _hook_secrets(settings: Settings) -> Secrets:
+    try:
+        return secrets.read(settings.hook_secrets)
+    except ValueError as error:
+        raise ConfigError("SENTINEL_HOOK_SECRETS", str(error)) from None
+
+
 class Sentinel(Flask):
     """A Flask application without coroutines; to look for some costs each request more than a rate limit does."""
 
@@ -69,7 +78,9 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
         MAX_CONTENT_LENGTH=settings.max_batch + 1,
     )
     transport = Transport(_egress(settings))
-    app.extensions[EXTENSION] = Runtime(settings, clock, transport, _traces(settings))
+    app.extensions[EXTENSION] = Runtime(
+        settings, clock, transport, _hook_secrets(settings), _traces(settings)
+    )
     db.init_app(app)
     migrate.init_app(app, db)
     make_celery(app, settings.broker)

@@ -1,4 +1,4 @@
-"""What one application was made with: its settings, its clock and its outgoing connections."""
+"""What one application was made with: its settings, its clock, its outgoing connections and its hooks' secrets."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +9,7 @@ from flask import current_app
 from app.channels.transport import Transport
 from app.clock import Clock
 from app.config import Settings
+from app.hooks.secrets import Secrets
 
 if TYPE_CHECKING:
     # Of a package that need not be there.
@@ -24,6 +25,7 @@ class Runtime:
     settings: Settings
     clock: Clock
     transport: Transport
+    hook_secrets: Secrets
     traces: "Traces | None" = None
 
 

@@ -10,6 +10,7 @@ from flask_smorest import Blueprint
 
 from app.api import intake
 from app.api.auth import requires
+from app.api.following import follow
 from app.api.notifications import detail
 from app.extensions import session
 from app.metrics import EVENTS_INGESTED, INGEST_REJECTED, totals
@@ -31,7 +32,6 @@ from app.services.finding import Asked
 from app.services.tracing import State
 from app.services.why import Why
 from app.web.request import StrictParser
-from tasks import trail
 from tasks.publisher import EVENTS_A_MESSAGE, wake_events
 from tasks.wiring import publish
 
@@ -214,8 +214,7 @@ def _accept_anew(event_ids: Sequence[UUID]) -> list[UUID]:
     chunks = range(0, len(made), EVENTS_A_MESSAGE)
     publish([wake_events(made[start : start + EVENTS_A_MESSAGE]) for start in chunks])
     totals.count(EVENTS_INGESTED, REPLAY, ACCEPTED, by=len(made))
-    if trail.is_followed():
-        intake.follow(made, moment, REPLAY)
+    follow(made, moment, REPLAY)
     return made
 
 

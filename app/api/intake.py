@@ -1,20 +1,19 @@
-"""What `POST /events` does with a body: one event, NDJSON, or a JSON array.
+"""What `POST /events` does with a body: one event, NDJSON, or a JSON array; CloudEvents it hands on.
 
 The busiest door of the house reads its header and writes its answer without schemas; the document describes both.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from http import HTTPStatus
-from typing import Any, Final, cast
-from uuid import UUID
+from collections.abc import Iterable
+from typing import Any, Final
 
-import orjson
 from flask import Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from app.api import cloudevents
 from app.api.acceptance import group
+from app.api.answering import accepted, accepted_one
 from app.api.auth import caller
+from app.api.following import follow
 from app.api.problems import problem
 from app.extensions import session
 from app.ids import uuid7
@@ -26,8 +25,7 @@ from app.services import batches, idempotency, ingest, strict_json
 from app.services.batches import Item
 from app.services.errors import Refusal
 from app.services.idempotency import Idempotency
-from app.web.request import SentinelRequest, check_content_type, whole_body
-from tasks import trail
+from app.web.request import check_content_type, whole_body
 from tasks.publisher import EVENTS_A_MESSAGE, wake_events
 from tasks.wiring import publish
 
@@ -51,12 +49,15 @@ REQUEST_BODY: Final[dict[str, Any]] = {
             "schema": {"type": "string"},
             "example": '{"type": "order"}\\n{"type": "ping"}\\n',
         },
+        **cloudevents.CONTENT,
     },
 }
 
 
 def accept() -> Response:
     """Store what came, and answer after the commit."""
+    if cloudevents.came(request):
+        return cloudevents.accept()
     check_content_type(request, JSON, NDJSON)
     settings = runtime().settings
     raw = whole_body(request, settings.max_batch)
@@ -91,22 +92,15 @@ def _one(raw: bytes, key: Idempotency | None) -> Response:
     if key is None:
         group().accept(arrival)
     else:
-        accepted = ingest.accept(session(), arrival, source=SOURCE, key=key)
+        held = ingest.accept(session(), arrival, source=SOURCE, key=key)
         session().commit()
-        event_id, duplicate = accepted.event_id, accepted.duplicate
+        event_id, duplicate = held.event_id, held.duplicate
         if not duplicate:
             publish([wake_events([event_id])])
     totals.count(EVENTS_INGESTED, SOURCE, "duplicate" if duplicate else ACCEPTED)
-    if not duplicate and trail.is_followed():
-        follow([event_id], arrival.accepted_at)
-    location = f"{request.script_root}/events/{event_id}"
-    answer = {
-        "id": str(event_id),
-        "status": ACCEPTED,
-        "duplicate": duplicate,
-        "links": {"self": location},
-    }
-    return _accepted(answer, {"Location": location})
+    if not duplicate:
+        follow([event_id], arrival.accepted_at, SOURCE)
+    return accepted_one(event_id, duplicate)
 
 
 def _batch(items: Iterable[Item], key: Idempotency | None) -> Response:
@@ -115,7 +109,7 @@ def _batch(items: Iterable[Item], key: Idempotency | None) -> Response:
     if key is not None:
         held = idempotency.take(session(), key, uuid7(moment), moment)
         if held is not None:
-            return _accepted(held.answer or {})
+            return accepted(held.answer or {})
     batch = batches.accept(session(), items, source=SOURCE, now=moment)
     answer = batch.answer()
     if not batch.ids:
@@ -129,19 +123,7 @@ def _batch(items: Iterable[Item], key: Idempotency | None) -> Response:
     chunks = range(0, len(batch.ids), EVENTS_A_MESSAGE)
     publish([wake_events(batch.ids[start : start + EVENTS_A_MESSAGE]) for start in chunks])
     totals.count(EVENTS_INGESTED, SOURCE, ACCEPTED, by=len(batch.ids))
-    if trail.is_followed():
-        follow(batch.ids, moment)
+    follow(batch.ids, moment, SOURCE)
     if batch.rejected:
         totals.count(INGEST_REJECTED, "batch_item", by=batch.rejected)
-    return _accepted(answer)
-
-
-def follow(ids: Sequence[UUID | str], moment: datetime, source: str = SOURCE) -> None:
-    """Tell of events that this request has brought, to those who asked for it."""
-    asked = cast(SentinelRequest, request)
-    caller = asked.headers.get("traceparent")
-    trail.accepted(ids, moment, source, request_id=asked.request_id, caller=caller)
-
-
-def _accepted(answer: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(answer), HTTPStatus.ACCEPTED, headers, mimetype=JSON)
+    return accepted(answer)

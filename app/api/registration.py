@@ -17,9 +17,11 @@ from app.api import (
     events,
     fields,
     health,
+    hooks,
     keys,
     notifications,
     problems,
+    prometheus,
     rules,
     silences,
 )
@@ -29,6 +31,8 @@ from app.web import limits
 
 RESOURCES = (
     events,
+    hooks,
+    prometheus,
     fields,
     rules,
     backtests,

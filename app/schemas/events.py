@@ -18,6 +18,14 @@ class EventIn(Schema):
     type = Text(required=True, validate=validate.Length(1, 200), metadata={"example": "order"})
 
 
+class CloudEventIn(EventIn):
+    """A CloudEvent 1.0; rules read its `data`."""
+
+    specversion = fields.String(required=True, validate=validate.Equal("1.0"))
+    id = Text(required=True, validate=validate.Length(min=1))
+    source = Text(required=True, validate=validate.Length(min=1))
+
+
 class EventLinks(Schema):
     """Where to read on."""
 

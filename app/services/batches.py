@@ -56,9 +56,10 @@ class Batch:
                     raise item
                 yield ingest.arrive(item[1], item[0], now, place=index + 1)
             except Refusal as error:
-                self._reject(index, error)
+                self.reject(index, error)
 
-    def _reject(self, index: int, error: Refusal) -> None:
+    def reject(self, index: int, error: Refusal) -> None:
+        """Note an item that is left out."""
         self.rejected += 1
         if len(self.errors) < MOST_ERRORS:
             self.errors.append(Rejected(index, error.pointer, error.detail, error.code))

@@ -7,7 +7,7 @@ put together as they would stand in a structured one, the data's own text untouc
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from app.services import strict_json
@@ -18,6 +18,7 @@ Headers = Sequence[tuple[str, bytes | None]]
 VERSION: Final = "1.0"
 REQUIRED: Final = ("specversion", "id", "source", "type")
 STRUCTURED: Final = "application/cloudevents+json"
+BATCH: Final = "application/cloudevents-batch+json"
 FAMILY: Final = "application/cloudevents"
 CONTENT_TYPE: Final = "content-type"
 JSON_TYPE: Final = re.compile(r"(application|text)/json|[^/]+/[^/]+\+json")
@@ -45,6 +46,17 @@ def unwrap(headers: Headers, raw: bytes, prefix: str) -> bytes | None:
     if full:
         members.append(f'"datacontenttype":{json.dumps(full)}')
     return f"{{{','.join([*members, *_data(content, raw)])}}}".encode()
+
+
+def is_one(content: str, names: Iterable[str], prefix: str) -> bool:
+    """Whether a content type, or the names of headers, say that a message holds CloudEvents."""
+    required = {prefix + name for name in REQUIRED}
+    return content.startswith(FAMILY) or not required.isdisjoint(name.lower() for name in names)
+
+
+def key(event: Mapping[str, Any]) -> str:
+    """What two that are the same share, as the specification has it."""
+    return json.dumps([event["source"], event["id"]])
 
 
 def check(value: Any) -> None:

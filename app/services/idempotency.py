@@ -1,12 +1,13 @@
 """`Idempotency-Key`: the first answer again, for 24 hours, to whoever sends the same."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, literal
+from sqlalchemy import delete, literal, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -14,6 +15,15 @@ from app.models.events import IdempotencyKey
 from app.services.errors import Refusal
 
 WINDOW = timedelta(hours=24)
+
+_HOLD = text("""
+    INSERT INTO idempotency_keys AS held (owner, key, digest, event_id, created_at)
+    SELECT :owner, key, '', event_id, :now
+    FROM unnest(CAST(:keys AS text[]), CAST(:ids AS uuid[])) AS wanted (key, event_id) ORDER BY key
+    ON CONFLICT (owner, key) DO UPDATE SET created_at = excluded.created_at,
+        event_id = CASE WHEN held.created_at < :stale THEN excluded.event_id ELSE held.event_id END
+    RETURNING key, event_id
+""")
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,25 @@ def answer(session: Session, idempotency: Idempotency, answer: dict[str, Any]) -
     """Keep the answer that a batch gets, in the transaction that took its key."""
     held = session.get_one(IdempotencyKey, (idempotency.owner, idempotency.key))
     held.answer = answer
+
+
+def hold(
+    session: Session, owner: str, wanted: Mapping[str, UUID], now: datetime
+) -> Mapping[str, UUID]:
+    """Take those of the keys that nobody holds, and tell which event holds each, for 24 hours from now.
+
+    In one order, so that two that want the same keys never wait for each other.
+    """
+    keys = sorted(wanted)
+    given = {
+        "owner": owner,
+        "keys": keys,
+        "ids": [wanted[key] for key in keys],
+        "now": now,
+        "stale": now - WINDOW,
+    }
+    held = session.execute(_HOLD, given)
+    return {row.key: row.event_id for row in held}
 
 
 def purge(session: Session, now: datetime) -> None:

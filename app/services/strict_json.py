@@ -32,15 +32,15 @@ def loads(raw: bytes) -> Any:
     return parse(decode(raw))
 
 
-def parse(text: str) -> Any:
-    """The value of a text that `decode` gave; raises `BadJson`."""
+def parse(text: str, most: int = MAX_NODES) -> Any:
+    """The value of a text that `decode` gave, with `most` values within; raises `BadJson`."""
     try:
         value = _decode(text)
     except json.JSONDecodeError as error:
         raise _no_json(error) from None
     except RecursionError:
         raise _too_deep() from None
-    _check_size(text, value)
+    _check_size(text, value, most)
     return value
 
 
@@ -154,7 +154,7 @@ _STRICT: Final = json.JSONDecoder(
 _SCAN: Final[Callable[[str, int], tuple[Any, int]]] = vars(_STRICT)["scan_once"]
 
 
-def _check_size(text: str, value: Any) -> None:
+def _check_size(text: str, value: Any, most: int = MAX_NODES) -> None:
     """Walk the value once, without recursion: its own depth is what is in question."""
     # Most bodies are too small to be too large, and have nothing escaped that could be bad.
     brackets = text.count("[") + text.count("{")
@@ -165,8 +165,8 @@ def _check_size(text: str, value: Any) -> None:
     while waiting:
         node, depth = waiting.pop()
         nodes += 1
-        if nodes > MAX_NODES:
-            raise BadJson(f"more than {MAX_NODES} values", "too_many_values")
+        if nodes > most:
+            raise BadJson(f"more than {most} values", "too_many_values")
         if isinstance(node, str):
             _check_text(node)
         elif isinstance(node, dict | list):

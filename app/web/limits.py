@@ -21,6 +21,8 @@ from app.services.keys import Caller
 EXTENSION: Final = "sentinel-limits"
 # What restarts processes and watches them must get its answer when nobody else does.
 EXEMPT: Final = {"health.healthz", "health.readyz", "prometheus_metrics"}
+# What counts its own calls, as events and not as questions.
+EVENTS: Final = {"hooks.post"}
 NETWORK_OF_ONE: Final = 64
 FEW: Final = 1000
 
@@ -110,7 +112,7 @@ def count_failure() -> None:
 def _count_unguarded() -> None:
     """Count what needs no key, and what does not exist."""
     view = current_app.view_functions.get(request.endpoint or "")
-    if request.endpoint not in EXEMPT and not hasattr(view, "scope"):
+    if request.endpoint not in EXEMPT | EVENTS and not hasattr(view, "scope"):
         _spend(runtime().settings.rates.calls, "calls", _address())
 
 

@@ -70,10 +70,14 @@ def answers(stack: Stack, key: str) -> Counter[str]:
 
 @pytest.fixture(scope="session")
 def target() -> Iterator[Target]:
-    with Stack(env=ENV, start=("api",)) as stack:
+    with Stack(env=ENV, start=()) as stack:
         with Session(create_engine(database_url(stack.env))) as session:
             _, key = keys.create(session, "fuzz", ["admin"], system_clock())
             session.commit()
+        # The one hook whose credential is the header that all requests have.
+        stack.env["SENTINEL_HOOK_SECRETS"] = f"alertmanager={key}"
+        stack.start("api")
+        stack.wait_alive()
         log = stack.processes["api"].child.spec.log
         yield Target(stack.ports.api, stack.api_url, key, log)
         counted = answers(stack, key)

@@ -15,7 +15,16 @@ from tests.rules_dsl.test_fuzz import PIECES
 
 pytestmark = pytest.mark.acceptance
 
-PATHS = ("/events", "/rules", "/rules/validate", "/rules/test", "/channels", "/keys")
+PATHS = (
+    "/events",
+    "/hooks/alertmanager",
+    "/api/v2/alerts",
+    "/rules",
+    "/rules/validate",
+    "/rules/test",
+    "/channels",
+    "/keys",
+)
 TYPES = (
     b"application/json",
     b"application/json; charset=utf-8",
@@ -23,6 +32,7 @@ TYPES = (
     b"APPLICATION/JSON",
     b"application/x-ndjson",
     b"application/cloudevents+json",
+    b"application/cloudevents-batch+json",
     b"text/plain",
     b"multipart/form-data; boundary=x",
     b"application/json; charset=\xff",

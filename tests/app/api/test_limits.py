@@ -21,7 +21,7 @@ FEW = Rates(calls=parse("2/minute"), ingest=parse("3/minute"), failures=parse("2
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return replace(settings, auth="keys", rates=FEW)
+    return replace(settings, auth="keys", rates=FEW, hook_secrets=("alertmanager=right",))
 
 
 @pytest.fixture
@@ -125,3 +125,17 @@ def test_a_count_begins_anew_when_its_window_is_over_and_old_ones_are_forgotten(
             counts.incr(f"{number}", 60)
             world.shift(0.06)
     assert counts.reset() < 5000
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"), [("wrong", [403, 403, 429]), ("right", [202, 202, 202, 429])]
+)
+def test_hooks_count_as_events_and_wrong_signatures_as_wrong_keys(
+    client: Client, token: str, expected: list[int]
+) -> None:
+    headers = {"Authorization": f"Bearer {token}"}
+    answers = [
+        client.post("/hooks/alertmanager", json={"alerts": []}, headers=headers) for _ in expected
+    ]
+    assert [answer.status_code for answer in answers] == expected
+    refused(answers[-1])

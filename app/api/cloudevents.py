@@ -1,0 +1,88 @@
+"""CloudEvents at `POST /events`: structured, binary and in batches, each stored once for its source and id."""
+
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from flask import Request, Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from app.api.answering import accepted, accepted_one
+from app.api.auth import caller
+from app.api.keeping import keep
+from app.api.problems import problem
+from app.metrics import INGEST_REJECTED, totals
+from app.runtime import now, runtime
+from app.schemas.events import CloudEventIn
+from app.services import batches, cloudevents, ingest
+from app.services.batches import Batch, Item
+from app.services.cloudevents import BATCH, CONTENT_TYPE, STRUCTURED
+from app.services.errors import Refusal
+from app.services.once import Keyed
+from app.web.request import check_content_type, whole_body
+
+PREFIX: Final = "ce-"
+SOURCE: Final = "http"
+CONTENT: Final[dict[str, Any]] = {
+    STRUCTURED: {"schema": CloudEventIn},
+    BATCH: {"schema": {"type": "array", "items": CloudEventIn}},
+}
+
+
+def came(req: Request) -> bool:
+    """Whether a request's headers say that it holds CloudEvents."""
+    return cloudevents.is_one(req.mimetype, req.headers.keys(), PREFIX)
+
+
+def accept() -> Response:
+    """Store what came, and answer after the commit."""
+    check_content_type(request, request.mimetype)
+    settings = runtime().settings
+    if request.mimetype == BATCH:
+        raw = whole_body(request, settings.max_batch)
+        return _batch(batches.array(raw, settings.max_body))
+    raw = whole_body(request, settings.max_body)
+    unwrapped = cloudevents.unwrap(_headers(), raw, PREFIX) or b""
+    if len(unwrapped) > settings.max_body:
+        raise RequestEntityTooLarge
+    item = batches.read(unwrapped, settings.max_body)
+    [kept] = keep([_keyed(item)], owner=_owner(), source=SOURCE)
+    return accepted_one(kept.event_id, kept.duplicate)
+
+
+def _headers() -> list[tuple[str, bytes]]:
+    """The attributes, percent-decoded as the protocol's binding has it, and the data's type."""
+    found = [(name.lower(), value.encode("latin-1")) for name, value in request.headers.items()]
+    attributes = [(name, unquote_to_bytes(raw)) for name, raw in found if name.startswith(PREFIX)]
+    return [*attributes, *(one for one in found if one[0] == CONTENT_TYPE)]
+
+
+def _batch(items: Any) -> Response:
+    """As any other batch, but for those that came before: they have their first id."""
+    batch, good = Batch(), list[Keyed]()
+    for index, item in enumerate(items):
+        try:
+            good.append(_keyed(item, index + 1))
+        except Refusal as error:
+            batch.reject(index, error)
+    if not good and not batch.rejected:
+        raise Refusal("the batch holds no event", code="empty_batch")
+    kept = keep(good, owner=_owner(), source=SOURCE)
+    batch.ids = [str(one.event_id) for one in kept]
+    if batch.rejected:
+        totals.count(INGEST_REJECTED, "batch_item", by=batch.rejected)
+    answer = batch.answer()
+    if not good:
+        return problem(422, "no event of the batch can be accepted", answer["errors"])
+    return accepted(answer)
+
+
+def _keyed(item: Item, place: int = 0) -> Keyed:
+    if isinstance(item, Refusal):
+        raise item
+    text, value = item
+    cloudevents.check(value)
+    return Keyed(ingest.arrive(value, text, now(), place), cloudevents.key(value))
+
+
+def _owner() -> str:
+    return f"cloudevents:{caller().key_id or ''}"

@@ -1,0 +1,75 @@
+"""`/api/v2/alerts`: what Prometheus, and whatever else evaluates its rules, sends to an Alertmanager."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from flask import Response, request
+from flask_smorest import Blueprint
+from marshmallow import ValidationError
+
+from app.api.auth import caller, requires
+from app.api.keeping import keep
+from app.hooks import alerts
+from app.hooks.base import Delivery, moment_of
+from app.metrics import INGEST_REJECTED, totals
+from app.runtime import now, runtime
+from app.schemas.hooks import PrometheusAlert
+from app.services import batches, hooks
+from app.services.batches import Item
+from app.services.errors import Refusal
+from app.services.once import Keyed
+from app.web.request import check_content_type, whole_body
+
+JSON: Final = "application/json"
+SOURCE: Final = "prometheus"
+REQUEST_BODY: Final[dict[str, Any]] = {
+    "required": True,
+    "content": {JSON: {"schema": {"type": "array", "items": PrometheusAlert}}},
+}
+_ALERT: Final = PrometheusAlert()
+
+bp = Blueprint(
+    "prometheus", __name__, url_prefix="/api/v2/alerts", description="Alerts of Prometheus"
+)
+
+
+@bp.route("", methods=["POST"])
+@requires(bp, "ingest")
+@bp.doc(requestBody=REQUEST_BODY)
+@bp.response(200, description="Stored")
+def post() -> Response:
+    """Accept alerts of Prometheus, as an Alertmanager does
+
+    An event for each alert that fires or is resolved, and none for what Prometheus repeats meanwhile. The good alerts
+    are stored, whatever the others are.
+    """
+    check_content_type(request, JSON)
+    settings = runtime().settings
+    delivery = Delivery({}, whole_body(request, settings.max_batch), now())
+    good: list[Keyed] = []
+    bad: dict[str, Any] = {}
+    for place, item in enumerate(batches.array(delivery.body, settings.max_body)):
+        try:
+            good.append(_keyed(item, delivery, settings.max_body, place + 1))
+        except Refusal as error:
+            bad[str(place)] = {"_schema": [error.detail]}
+        except ValidationError as error:
+            bad[str(place)] = error.messages
+    keep(good, owner=f"{SOURCE}:{caller().key_id or ''}", source=SOURCE)
+    if bad:
+        totals.count(INGEST_REJECTED, "batch_item", by=len(bad))
+        raise ValidationError(bad)
+    return Response(status=HTTPStatus.OK)
+
+
+def _keyed(item: Item, delivery: Delivery, longest: int, place: int) -> Keyed:
+    if isinstance(item, Refusal):
+        raise item
+    alert = item[1]
+    wrong = _ALERT.validate(alert) if isinstance(alert, Mapping) else ["is no object"]
+    if wrong:
+        raise ValidationError(wrong)
+    ends = moment_of(alert.get("endsAt"))
+    status = alerts.RESOLVED if ends is not None and ends <= delivery.at else alerts.FIRING
+    return hooks.keyed(alerts.heard(SOURCE, status, alert, {}), delivery, longest, place)

@@ -1,0 +1,70 @@
+"""Deliveries of webhooks: who sent them, and which events they are."""
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from app.hooks.base import Delivery, Heard, NotSigned, NotUnderstood, Source
+from app.hooks.secrets import Secrets
+from app.services import ingest, strict_json
+from app.services.errors import Refusal
+from app.services.once import Keyed
+
+# Of all events of a delivery; each has the bounds of any other.
+MOST_VALUES: Final = 1_000_000
+
+
+class NotAllowed(Refusal):
+    """A delivery that nobody has signed who may."""
+
+    status = 403
+
+
+class TooLarge(Refusal):
+    """A delivery with an event that is larger than one may be."""
+
+    status = 413
+    code = "too_large"
+
+
+def required(source: Source, known: Secrets) -> Sequence[str]:
+    """The secrets of a source; raises `NotAllowed` where it has none."""
+    secrets = known.get(source.name, ())
+    if not secrets:
+        raise NotAllowed(
+            f"{source.label} has no secret here: set SENTINEL_HOOK_SECRETS to {source.name}=<secret>",
+            code="no_secret",
+        )
+    return secrets
+
+
+def check(source: Source, delivery: Delivery, secrets: Sequence[str]) -> None:
+    """Refuse what none of the secrets has signed; raises `NotAllowed`."""
+    told = ""
+    for secret in secrets:
+        try:
+            return source.check(delivery, secret)
+        except NotSigned as error:
+            told = str(error)
+    raise NotAllowed(told, code="bad_signature")
+
+
+def events(source: Source, delivery: Delivery, longest: int) -> list[Keyed]:
+    """The events of a signed delivery, each of `longest` bytes at most; raises `Refusal`."""
+    most = MOST_VALUES if source.batches else strict_json.MAX_NODES
+    payload = strict_json.parse(strict_json.decode(delivery.body), most)
+    if not isinstance(payload, dict):
+        raise Refusal("the body is no JSON object", code="no_object")
+    try:
+        heard = source.events(delivery, payload)
+    except NotUnderstood as error:
+        raise Refusal(str(error), code="not_understood") from None
+    return [keyed(one, delivery, longest, place) for place, one in enumerate(heard, 1)]
+
+
+def keyed(one: Heard, delivery: Delivery, longest: int, place: int) -> Keyed:
+    """An event that was heard, as any other that comes in; raises `Refusal`."""
+    text = json.dumps(one.body(), ensure_ascii=False, separators=(",", ":"))
+    if len(text.encode()) > longest:
+        raise TooLarge(f"an event is larger than {longest} bytes")
+    return Keyed(ingest.arrive(strict_json.parse(text), text, delivery.at, place), one.key)

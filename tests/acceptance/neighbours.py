@@ -1,0 +1,118 @@
+"""A Prometheus and an Alertmanager of their own for a test, from the system's packages, on free ports."""
+
+import json
+import os
+import random
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+import requests
+
+from app.cli.local.ports import next_free
+from app.cli.local.process import Child, Spec, last_lines
+from tests.acceptance.waiting import wait_until
+
+PROMETHEUS = Path("/usr/bin/prometheus")
+ALERTMANAGER = Path("/usr/bin/prometheus-alertmanager")
+HOST = "127.0.0.1"
+START_SECONDS = 60
+
+
+class Neighbour:
+    """One server of the two, in a scratch folder; it reads its configuration as JSON, which is YAML."""
+
+    def __init__(self, program: Path, config: dict[str, Any], *flags: str) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="sentinel-neighbour-"))
+        self.port = next_free(random.randint(30_000, 38_000))
+        (self._folder / "config.yml").write_text(json.dumps(config))
+        argv = (
+            str(program),
+            f"--config.file={self._folder}/config.yml",
+            f"--web.listen-address={HOST}:{self.port}",
+            *(flag.replace("FOLDER", str(self._folder)) for flag in flags),
+        )
+        self._log = self._folder / "log"
+        env = {"PATH": os.environ["PATH"]}
+        self._spec = Spec(name=program.name, argv=argv, log=self._log, env=env)
+        self._child: Child | None = None
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return f"{HOST}:{self.port}"
+
+    def __enter__(self) -> Self:
+        try:
+            self._child = Child(self._spec)
+            wait_until(self._ready, START_SECONDS)
+        except BaseException:  # also Ctrl-C: what was started must not outlive the test
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            print(f"--- {self._spec.name}\n{last_lines(self._log, 30)}")
+        self.close()
+
+    def close(self) -> None:
+        """Stop it and remove every trace."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait(10)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric of its own over all labels."""
+        text = requests.get(f"http://{self.address}/metrics", timeout=5).text
+        lines = [
+            line for line in text.splitlines() if line.partition("{")[0].split()[0:1] == [name]
+        ]
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+    def _ready(self) -> bool:
+        assert self._child is not None
+        assert self._child.exit_code is None, last_lines(self._log, 30)
+        try:
+            return requests.get(f"http://{self.address}/-/ready", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+
+def alertmanager(webhook: str, secret: str) -> Neighbour:
+    """One that tells a webhook of each alert at once, and again each second."""
+    quick = {"group_wait": "0s", "group_interval": "1s", "repeat_interval": "1s"}
+    hook = {"url": webhook, "http_config": {"authorization": {"credentials": secret}}}
+    config = {
+        "route": {"receiver": "sentinel", "group_by": ["..."], **quick},
+        "receivers": [{"name": "sentinel", "webhook_configs": [hook]}],
+    }
+    storage = "--storage.path=FOLDER/data"
+    return Neighbour(ALERTMANAGER, config, storage, "--cluster.listen-address=")
+
+
+def prometheus(rules: Path, target: str, *receivers: dict[str, Any]) -> Neighbour:
+    """One that watches a target, and repeats its alerts each second."""
+    config = {
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(rules)],
+        "scrape_configs": [{"job_name": "shop", "static_configs": [{"targets": [target]}]}],
+        "alerting": {"alertmanagers": list(receivers)},
+    }
+    storage = "--storage.tsdb.path=FOLDER/data"
+    return Neighbour(PROMETHEUS, config, storage, "--rules.alert.resend-delay=1s")
+
+
+def need_prometheus() -> None:
+    """Skip where they are not; in CI they must be."""
+    if not (PROMETHEUS.exists() and ALERTMANAGER.exists()) and not os.environ.get("CI"):
+        pytest.skip("needs Prometheus: apt-get install prometheus prometheus-alertmanager")
