@@ -9,7 +9,8 @@ from urllib.parse import quote
 import pytest
 from marshmallow import ValidationError
 
-from app.channels import registry, smtp
+from app.channels import registry
+from app.channels import transport as module
 from app.channels.base import AddressError, ChannelDefaults, Notice, Outcome, Verdict
 from app.channels.egress import Egress, UrlNotAllowed
 from app.channels.transport import Transport
@@ -308,7 +309,7 @@ def test_a_closed_port_is_tried_again(transport: Transport, make_notice: Make) -
 def test_a_server_that_drips_is_left_at_the_deadline(
     serve: Serve, transport: Transport, make_notice: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(smtp, "SEND_SECONDS", 0.3)
+    monkeypatch.setattr(module, "SEND_SECONDS", 0.3)
 
     def drip(sock: socket.socket) -> None:
         sock.settimeout(0.02)
