@@ -112,6 +112,7 @@ class ChannelDefaults:
 
     slack: SlackDefaults = field(default_factory=SlackDefaults)
     smtp: SmtpDefaults = field(default_factory=SmtpDefaults)
+    apprise: bool = False
 
 
 class AddressError(ValueError):
