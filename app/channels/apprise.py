@@ -59,7 +59,7 @@ class AppriseConfig(ChannelConfig):
 
 
 class AppriseChannel(Channel):
-    """Messages by a library that knows more than a hundred services."""
+    """Messages by a library that knows many services; off unless SENTINEL_APPRISE=on."""
 
     kind = "apprise"
     label = "Apprise"

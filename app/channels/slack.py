@@ -61,7 +61,7 @@ class SlackConfig(ChannelConfig):
 
     bot_token = fields.String(
         validate=validate.Regexp(r"[\x21-\x7e]{1,400}\Z"),
-        metadata={"secret": True, "description": "xoxb-…, with the scope chat:write"},
+        metadata={"secret": True, "description": "a token xoxb-…, with the scope chat:write"},
     )
     webhook_url = fields.String(
         validate=validate.Length(1, MAX_URL),
