@@ -78,18 +78,18 @@ def test_starttls_comes_before_the_password_and_the_message(
     assert answer.response == "2.0.0 queued as 42"
     [taken] = server.taken
     assert taken.secure
+    assert server.logins == [USER]
     assert (taken.sender, taken.to) == ("sentinel@example.com", ["ops@example.com"])
 
 
 def test_over_smtps_all_is_encrypted_from_the_first_byte(
     start: Start, authority: Authority, trusting: Transport, make_notice: Make
 ) -> None:
-    server = start(
-        implicit=authority.serving(), auth_required=True, auth_require_tls=False, **knowing()
-    )
+    server = start(implicit=authority.serving(), auth_require_tls=False, **knowing())
     url = f"smtps://{LOGIN}localhost:{server.port}"
     assert EMAIL.send(make_notice(), config(url), trusting).outcome is Outcome.DELIVERED
     assert server.taken[0].secure
+    assert server.logins == [USER]
 
 
 def knowing() -> dict[str, Any]:
