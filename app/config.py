@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -131,6 +132,7 @@ class Settings:
     receivers: ReceiverPolicy = ReceiverPolicy()
     slack: SlackDefaults = SlackDefaults()
     smtp: SmtpDefaults = SmtpDefaults()
+    apprise: bool = False
     max_body: int = 256 * KIB
     # Notifications to one target in one minute, past which a digest tells the rest.
     storm_limit: int | None = 30
@@ -173,6 +175,7 @@ class Settings:
             receivers=read.receivers(),
             slack=read.slack(),
             smtp=read.smtp(),
+            apprise=read.apprise(),
             max_body=int(read.number("SENTINEL_MAX_BODY", 256 * KIB, KIB, 64 * KIB * KIB)),
             storm_limit=read.storm_limit(),
             heartbeat_url=read.url("SENTINEL_HEARTBEAT_URL"),
@@ -362,6 +365,15 @@ class _Reader:
         return SmtpDefaults(
             url=self.spelled("SMTP_URL", server_of), sender=self.spelled("SMTP_FROM", sender_of)
         )
+
+    def apprise(self) -> bool:
+        name = "SENTINEL_APPRISE"
+        on = self.choice(name, ("on", "off"), "off") == "on"
+        if on and find_spec("apprise") is None:
+            raise ConfigError(
+                name, "is on, but `pip install -r requirements-apprise.txt` is missing"
+            )
+        return on
 
     def spelled(self, name: str, check: Callable[[str], object]) -> str | None:
         """A text that a function has nothing against."""

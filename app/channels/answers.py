@@ -33,11 +33,21 @@ def judge(reply: Reply, now: datetime | None = None) -> Verdict:
 
 def json_object(body: bytes) -> dict[str, Any]:
     """The object in a body; empty where that is none."""
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
+    answer = _json(body)
     return answer if isinstance(answer, dict) else {}
+
+
+def json_list(body: bytes) -> list[Any]:
+    """The list in a body; empty where that is none."""
+    answer = _json(body)
+    return answer if isinstance(answer, list) else []
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def patient(verdict: Verdict, seconds: object) -> Verdict:

@@ -66,6 +66,7 @@ class Notice:
 
     `event` has `id`, `type` and `accepted_at`, and what was sent as its `body`; it is empty where it is gone, and in a
     `digest`, which stands for many notifications that were held back. Its `id` is None where an event never came.
+    `first` is what the receiver answered to the first message of the alert, for channels that keep threads.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Notice:
     message: str
     explanation: Mapping[str, Any] | None = None
     digest: Mapping[str, Any] | None = None
+    first: str | None = None
     url: str | None = None
 
 
@@ -110,6 +112,7 @@ class ChannelDefaults:
 
     slack: SlackDefaults = field(default_factory=SlackDefaults)
     smtp: SmtpDefaults = field(default_factory=SmtpDefaults)
+    apprise: bool = False
 
 
 class AddressError(ValueError):
@@ -136,6 +139,10 @@ class Channel(ABC):
         limit = config.get("rate_limit") or self.rate_limit
         burst = config.get("rate_burst") or self.rate_burst
         return None if limit == "off" else Pace.of(limit, burst)
+
+    def threads(self, config: Config) -> bool:
+        """Whether a message wants to know what was answered to the first of its alert."""
+        return False
 
     def receiver(self, address: str) -> str:
         """What stands for all addresses that fail together; never a secret."""

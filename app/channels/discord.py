@@ -37,7 +37,7 @@ class DiscordConfig(ChannelConfig):
     webhook_url = fields.String(
         required=True,
         validate=validate.Length(1, MAX_URL),
-        metadata={"secret": True, "description": "https://discord.com/api/webhooks/…"},
+        metadata={"secret": True, "description": "as in https://discord.com/api/webhooks/…"},
     )
 
 

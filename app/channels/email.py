@@ -55,7 +55,7 @@ class EmailConfig(ChannelConfig):
         validate=_check_server,
         metadata={
             "secret": True,
-            "description": "smtp://user:password@host:587 or smtps://…; else SMTP_URL",
+            "description": "such as smtp://user:password@host:587 or smtps://…; else SMTP_URL",
         },
     )
     sender = fields.String(

@@ -44,12 +44,12 @@ class PagerDutyConfig(ChannelConfig):
     )
     api_url = fields.String(
         validate=validate.Length(1, MAX_URL),
-        metadata={"description": "https://events.eu.pagerduty.com/v2/enqueue for the EU"},
+        metadata={"description": "for the EU, https://events.eu.pagerduty.com/v2/enqueue"},
     )
 
 
 class PagerDutyChannel(Channel):
-    """Alerts in PagerDuty: triggered, and resolved where the target says `resolved: true`."""
+    """Alerts in PagerDuty, triggered and resolved."""
 
     kind = "pagerduty"
     label = "PagerDuty"

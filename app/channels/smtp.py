@@ -17,7 +17,7 @@ from app.channels.connections import CONNECT_SECONDS, dial
 from app.channels.deadline import Deadline, DeadlineSocket
 from app.channels.egress import Destination, Egress, UrlNotAllowed
 from app.channels.facts import clean, line
-from app.channels.transport import BLOCKED, SEND_SECONDS, Transport, describe
+from app.channels.transport import BLOCKED, Transport, describe
 from app.mail import Server
 
 MAX_ANSWERS = 64 * 1024
@@ -40,7 +40,7 @@ def judge_server(server: Server, egress: Egress) -> Destination:
 
 def hand_in(letter: Letter, server: Server, egress: Egress, transport: Transport) -> Verdict:
     """Make one attempt; every failure is a verdict, and none sends a password without TLS."""
-    began, deadline = time.monotonic(), Deadline(SEND_SECONDS)
+    began, deadline = time.monotonic(), transport.deadline()
     try:
         to = judge_server(server, egress)
         with closing(_Conversation(server, to, transport.tls, deadline)) as conversation:

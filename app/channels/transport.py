@@ -55,12 +55,18 @@ class Transport:
         self.tls = tls or _trusting_context()
         self._session = PinnedSession(self.tls)
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Send a body once; every failure is a reply without a status."""
+    def deadline(self) -> Deadline:
+        """The end of an attempt that begins now."""
+        return Deadline(SEND_SECONDS)
+
+    def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], deadline: Deadline | None = None
+    ) -> Reply:
+        """Send a body once, within what is left of an attempt; every failure is a reply without a status."""
         began = time.monotonic()
-        deadline = Deadline(SEND_SECONDS)
+        deadline = deadline or self.deadline()
         try:
-            to = self.egress.destination(url, CONNECT_SECONDS)
+            to = self.egress.destination(url, deadline.left(CONNECT_SECONDS))
             answer = self._session.send(Post(to, body, headers, deadline), allow_redirects=False)
         except UrlNotAllowed:
             return Reply(trouble=BLOCKED, outcome=Outcome.PERMANENT)

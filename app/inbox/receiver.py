@@ -29,6 +29,7 @@ def create_receiver(settings: Settings | None = None) -> Flask:
     )
     db.init_app(app)
     app.add_url_rule("/api/chat.postMessage", view_func=post_message, methods=["POST"])
+    app.add_url_rule("/api/chat.update", view_func=post_message, methods=["POST"])
     app.add_url_rule("/services/<path:path>", view_func=incoming_webhook, methods=["POST"])
     app.add_url_rule("/hook/<name>", view_func=hook, methods=["POST"])
     app.add_url_rule("/", view_func=alive)
@@ -36,7 +37,7 @@ def create_receiver(settings: Settings | None = None) -> Flask:
 
 
 def post_message() -> Response:
-    """Slack's `chat.postMessage`."""
+    """Slack's `chat.postMessage`, and `chat.update`, which is shown as a message of its own."""
     failure = _receive("slack")
     if failure is not None:
         return failure

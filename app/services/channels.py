@@ -213,7 +213,7 @@ def open_row(settings: Settings, row: ChannelRow) -> Destination:
 
 def _defaults(settings: Settings) -> ChannelDefaults:
     """What the environment says about addresses, and to channels that leave it out."""
-    return ChannelDefaults(settings.slack, settings.smtp)
+    return ChannelDefaults(settings.slack, settings.smtp, settings.apprise)
 
 
 def secrets_set(settings: Settings, row: ChannelRow) -> frozenset[str]:

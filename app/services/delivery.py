@@ -40,7 +40,7 @@ from app.models.events import Event
 from app.models.memory import TimerDecision
 from app.models.notifications import Attempt, AttemptOutcome, Cause, Notification, Status
 from app.models.rules import Rule
-from app.services import channels, explaining, notices, receivers
+from app.services import channels, explaining, notices, receivers, threads
 from app.services.channels import Destination
 from app.services.explaining import About
 from app.services.notices import AlertFacts, EventFacts, Subject, Version
@@ -351,13 +351,23 @@ def _open_attempts(session: Session, admitted: Sequence[_Admitted], now: datetim
     session.execute(_OPEN_ATTEMPTS, {"ids": ids, "until": now + LEASE, "started": now})
     named = {key for due in dues if (key := due.subject.rule_version_id) is not None}
     versions = notices.versions(session, named)
+    firsts = threads.firsts(
+        session, [(one.destination, one.due.subject, one.due.alert) for one in admitted], versions
+    )
     return [
-        _sending(one, versions, explaining.of_notification(session, due.subject, due.event))
+        _sending(
+            one,
+            versions,
+            explaining.of_notification(session, due.subject, due.event),
+            firsts.get(due.subject.id),
+        )
         for one, due in zip(admitted, dues, strict=True)
     ]
 
 
-def _sending(one: _Admitted, versions: Mapping[UUID, Version], about: About | None) -> Sending:
+def _sending(
+    one: _Admitted, versions: Mapping[UUID, Version], about: About | None, first: str | None
+) -> Sending:
     due, subject = one.due, one.due.subject
     of_event = due.event is not None and subject.cause == Cause.EVENT
     version_id = subject.rule_version_id
@@ -371,7 +381,7 @@ def _sending(one: _Admitted, versions: Mapping[UUID, Version], about: About | No
         channel=one.destination.label,
         caused_at=due.event.accepted_at if due.event and of_event else subject.created_at,
         destination=one.destination,
-        notice=notices.build(subject, version, due.alert, event, explanation),
+        notice=notices.build(subject, version, due.alert, event, explanation, first),
         receiver=due.receiver,
         probe=one.probe,
     )

@@ -105,6 +105,7 @@ def build(
     alert: AlertFacts | None,
     event: EventFacts | None,
     recorded: dict[str, Any] | None = None,
+    first: str | None = None,
 ) -> Notice:
     """The notice of an opened or resolved alert, or of a digest, which is about none alone.
 
@@ -125,6 +126,7 @@ def build(
         explanation=recorded
         or (_explanation(version, event) if opened and version and event else None),
         digest=notification.digest,
+        first=first,
         url=None,
     )
 

@@ -139,3 +139,14 @@ def test_a_mail_server_or_sender_that_is_none_stops_the_process(name: str, value
     with pytest.raises(ConfigError, match=name) as refusal:
         Settings.from_env(GOOD | {name: value})
     assert "hidden" not in str(refusal.value)
+
+
+def test_apprise_is_off_unless_it_is_switched_on() -> None:
+    assert not Settings.from_env(GOOD).apprise
+    assert Settings.from_env(GOOD | {"SENTINEL_APPRISE": "on"}).apprise
+
+
+def test_apprise_without_its_package_stops_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.config.find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match="requirements-apprise"):
+        Settings.from_env(GOOD | {"SENTINEL_APPRISE": "on"})

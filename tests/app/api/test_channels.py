@@ -117,3 +117,20 @@ def test_a_wrong_channel_is_refused_at_its_field(
 def test_a_private_url_is_refused_by_its_own_code(client: Client) -> None:
     body = {"name": "x", "kind": "webhook", "config": {"url": "http://10.0.0.1/"}}
     assert client.post("/channels", json=body).json["errors"][0]["code"] == "url_not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "variable"),
+    [
+        ("email", {"to": "ops@example.com"}, "SMTP_URL"),
+        ("apprise", {"urls": "json://erp.example/"}, "SENTINEL_APPRISE"),
+    ],
+)
+def test_what_the_operator_has_not_set_up_is_refused_by_name(
+    client: Client, kind: str, config: dict[str, str], variable: str
+) -> None:
+    answer = client.post("/channels", json={"name": "x", "kind": kind, "config": config})
+    assert answer.status_code == 422
+    [error] = answer.json["errors"]
+    assert (error["pointer"], error["code"]) == ("/config", "invalid_config")
+    assert variable in error["detail"]

@@ -9,7 +9,8 @@ from urllib.parse import quote
 import pytest
 from marshmallow import ValidationError
 
-from app.channels import registry, smtp
+from app.channels import registry
+from app.channels import transport as module
 from app.channels.base import AddressError, ChannelDefaults, Notice, Outcome, Verdict
 from app.channels.egress import Egress, UrlNotAllowed
 from app.channels.transport import Transport
@@ -77,18 +78,18 @@ def test_starttls_comes_before_the_password_and_the_message(
     assert answer.response == "2.0.0 queued as 42"
     [taken] = server.taken
     assert taken.secure
+    assert server.logins == [USER]
     assert (taken.sender, taken.to) == ("sentinel@example.com", ["ops@example.com"])
 
 
 def test_over_smtps_all_is_encrypted_from_the_first_byte(
     start: Start, authority: Authority, trusting: Transport, make_notice: Make
 ) -> None:
-    server = start(
-        implicit=authority.serving(), auth_required=True, auth_require_tls=False, **knowing()
-    )
+    server = start(implicit=authority.serving(), auth_require_tls=False, **knowing())
     url = f"smtps://{LOGIN}localhost:{server.port}"
     assert EMAIL.send(make_notice(), config(url), trusting).outcome is Outcome.DELIVERED
     assert server.taken[0].secure
+    assert server.logins == [USER]
 
 
 def knowing() -> dict[str, Any]:
@@ -308,7 +309,7 @@ def test_a_closed_port_is_tried_again(transport: Transport, make_notice: Make) -
 def test_a_server_that_drips_is_left_at_the_deadline(
     serve: Serve, transport: Transport, make_notice: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(smtp, "SEND_SECONDS", 0.3)
+    monkeypatch.setattr(module, "SEND_SECONDS", 0.3)
 
     def drip(sock: socket.socket) -> None:
         sock.settimeout(0.02)

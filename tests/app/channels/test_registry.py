@@ -12,9 +12,16 @@ APP = Path(registry.__file__).parents[1]
 
 
 def test_the_kinds_are_found() -> None:
-    assert {"discord", "email", "pagerduty", "slack", "teams", "telegram", "webhook"} <= set(
-        registry.kinds()
-    )
+    assert {
+        "apprise",
+        "discord",
+        "email",
+        "pagerduty",
+        "slack",
+        "teams",
+        "telegram",
+        "webhook",
+    } <= set(registry.kinds())
 
 
 def test_an_unknown_kind_is_told_which_kinds_there_are() -> None:

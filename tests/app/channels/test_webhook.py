@@ -9,6 +9,7 @@ import pytest
 from marshmallow import ValidationError
 from pytest_httpserver import HTTPServer
 from standardwebhooks import Webhook, WebhookVerificationError
+from svix import webhooks as svix
 from werkzeug import Request
 
 from app.channels import registry
@@ -20,6 +21,7 @@ Make = Callable[..., Notice]
 WEBHOOK = registry.get("webhook")
 OLD = "whsec_" + "b2xk" * 8
 NEW = "whsec_" + "bmV3" * 8
+OTHER = "whsec_" + "bm8h" * 8
 
 
 def received(server: HTTPServer) -> Request:
@@ -68,6 +70,22 @@ def test_a_receiver_can_verify_the_signature(
     assert verify(NEW, received(httpserver))["data"]["message"] == "Order of 900"
     with pytest.raises(WebhookVerificationError):
         verify(OLD, received(httpserver))
+
+
+def test_svixs_library_verifies_the_signature_too(
+    httpserver: HTTPServer, transport: Transport, make_notice: Make
+) -> None:
+    httpserver.expect_request("/hook").respond_with_data("")
+    both = config(httpserver, secret=NEW, secret_previous=OLD)
+    WEBHOOK.send(make_notice(), both, transport)
+    request = received(httpserver)
+    body, headers = request.get_data(), dict(request.headers)
+    for secret in (NEW, OLD):
+        svix.Webhook(secret).verify(body, headers)
+    with pytest.raises(svix.WebhookVerificationError):
+        svix.Webhook(NEW).verify(body + b" ", headers)
+    with pytest.raises(svix.WebhookVerificationError):
+        svix.Webhook(OTHER).verify(body, headers)
 
 
 def test_during_a_rotation_both_secrets_verify(
