@@ -5,47 +5,23 @@ that holds it. A wrong value stops the process at boot with a message that names
 """
 
 import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.util import find_spec
-from pathlib import Path
-from urllib.parse import urlsplit
 
-from cryptography.fernet import Fernet
 from limits import RateLimitItem, parse
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.broker import Broker, broker_of
+from app.environment import ConfigError, Environment
 from app.mail import sender_of, server_of
 
 KIB = 1024
-LONGEST_RETENTION_DAYS = 3650
-DAY_SECONDS = 86_400
 # Far above what honest callers do, and what a process can answer: they stop loops, not load.
 CALLS, INGEST, FAILURES = parse("500/second"), parse("10000/second"), parse("30/minute")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
-SECRETS = (
-    "DATABASE_URL",
-    "REDIS_URL",
-    "CELERY_BROKER_URL",
-    "SENTINEL_SECRET_KEY",
-    "SLACK_BOT_TOKEN",
-    "SLACK_WEBHOOK_URL",
-    "SMTP_URL",
-    "SENTINEL_HEARTBEAT_URL",
-    "SENTINEL_HOOK_SECRETS",
-)
-
-
-class ConfigError(ValueError):
-    """A variable of the environment that is missing or wrong; `str()` names it."""
-
-    def __init__(self, variable: str, problem: str) -> None:
-        super().__init__(f"{variable}: {problem}")
-        self.variable = variable
 
 
 @dataclass(frozen=True)
@@ -189,80 +165,8 @@ class Settings:
         )
 
 
-class _Reader:
-    """Typed look-ups that name the variable when they refuse."""
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self._env = env
-
-    def text(self, name: str) -> str | None:
-        value = self._env.get(name)
-        path = self._env.get(f"{name}_FILE") if name in SECRETS else None
-        if path and value:
-            raise ConfigError(name, f"is set, and so is {name}_FILE; set one of them")
-        if path:
-            try:
-                value = Path(path).read_text(encoding="utf-8")
-            except OSError as error:
-                raise ConfigError(
-                    f"{name}_FILE", f"cannot read {path}: {error.strerror}"
-                ) from error
-        return value.strip() or None if value else None
-
-    def required(self, name: str) -> str:
-        value = self.text(name)
-        if value is None:
-            raise ConfigError(name, "is not set (`./sentinel up` sets it for its own servers)")
-        return value
-
-    def items(self, name: str) -> tuple[str, ...]:
-        return tuple(item.strip() for item in (self.text(name) or "").split(",") if item.strip())
-
-    def choice(self, name: str, allowed: tuple[str, ...], default: str) -> str:
-        value = self.text(name) or default
-        if value not in allowed:
-            raise ConfigError(name, f"is {value!r}; it must be one of {', '.join(allowed)}")
-        return value
-
-    def number(self, name: str, default: float, least: float, most: float) -> float:
-        text = self.text(name)
-        if text is None:
-            return default
-        try:
-            value = float(text)
-        except ValueError:
-            raise ConfigError(name, f"is {text!r}; it must be a number") from None
-        if not least <= value <= most:
-            raise ConfigError(name, f"is {text}; it must be between {least:g} and {most:g}")
-        return value
-
-    def days(self, name: str, default: timedelta) -> timedelta:
-        """A time such as `30d`, `12w` or `36h`, of a day at least."""
-        text = self.text(name)
-        if text is None:
-            return default
-        match = re.fullmatch(r"(\d{1,6}) ?([hdw])", text)
-        hours = int(match[1]) * {"h": 1, "d": 24, "w": 168}[match[2]] if match else 0
-        if not 24 <= hours <= LONGEST_RETENTION_DAYS * 24:
-            raise ConfigError(
-                name,
-                f"is {text!r}; it must be a time such as 30d or 12w,"
-                f" from 1d to {LONGEST_RETENTION_DAYS}d",
-            )
-        return timedelta(hours=hours)
-
-    def span(self, name: str, default: timedelta) -> timedelta:
-        """A time such as `90s`, `5m` or `1h`, of a day at most."""
-        text = self.text(name)
-        if text is None:
-            return default
-        match = re.fullmatch(r"(\d{1,5}) ?([smh])", text)
-        seconds = int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else -1
-        if not 0 <= seconds <= DAY_SECONDS:
-            raise ConfigError(
-                name, f"is {text!r}; it must be a time such as 90s or 5m, from 0s to 24h"
-            )
-        return timedelta(seconds=seconds)
+class _Reader(Environment):
+    """Look-ups of what belongs together."""
 
     def broker(self) -> Broker:
         """`CELERY_BROKER_URL`, else `REDIS_URL`."""
@@ -272,20 +176,6 @@ class _Reader:
             return broker_of(url)
         except ValueError as error:
             raise ConfigError(name, str(error)) from None
-
-    def fernet_keys(self, name: str) -> tuple[str, ...]:
-        keys = tuple(key.strip() for key in self.required(name).split(",") if key.strip())
-        if not keys:
-            raise ConfigError(name, "holds no key")
-        for key in keys:
-            try:
-                Fernet(key)
-            except ValueError:
-                raise ConfigError(
-                    name,
-                    "must be 32 random bytes in URL-safe base64 (several, by commas, to rotate)",
-                ) from None
-        return keys
 
     def retry(self) -> RetryPolicy:
         default = RetryPolicy()
@@ -322,18 +212,6 @@ class _Reader:
         endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
         return any(self.text(name) for name in endpoints)
 
-    def url(self, name: str) -> str | None:
-        """An address of the operator's own."""
-        text = self.text(name)
-        try:
-            parts = urlsplit(text or "http://none/")
-            whole = bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
-        except ValueError:
-            whole = False
-        if not whole or parts.scheme not in ("http", "https"):
-            raise ConfigError(name, "must be http:// or https://, a host and a path")
-        return text
-
     def rates(self) -> Rates:
         default = Rates()
         return Rates(
@@ -341,18 +219,6 @@ class _Reader:
             ingest=self.rate("SENTINEL_RATE_LIMIT_INGEST", default.ingest),
             failures=self.rate("SENTINEL_RATE_LIMIT_FAILURES", default.failures),
         )
-
-    def rate(self, name: str, default: RateLimitItem | None) -> RateLimitItem | None:
-        text = self.text(name)
-        if text is None or text == "off":
-            return default if text is None else None
-        try:
-            found = parse(text)
-        except ValueError:
-            found = None
-        if found is None or found.amount < 1 or found.get_expiry() < 1:
-            raise ConfigError(name, f"is {text!r}; write `500/second`, `30/minute` or `off`")
-        return found
 
     def slack(self) -> SlackDefaults:
         return SlackDefaults(
@@ -374,16 +240,6 @@ class _Reader:
                 name, "is on, but `pip install -r requirements-apprise.txt` is missing"
             )
         return on
-
-    def spelled(self, name: str, check: Callable[[str], object]) -> str | None:
-        """A text that a function has nothing against."""
-        text = self.text(name)
-        try:
-            if text is not None:
-                check(text)
-        except ValueError as error:
-            raise ConfigError(name, str(error)) from None
-        return text
 
 
 def database_url(env: Mapping[str, str] = os.environ) -> str:

@@ -13,8 +13,9 @@ from app.api.problems import register_problems
 from app.channels.egress import Egress
 from app.channels.transport import Transport
 from app.clock import Clock, system_clock
-from app.config import ConfigError, Settings
+from app.config import Settings
 from app.console import registration as console
+from app.environment import ConfigError
 from app.extensions import db, migrate
 from app.hooks import secrets
 from app.hooks.secrets import Secrets

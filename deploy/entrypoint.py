@@ -21,7 +21,8 @@ from pathlib import Path
 from app.cli.local import migrations
 from app.cli.local.environment import slack
 from app.cli.local.errors import LocalError
-from app.config import ConfigError, Settings
+from app.config import Settings
+from app.environment import ConfigError
 
 PAUSE = 0.5
 REMINDER = 10.0

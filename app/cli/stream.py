@@ -68,7 +68,7 @@ def kafka(brokers: str, topic: str, group: str, dead: str | None, options: tuple
 
 def _run(make: Callable[[str | None], "Source"]) -> None:
     from app.cli.local.environment import for_commands
-    from app.config import ConfigError
+    from app.environment import ConfigError
     from app.runtime import runtime
     from app.streams.pump import Pump
 

@@ -7,7 +7,8 @@ import click
 
 from app.cli.local.told import AS_JSON, told
 from app.client import Client
-from app.config import ConfigError, hook_secrets
+from app.config import hook_secrets
+from app.environment import ConfigError
 from app.hooks import examples, registry, secrets
 from app.hooks.examples import Example, UnknownExample
 

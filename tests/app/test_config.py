@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from app.config import ConfigError, Settings
+from app.config import Settings
+from app.environment import ConfigError
 
 KEY = Fernet.generate_key().decode()
 GOOD = {

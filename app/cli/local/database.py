@@ -4,7 +4,8 @@ import os
 
 from app.cli.local.environment import for_commands
 from app.cli.local.errors import LocalError
-from app.config import ConfigError, database_url
+from app.config import database_url
+from app.environment import ConfigError
 
 
 def chosen_url() -> str:

@@ -14,7 +14,8 @@ from sqlalchemy import select
 from standardwebhooks import Webhook as StandardWebhook
 from svix import Webhook as SvixWebhook
 
-from app.config import ConfigError, Settings
+from app.config import Settings
+from app.environment import ConfigError
 from app.extensions import session
 from app.factory import create_app
 from app.hooks import examples, registry
