@@ -29,7 +29,7 @@ def listing(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found))
         return
-    table(("TARGET", "STATE"), [(target(one), standing(one)) for one in found])
+    table(("target", "state"), [(target(one), standing(one)) for one in found])
 
 
 @channel.command()
