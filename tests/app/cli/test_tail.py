@@ -1,8 +1,8 @@
 """`./sentinel tail`: what it shows, and when."""
 
 import json
-import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -32,7 +32,8 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 raise KeyboardInterrupt
             step()
 
-        monkeypatch.setattr(time, "sleep", pause)
+        # There alone: other threads sleep too.
+        monkeypatch.setattr("app.cli.tail.time", SimpleNamespace(sleep=pause))
 
     return set_
 
