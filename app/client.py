@@ -60,8 +60,9 @@ class KeyInfo:
 class Client:
     """Calls one Sentinel, with one key."""
 
-    def __init__(self, url: str, key: str | None = None) -> None:
+    def __init__(self, url: str, key: str | None = None, seconds: float = TIMEOUT) -> None:
         self._url = url.rstrip("/")
+        self._seconds = seconds
         self._session = requests.Session()
         # Neither a proxy nor a netrc of the caller's machine has a say in where a key is sent.
         self._session.trust_env = False
@@ -69,10 +70,15 @@ class Client:
             self._session.headers["Authorization"] = f"Bearer {key}"
 
     @classmethod
-    def from_env(cls, url: str | None = None, env: Mapping[str, str] = os.environ) -> "Client":
+    def from_env(
+        cls,
+        url: str | None = None,
+        env: Mapping[str, str] = os.environ,
+        seconds: float = TIMEOUT,
+    ) -> "Client":
         """`SENTINEL_URL`, unless there is another `url`, and `SENTINEL_API_KEY`."""
         here = url or env.get("SENTINEL_URL", "http://localhost:8000")
-        return cls(here, env.get("SENTINEL_API_KEY"))
+        return cls(here, env.get("SENTINEL_API_KEY"), seconds)
 
     def create_key(self, name: str, scopes: tuple[str, ...]) -> tuple[KeyInfo, str]:
         """A new key and its text; raises `ApiError`."""
@@ -121,9 +127,9 @@ class Client:
         """What a channel's receiver answered to a message sent now; raises `ApiError`."""
         return self._call("POST", f"{_channel(name)}/test")
 
-    def rules(self) -> list[RuleInfo]:
+    def rules(self, limit: int = sys.maxsize) -> list[RuleInfo]:
         """All rules, oldest first; raises `ApiError`."""
-        return [_rule(found) for found in self._newest("/rules", sys.maxsize, {})]
+        return [_rule(found) for found in self._newest("/rules", limit, {})]
 
     def create_rule(self, wish: Mapping[str, object]) -> RuleInfo:
         """A new rule; raises `ApiError`."""
@@ -308,7 +314,7 @@ class Client:
             sent = {"data": body, "headers": {**kind, **(headers or {})}}
         try:
             answer = self._session.request(
-                method, self._url + path, params=cast(Any, params), timeout=TIMEOUT, **sent
+                method, self._url + path, params=cast(Any, params), timeout=self._seconds, **sent
             )
             found = {} if answer.status_code == HTTPStatus.NO_CONTENT else answer.json()
         except requests.JSONDecodeError:

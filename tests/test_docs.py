@@ -85,6 +85,14 @@ def test_every_test_that_a_page_names_exists(page: str) -> None:
     assert named <= defined
 
 
+def test_every_command_is_documented() -> None:
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    table = text.partition("| command |")[2].partition("\n\n")[0]
+    named = re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)
+    commands = {file.stem for file in (ROOT / "app" / "cli").glob("[a-z]*.py")}
+    assert set(re.findall(r"`([a-z]+)`", " ".join(named))) == commands
+
+
 def test_the_guarantees_list_every_guard_and_no_other() -> None:
     table = GUARANTEES.partition("| guard |")[2].partition("\n\n")[0]
     assert sorted(re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)) == sorted(GUARDS)

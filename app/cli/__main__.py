@@ -22,4 +22,8 @@ def sentinel(ctx: click.Context) -> None:
 
 
 if __name__ == "__main__":
+    if "_SENTINEL_COMPLETE" in os.environ:
+        from app.cli.local.shells import register
+
+        register()
     sentinel(prog_name="sentinel")

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from app.cli.local.completing import RULES
 from app.cli.local.rulesfound import rule_id_of
 from app.cli.local.told import AS_JSON, below, key_of, moment, told
 from app.client import Client
@@ -23,7 +24,7 @@ def alert() -> None:
 @alert.command("list")
 @click.option("--state", type=click.Choice(("open", "acknowledged", "resolved")))
 @click.option("--severity", type=click.Choice(("info", "warning", "high", "critical")))
-@click.option("--rule", help="A rule's id or name.")
+@click.option("--rule", help="A rule's id or name.", shell_complete=RULES)
 @click.option("--key", help="The key that it is about.")
 @click.option("--limit", type=click.IntRange(1, MOST), default=50, show_default=True)
 @AS_JSON

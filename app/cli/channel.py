@@ -6,11 +6,13 @@ from typing import Any
 
 import click
 
+from app.cli.local.completing import CHANNELS
 from app.cli.local.tables import table
 from app.cli.local.told import AS_JSON, below, moment, told
 from app.client import Client
 
 DELIVERED = "delivered"
+NAME = click.argument("name", shell_complete=CHANNELS)
 
 
 @click.group()
@@ -27,11 +29,11 @@ def listing(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found))
         return
-    table(("TARGET", "STATE"), [(target(one), standing(one)) for one in found])
+    table(("target", "state"), [(target(one), standing(one)) for one in found])
 
 
 @channel.command()
-@click.argument("name")
+@NAME
 @AS_JSON
 def show(name: str, as_json: bool) -> None:
     """Show a channel and how its receiver is doing."""
@@ -67,7 +69,7 @@ def create(name: str, kind: str, config: Any, said: tuple[str, ...], as_json: bo
 
 
 @channel.command()
-@click.argument("name")
+@NAME
 @AS_JSON
 def enable(name: str, as_json: bool) -> None:
     """Switch a channel on."""
@@ -75,7 +77,7 @@ def enable(name: str, as_json: bool) -> None:
 
 
 @channel.command()
-@click.argument("name")
+@NAME
 @AS_JSON
 def disable(name: str, as_json: bool) -> None:
     """Switch a channel off; what would go there becomes a dead letter."""
@@ -83,7 +85,7 @@ def disable(name: str, as_json: bool) -> None:
 
 
 @channel.command()
-@click.argument("name")
+@NAME
 @AS_JSON
 def test(name: str, as_json: bool) -> None:
     """Send a message to a channel now, and show what its receiver answers."""
@@ -102,7 +104,7 @@ def test(name: str, as_json: bool) -> None:
 
 
 @channel.command()
-@click.argument("name")
+@NAME
 @AS_JSON
 def delete(name: str, as_json: bool) -> None:
     """Delete a channel; notifications that still name it become dead letters."""

@@ -2,17 +2,23 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import IO, Any, Final
 
 import click
 
-from app.cli.local.conversion import elastalert, sigma
+from app.cli.local.conversion import alertmanager, elastalert, sigma
 from app.cli.local.conversion.conditions import Refused, Test, literal
-from app.cli.local.conversion.writing import rule_of
+from app.cli.local.conversion.writing import Wish, comment, rule_of
 from app.cli.local.told import AS_JSON
 
-FORMATS: Final = {"elastalert": elastalert.convert, "sigma": sigma.convert}
+FORMATS: Final = {
+    "alertmanager": alertmanager.convert,
+    "elastalert": elastalert.convert,
+    "sigma": sigma.convert,
+}
 
 
 @click.command()
@@ -25,7 +31,7 @@ FORMATS: Final = {"elastalert": elastalert.convert, "sigma": sigma.convert}
     multiple=True,
     default=["slack:#alerts"],
     show_default=True,
-    help="Whom the rules tell.",
+    help="Whom the rules tell, where they do not say.",
 )
 @click.option("--type", "type_", help="Only events of this type.")
 @AS_JSON
@@ -43,16 +49,39 @@ def convert(
     """
     types = [Test("type", f"type == {literal(type_)}")] if type_ else []
     done: list[dict[str, str | None]] = []
+    names: Counter[str] = Counter()
     for name, document in (found for file in files for found in _documents(file)):
         try:
-            if not isinstance(document, dict):
-                raise Refused("no rule stands here")
-            text = rule_of(FORMATS[system](document, types), notify)
-            done.append({"from": name, "rule": text, "refused": None})
+            wishes = _wishes(system, document, types)
         except Refused as error:
             done.append({"from": name, "rule": None, "refused": str(error)})
+            continue
+        done += [_written(_named_apart(wish, names), notify) for wish in wishes]
     _tell(done, as_json)
     sys.exit(1 if any(one["refused"] for one in done) or not done else 0)
+
+
+def _wishes(system: str, document: Any, types: Sequence[Test]) -> list[Wish]:
+    if not isinstance(document, dict):
+        raise Refused("no rule stands here")
+    try:
+        return FORMATS[system](document, types)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Refused(f"it is not written as {system} has it: {error}") from error
+
+
+def _named_apart(wish: Wish, names: Counter[str]) -> Wish:
+    """A file has no two rules of one name."""
+    names[wish.name] += 1
+    count = names[wish.name]
+    return wish if count == 1 else replace(wish, name=f"{wish.name} ({count})")
+
+
+def _written(wish: Wish, notify: Sequence[str]) -> dict[str, str | None]:
+    try:
+        return {"from": wish.name, "rule": rule_of(wish, notify), "refused": None}
+    except Refused as error:
+        return {"from": wish.name, "rule": None, "refused": str(error)}
 
 
 def _documents(file: IO[str]) -> Iterator[tuple[str, Any]]:
@@ -75,7 +104,7 @@ def _tell(done: list[dict[str, str | None]], as_json: bool) -> None:
         click.echo(json.dumps(done))
         return
     for one in done:
-        click.echo(one["rule"] or f"# {one['from']}: not converted: {one['refused']}")
+        click.echo(one["rule"] or comment(f"{one['from']}: not converted: {one['refused']}"))
         click.echo()
     refused = sum(one["rule"] is None for one in done)
     click.echo(f"{len(done) - refused} converted, {refused} not.", err=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from app.cli.local.completing import RULES
 from app.cli.local.ids import ids_of
 from app.cli.local.rulesfound import rule_id_of
 from app.cli.local.times import MOMENT
@@ -67,7 +68,7 @@ def show(event_ids: Sequence[str], as_json: bool) -> None:
 
 @event.command()
 @IDS
-@click.option("--rule", help="A rule's id or name.")
+@click.option("--rule", help="A rule's id or name.", shell_complete=RULES)
 @click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True)
 @AS_JSON
 def why(event_ids: Sequence[str], rule: str | None, limit: int, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from app.cli.local.completing import RULES
 from app.cli.local.rulesfound import rule_id_of
 from app.cli.local.told import AS_JSON, below, moment, told
 from app.client import Client
@@ -34,7 +35,7 @@ def listing(state: str | None, limit: int, as_json: bool) -> None:
 
 @silence.command()
 @click.argument("condition", required=False)
-@click.option("--rule", "rule_id", help="A rule's id or name.")
+@click.option("--rule", "rule_id", help="A rule's id or name.", shell_complete=RULES)
 @click.option("--severity", type=click.Choice(("info", "warning", "high", "critical")))
 @click.option("--for", "span", help="A time such as 30m, 2h or 1d12h.")
 @click.option("--until", "ends_at", help="Its end, an RFC 3339 time.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import click
+from click.shell_completion import CompletionItem
 
 HELP: Final = {"help_option_names": ["-h", "--help"]}
 
@@ -30,6 +31,15 @@ class Commands(click.Group):
         module = __import__(f"{self._package}.{cmd_name}", fromlist=[cmd_name])
         found = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
         return cast(click.Command, found)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[Any]]:
+        """The names that begin so; and options."""
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        items: list[CompletionItem[Any]] = [
+            CompletionItem(name, help=_first_line(self._folder / f"{name}.py", name))
+            for name in names
+        ]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [

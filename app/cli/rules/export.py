@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from app.cli.local.completing import RULES
 from app.cli.local.ruleplan import of_server
 from app.cli.local.rulesfound import the_rule
 from app.cli.local.told import AS_JSON, told
@@ -13,7 +14,7 @@ from app.client import Client
 
 
 @click.command()
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=RULES)
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write there.")
 @AS_JSON
 def export(names: tuple[str, ...], output: str | None, as_json: bool) -> None:

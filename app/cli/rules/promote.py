@@ -5,13 +5,14 @@ from dataclasses import asdict
 
 import click
 
+from app.cli.local.completing import RULES
 from app.cli.local.rulesfound import the_rule
 from app.cli.local.told import AS_JSON, told
 from app.client import Client
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=RULES)
 @AS_JSON
 def promote(name: str, as_json: bool) -> None:
     """Let a rule in shadow notify people."""

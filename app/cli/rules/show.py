@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import click
 
+from app.cli.local.completing import RULES
 from app.cli.local.ruleplan import of_server
 from app.cli.local.rulesfound import the_rule
 from app.cli.local.told import AS_JSON, told
@@ -12,7 +13,7 @@ from app.client import Client
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=RULES)
 @AS_JSON
 def show(name: str, as_json: bool) -> None:
     """Show a rule, by its NAME or id, with its tests."""

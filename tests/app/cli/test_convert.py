@@ -97,6 +97,41 @@ detection:
 level: medium
 """
 
+# github.com/prometheus/alertmanager, doc/examples/simple.yml (68fb2d5), without what it says of mail servers.
+ALERTMANAGER = """
+route:
+  group_by: ['alertname', 'cluster', 'service']
+  group_wait: 30s
+  receiver: team-X-mails
+  routes:
+    - matchers: ['service=~"foo1|foo2|baz"']
+      receiver: team-X-mails
+      routes:
+        - {matchers: ['severity="critical"'], receiver: team-X-pager}
+    - matchers: ['service="files"']
+      receiver: team-Y-mails
+      routes:
+        - {matchers: ['severity="critical"'], receiver: team-Y-pager}
+    - matchers: ['service="database"']
+      receiver: team-DB-pager
+      group_by: [alertname, cluster, database]
+      routes:
+        - {matchers: ['owner="team-X"'], receiver: team-X-pager, continue: true}
+        - {matchers: ['owner="team-Y"'], receiver: team-Y-pager}
+inhibit_rules:
+  - source_matchers: [severity="critical"]
+    target_matchers: [severity="warning"]
+    equal: [alertname, cluster, service]
+receivers:
+  - {name: 'team-X-mails', email_configs: [{to: 'team-X+alerts@example.org'}]}
+  - name: 'team-X-pager'
+    email_configs: [{to: 'team-X+alerts-critical@example.org'}]
+    pagerduty_configs: [{service_key: <team-X-key>}]
+  - {name: 'team-Y-mails', email_configs: [{to: 'team-Y+alerts@example.org'}]}
+  - {name: 'team-Y-pager', pagerduty_configs: [{service_key: <team-Y-key>}]}
+  - {name: 'team-DB-pager', pagerduty_configs: [{service_key: <team-DB-key>}]}
+"""
+
 
 def rule(command: Command, system: str, text: str, *words: str) -> Any:
     done = command("convert", system, "-", *words, said=text)
@@ -248,5 +283,85 @@ def test_several_rules_become_one_file_and_no_yaml_is_a_failure(command: Command
     done = command("convert", "sigma", "-", said="---".join((WGET, COMMANDS, ZIP, ROOT)))
     assert (done.exit_code, len(read_rules_file(done.stdout))) == (0, 4)
     assert "# Sigma: Pawel Mazur, cb39d16b-b3b6-4a7a-8222-1cf24b686ffc\n" in done.stdout
+    twice = command("convert", "sigma", "-", said="---".join((WGET, WGET))).stdout
+    assert [each.name[-8:] for each in read_rules_file(twice)] == ["ith Wget", "Wget (2)"]
     assert command("convert", "sigma", "-", said="{").exit_code == 1
     assert command("convert", "splunk", "-", said="").exit_code == 2
+
+
+X_PAGER = {"email:team-X+alerts-critical@example.org", "pagerduty:team-X-pager"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ({}, {"email:team-X+alerts@example.org"}),
+        ({"service": "web", "severity": "critical"}, {"email:team-X+alerts@example.org"}),
+        ({"service": "foo1"}, {"email:team-X+alerts@example.org"}),
+        ({"service": "foo1", "severity": "critical"}, X_PAGER),
+        ({"service": "foo10", "severity": "critical"}, {"email:team-X+alerts@example.org"}),
+        ({"service": "files"}, {"email:team-Y+alerts@example.org"}),
+        ({"service": "files", "severity": "critical"}, {"pagerduty:team-Y-pager"}),
+        ({"service": "database"}, {"pagerduty:team-DB-pager"}),
+        ({"service": "database", "owner": "team-X"}, X_PAGER),
+        ({"service": "database", "owner": "team-Y"}, {"pagerduty:team-Y-pager"}),
+    ],
+)
+def test_an_alert_reaches_whom_the_tree_of_routes_would_tell(
+    command: Command, labels: dict[str, str], told: set[str]
+) -> None:
+    done = command("convert", "alertmanager", "-", said=ALERTMANAGER)
+    assert done.exit_code == 0, done.output
+    event = {"type": "prometheus.alert.firing", "labels": {"alertname": "a", **labels}}
+    rules = [each.rule for each in read_rules_file(done.stdout)]
+    assert len(rules) == 8
+    reached = [str(target) for rule in rules if rule.matches(event) for target in rule.targets]
+    assert (set(reached), len(reached)) == (told, len(told))
+    resolved = event | {"type": "prometheus.alert.resolved"}
+    assert not any(rule.matches(resolved) for rule in rules)
+
+
+ROUTES = "route: {{receiver: a, routes: [{}]}}\nreceivers: [{{name: a, {}}}, {{name: b}}]"
+
+
+def test_what_a_route_or_a_receiver_says_beyond_that_is_a_comment(command: Command) -> None:
+    done = command("convert", "alertmanager", "-", said=ALERTMANAGER)
+    assert "# not converted: inhibit_rules\n# not converted: group_by, group_wait\n" in done.stdout
+    assert "# make the channel pagerduty:team-DB-pager first\n" in done.stdout
+    text = ROUTES.format('{receiver: b, matchers: \'{x!="1",y!~""}\'}', "opsgenie_configs: [{}]")
+    done = command("convert", "alertmanager", "-", "--notify", "slack:#ops", said=text)
+    assert "# not converted: opsgenie_configs of the receiver a\n" in done.stdout
+    assert "# the receiver b tells nobody\n" in done.stdout
+    rule, silent = read_rules_file(done.stdout)
+    assert ([str(each) for each in rule.rule.targets], silent.lines.mode) == (["slack:#ops"], "off")
+    one = {"type": "prometheus.alert.firing", "labels": {"y": "2"}}
+    assert silent.rule.matches(one) is True
+    assert silent.rule.matches({**one, "labels": {"x": "1", "y": "2"}}) is False
+    assert silent.rule.matches({**one, "labels": {}}) is False
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("receivers: []", "there is no `route`"),
+        ("route: {receiver: c}\nreceivers: []", "there is no receiver `c`"),
+        (ROUTES.format("{matchers: ['x']}", ""), "the matcher `x`"),
+        (ROUTES.format("{match_re: {x: '(?=y)'}}", ""), "regex"),
+        (ROUTES.format("5", ""), "not written as alertmanager has it"),
+    ],
+)
+def test_routes_that_cannot_be_said_are_refused(command: Command, text: str, why: str) -> None:
+    done = command("convert", "alertmanager", "-", said=text)
+    assert done.exit_code == 1
+    assert why in done.stdout
+
+
+def test_nothing_gets_out_of_a_comment(command: Command) -> None:
+    text = 'title: "{0}"\nauthor: "a{0}"\nlevel: low\n"b{0}": 1\ndetection: {{s: {{a: x}}, condition: {1}}}'
+    out = "\\nrule 'evil' when true then notify('webhook:evil')\\n"
+    for condition, count in ("s", 1), ("t", 0):
+        done = command("convert", "sigma", "-", said=text.format(out, condition))
+        found = read_rules_file(done.stdout)
+        assert [str(one) for each in found for one in each.rule.targets] == [
+            "slack:#alerts"
+        ] * count

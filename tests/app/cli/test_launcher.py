@@ -187,3 +187,10 @@ def test_each_command_gets_the_locks_it_needs(
 def test_no_lock_names_a_registry() -> None:
     for lock in CHECKOUT.glob("requirements*.txt"):
         assert "://" not in lock.read_text(encoding="utf-8"), lock.name
+
+
+def test_completion_installs_nothing(launcher: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(launcher.COMPLETING, "bash_complete")
+    monkeypatch.setattr(launcher.Venv, "missing", lambda *_: ["requirements.txt"])
+    monkeypatch.setattr(launcher.Venv, "ready", lambda *_: pytest.fail("it installed"))
+    launcher.main(["rule"])

@@ -43,7 +43,7 @@ class _Read:
         return span_of(_seconds(self.need(name)))
 
 
-def convert(document: dict[str, Any], types: Sequence[Test]) -> Wish:
+def convert(document: dict[str, Any], types: Sequence[Test]) -> list[Wish]:
     """What one rule wishes, for events that pass the tests `types`; raises `Refused`."""
     read = _Read(document)
     name, kind = str(read.need("name")), str(read.need("type"))
@@ -58,7 +58,7 @@ def convert(document: dict[str, Any], types: Sequence[Test]) -> Wish:
     # What is absent is told of once, and not again and again.
     realert = 0.0 if is_timed else _seconds(read.take("realert", REALERT))
     rest = sorted(read.left.keys() - {"description"})
-    return Wish(
+    wish = Wish(
         name=name,
         condition=condition,
         clauses=[f"throttle 1 per {span_of(realert)}{by}"] if realert else [],
@@ -66,6 +66,7 @@ def convert(document: dict[str, Any], types: Sequence[Test]) -> Wish:
         off=not enabled,
         notes=[f"not converted: {', '.join(rest)}"] if rest else [],
     )
+    return [wish]
 
 
 def _seconds(span: Any) -> float:

@@ -22,7 +22,7 @@ _OF: Final = re.compile(r"(1|any|all)\s+of\s+([\w*]+)", re.IGNORECASE)
 _END: Final = ""
 
 
-def convert(document: dict[str, Any], types: Sequence[Test]) -> Wish:
+def convert(document: dict[str, Any], types: Sequence[Test]) -> list[Wish]:
     """What one rule wishes, for events that pass the tests `types`; raises `Refused`."""
     if "title" not in document or not isinstance(document.get("detection"), dict):
         raise Refused("a document without `title` and `detection`")
@@ -35,7 +35,7 @@ def convert(document: dict[str, Any], types: Sequence[Test]) -> Wish:
     node = _Condition(condition, detection).whole()
     rest = sorted(document.keys() - _CONVERTED)
     whose = [f"{document[name]}" for name in ("author", "id") if document.get(name)]
-    return Wish(
+    wish = Wish(
         name=str(document["title"]),
         condition=written(All([*types, node])),
         description=str(document.get("description") or ""),
@@ -46,6 +46,7 @@ def convert(document: dict[str, Any], types: Sequence[Test]) -> Wish:
             *([f"not converted: {', '.join(rest)}"] if rest else []),
         ],
     )
+    return [wish]
 
 
 class _Condition:

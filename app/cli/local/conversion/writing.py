@@ -19,11 +19,12 @@ class Wish:
     tags: Sequence[str] = ()
     severity: str | None = None
     off: bool = False
-    notes: Sequence[str] = field(default_factory=tuple)
+    targets: Sequence[str] = ()
+    notes: list[str] = field(default_factory=list)
 
 
 def rule_of(wish: Wish, targets: Sequence[str]) -> str:
-    """The rule as a file holds it, written in the one way, below its notes; raises `Refused`."""
+    """The rule as a file holds it, below its notes, telling `targets` where it has none; raises `Refused`."""
     lines = [f"rule {_quoted(wish.name)}"]
     if wish.description:
         lines.append(f"description {_quoted(' '.join(wish.description.split()))}")
@@ -32,7 +33,7 @@ def rule_of(wish: Wish, targets: Sequence[str]) -> str:
     if wish.off:
         lines.append("mode off")
     lines.append(f"when {wish.condition}")
-    lines.append(f"then notify({', '.join(map(_quoted, targets))})")
+    lines.append(f"then notify({', '.join(map(_quoted, wish.targets or targets))})")
     if wish.severity:
         lines.append(f"severity {wish.severity}")
     lines += wish.clauses
@@ -40,7 +41,12 @@ def rule_of(wish: Wish, targets: Sequence[str]) -> str:
         [found] = read_rules_file("\n".join(lines))
     except RuleError as error:
         raise Refused(error.message) from error
-    return "\n".join([*(f"# {note}" for note in wish.notes), found.format()])
+    return "\n".join([*(comment(note) for note in wish.notes), found.format()])
+
+
+def comment(text: str) -> str:
+    """One line that says nothing to the reader of rules, whatever stands in it."""
+    return f"# {' '.join(text.split())}"
 
 
 def _quoted(text: str) -> str:
