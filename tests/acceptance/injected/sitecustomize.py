@@ -37,7 +37,7 @@ def _arm(module: ModuleType) -> None:
         _before(module, "publish")
     else:
         # What the door does last, when the wake-up has been handed over.
-        _before(module, "_accepted")
+        _before(module, "accepted_one")
 
 
 class Finder(MetaPathFinder):
