@@ -108,11 +108,14 @@ def test_the_commands_find_events_and_say_what_was_wrong(stack: Stack) -> None:
     assert "1 of 1" not in said(stack, f"event why {found[0]['id']}")
     refused = run(stack, "send -", '{"type": "ok"}\nnonsense\n')
     assert (refused.exit_code, "line 2" in refused.stderr) == (1, True)
-    assert run(stack, "event list --where 'n >'").exit_code == 1
     assert run(stack, "event show 01a20991-cc19-714b-b1de-3c65f67f389a").exit_code == 1
     unknown = run(stack, f"event why {found[0]['id']} --rule nobody")
     assert (unknown.exit_code, "nobody" in unknown.stderr) == (1, True)
-    for wrong in ("event why", "event why x", "event replay", "send a b", "event list --since x"):
+    wrongs = (
+        "event why", "event why x", "event replay", "send a b", "event list --since x",
+        "event list --where 'n >'",
+    )  # fmt: skip
+    for wrong in wrongs:
         assert run(stack, wrong).exit_code == 2, wrong
 
 
