@@ -64,9 +64,13 @@ def ack(body: dict[str, Any], alert_id: UUID) -> dict[str, Any]:
     """Acknowledge an alert: somebody is on it; 409 once it is resolved
 
     Further matches are counted, and notify nobody until it is resolved or the time is over: 24 hours unless said.
+    PagerDuty targets with `resolved: true` are told, if somebody was told of the alert.
     """
-    alerts.acknowledge(session(), alert_id, _hand(body), _until(body), now())
+    storm_limit = runtime().settings.storm_limit
+    queued = alerts.acknowledge(session(), alert_id, _hand(body), _until(body), storm_limit, now())
     session().commit()
+    publish(wake_notifications(queued.pending))
+    totals.cancelled(queued.cancelled)
     return _detail(alert_id)
 
 

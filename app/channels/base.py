@@ -133,6 +133,8 @@ class Channel(ABC):
     # Where the config names none; a kind whose receivers limit everybody sets it.
     rate_limit = "off"
     rate_burst = 5
+    # Whether it is told that somebody acknowledged an alert, and has a use for that.
+    hears_acknowledged = False
 
     def pace(self, config: Config) -> Pace | None:
         """How fast messages may follow one another; None where nothing limits them."""

@@ -7,6 +7,7 @@ from datetime import UTC
 from app.channels.base import Notice
 
 RESOLVED = "alert.resolved"
+ACKNOWLEDGED = "alert.acknowledged"
 PAIRS = 10
 _SIGNS = {"critical": "🔴", "high": "🟠", "warning": "🟡", "info": "🔵"}
 _RESOLVED_SIGN = "✅"

@@ -1,4 +1,4 @@
-"""PagerDuty's Events API v2: an alert opens an alert there, and its end resolves that."""
+"""PagerDuty's Events API v2: an alert opens an alert there, which is acknowledged and resolved with it."""
 
 import json
 from dataclasses import replace
@@ -49,11 +49,12 @@ class PagerDutyConfig(ChannelConfig):
 
 
 class PagerDutyChannel(Channel):
-    """Alerts in PagerDuty, triggered and resolved."""
+    """Alerts in PagerDuty, triggered, acknowledged and resolved."""
 
     kind = "pagerduty"
     label = "PagerDuty"
     config_schema = PagerDutyConfig()
+    hears_acknowledged = True
 
     def resolve(self, address: str, defaults: ChannelDefaults) -> Config:
         raise AddressError(
@@ -93,6 +94,8 @@ def _event(notice: Notice) -> dict[str, Any]:
     # A test wakes nobody: what is not open cannot be resolved, and is dropped, but the key is checked.
     if notice.kind in (facts.RESOLVED, "channel.test"):
         return {"event_action": "resolve"}
+    if notice.kind == facts.ACKNOWLEDGED:
+        return {"event_action": "acknowledge"}
     event = {"event_action": "trigger", "client": "Sentinel", "payload": _payload(notice)}
     return event | {"client_url": notice.url} if notice.url else event
 

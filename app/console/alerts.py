@@ -67,8 +67,11 @@ def get(alert_id: UUID) -> str:
 @bp.post("/<uuid:alert_id>/ack")
 def ack(alert_id: UUID) -> Response:
     """Say that somebody is on it."""
-    alerts.acknowledge(session(), alert_id, _hand(), None, now())
+    storm_limit = runtime().settings.storm_limit
+    queued = alerts.acknowledge(session(), alert_id, _hand(), None, storm_limit, now())
     session().commit()
+    publish(wake_notifications(queued.pending))
+    totals.cancelled(queued.cancelled)
     return _back(
         alert_id, "Acknowledged. Further matches are counted, and notify nobody for 24 hours."
     )

@@ -35,6 +35,8 @@ class Cause(StrEnum):
     GROUP = "group"
     # The turn in an alert's life by which its acknowledgement or snooze was over.
     WAKE = "wake"
+    # The turn in an alert's life by which somebody acknowledged it.
+    ACKNOWLEDGED = "acknowledged"
     SILENCE = "silence"
     STORM = "storm"
 

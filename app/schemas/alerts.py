@@ -17,7 +17,7 @@ class SuppressionOut(Schema):
 
     id = fields.UUID(required=True)
     cause = fields.String(
-        required=True, metadata={"description": "event, timer, group, alert or wake"}
+        required=True, metadata={"description": "event, timer, group, alert, wake or acknowledged"}
     )
     cause_id = fields.UUID(required=True)
     rule_id = fields.UUID(required=True)

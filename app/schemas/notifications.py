@@ -29,7 +29,7 @@ class NotificationOut(Schema):
         required=True,
         metadata={
             "description": "event; timer, group: a time; alert: its end; wake: the end of its snooze;"
-            " silence, storm: a digest of many rules"
+            " acknowledged: by somebody; silence, storm: a digest of many rules"
         },
     )
     cause_id = fields.UUID(required=True)

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
+from app.channels import registry
 from app.config import Memory
 from app.models.alerts import Alert, AlertChange, AlertState
 from app.models.events import Event
@@ -24,6 +25,7 @@ from app.services.errors import Conflict, NotFound
 from app.services.rounds import Queued, Round
 from app.services.silences import Asked
 from app.services.standing import Standing
+from rules_dsl.tree import Target
 
 ACKNOWLEDGED_FOR = timedelta(hours=24)
 FLAPPING_WINDOW = timedelta(hours=1)
@@ -83,14 +85,27 @@ def history(session: Session, alert_id: UUID) -> Sequence[AlertChange]:
 
 
 def acknowledge(
-    session: Session, alert_id: UUID, by: Hand, until: datetime | None, now: datetime
-) -> None:
-    """Say that somebody is on it; the caller commits."""
+    session: Session,
+    alert_id: UUID,
+    by: Hand,
+    until: datetime | None,
+    storm_limit: int | None,
+    now: datetime,
+) -> Queued:
+    """Say that somebody is on it, also to targets that have a use for it; the caller commits, then publishes."""
+    # In the order of the workers: rules, then alerts.
+    standings = standing.of(session, {_find(session, alert_id).rule_id})
     alert = _lock(session, alert_id)
+    is_news = alert.state != AlertState.ACKNOWLEDGED and alert.notified_at is not None
     alert.state = AlertState.ACKNOWLEDGED
     alert.acknowledged_at, alert.acknowledged_by = now, by.name
     alert.acknowledged_until = until or now + ACKNOWLEDGED_FOR
-    note(session, alert, "acknowledged", by, now, alert.acknowledged_until)
+    turn = note(session, alert, "acknowledged", by, now, alert.acknowledged_until)
+    session.flush()
+    about = Cause.ACKNOWLEDGED, turn, f"Acknowledged by {by.name}{_said(by.comment)}"
+    told = _turn(session, alert, about, standings, now) if is_news else None
+    some = [told] if told and told.targets else []
+    return rounds.notify(session, some, standings, storm_limit, now)
 
 
 def snooze(session: Session, alert_id: UUID, by: Hand, until: datetime, now: datetime) -> None:
@@ -184,6 +199,19 @@ def _end(
     session: Session, alert: Alert, by: Hand, standings: Standing, now: datetime
 ) -> Round | None:
     """The round that tells of an alert's end; None where its rule tells nobody."""
+    message = ended_by(by.name, alert.count, alert.opened_at, by.comment)
+    return _turn(session, alert, (Cause.ALERT, alert.id, message), standings, now)
+
+
+def _turn(
+    session: Session,
+    alert: Alert,
+    about: tuple[Cause, UUID, str],
+    standings: Standing,
+    now: datetime,
+) -> Round | None:
+    """The round that tells those who follow an alert to its end; None where its rule tells nobody."""
+    cause, cause_id, message = about
     version_id = alert.rule_version_id or session.scalar(
         select(RuleVersion.id).where(
             RuleVersion.rule_id == alert.rule_id, RuleVersion.until_revision.is_(None)
@@ -195,25 +223,33 @@ def _end(
     targets = version.compiled.targets if version.compiled else ()
     silences.live.reach(session, now)
     event = session.get(Event, alert.last_event_id)
-    message = ended_by(by.name, alert.count, alert.opened_at, by.comment)
     return Round(
-        cause=Cause.ALERT,
-        cause_id=alert.id,
+        cause=cause,
+        cause_id=cause_id,
         rule_id=alert.rule_id,
         rule_version_id=version_id,
         alert_id=alert.id,
-        targets=[str(target) for target in targets if target.resolved],
+        targets=[str(target) for target in targets if target.resolved and _hears(target, cause)],
         message=lambda: message,
         held=standings.hidden(alert.rule_id, was_shadow=False)
         or silences.live.holding(Asked.of(alert, event, now), now),
     )
 
 
+def _hears(target: Target, cause: Cause) -> bool:
+    return cause != Cause.ACKNOWLEDGED or registry.get(target.kind).hears_acknowledged
+
+
 def ended_by(name: str, count: int, opened_at: datetime, comment: str | None = None) -> str:
     """The message of an alert's end."""
     matches = "1 match" if count == 1 else f"{count} matches"
-    said = f": {comment}" if comment else ""
-    return f"Resolved by {name} after {matches} since {opened_at:%Y-%m-%d %H:%M} UTC{said}"
+    return (
+        f"Resolved by {name} after {matches} since {opened_at:%Y-%m-%d %H:%M} UTC{_said(comment)}"
+    )
+
+
+def _said(comment: str | None) -> str:
+    return f": {comment}" if comment else ""
 
 
 def _shown(session: Session, rows: Sequence[tuple[Alert, str]], now: datetime) -> list[Shown]:

@@ -132,7 +132,7 @@ def _locking() -> Executable:
     )
     timers = select(TimerDecision.event_id).where(TimerDecision.id == sent.c.cause_id)
     about = case(
-        (sent.c.cause.in_([Cause.ALERT, Cause.WAKE]), alert.c.last_event_id),
+        (sent.c.cause.in_([Cause.ALERT, Cause.WAKE, Cause.ACKNOWLEDGED]), alert.c.last_event_id),
         (sent.c.cause.in_([Cause.TIMER, Cause.GROUP]), timers.scalar_subquery()),
         else_=sent.c.cause_id,
     )

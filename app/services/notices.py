@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -21,6 +21,10 @@ from rules_dsl import RuleError
 # Rule versions that are kept compiled; those that match often are few.
 KEPT: Final = 1000
 DIGEST: Final = "Digest"
+KINDS: Final[Mapping[str, str]] = {
+    Cause.ALERT: "alert.resolved",
+    Cause.ACKNOWLEDGED: "alert.acknowledged",
+}
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ def build(
     recorded: dict[str, Any] | None = None,
     first: str | None = None,
 ) -> Notice:
-    """The notice of an opened or resolved alert, or of a digest, which is about none alone.
+    """The notice of an opened, acknowledged or resolved alert, or of a digest, which is about none alone.
 
     The explanation of an opening is recomputed from the version that decided, unless it was `recorded`.
     """
@@ -134,7 +138,7 @@ def build(
 def _kind(notification: Subject) -> str:
     if notification.digest is not None:
         return "alert.digest"
-    return "alert.resolved" if notification.cause == Cause.ALERT else "alert.opened"
+    return KINDS.get(notification.cause, "alert.opened")
 
 
 def _alert(alert: AlertFacts) -> dict[str, Any]:

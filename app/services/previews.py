@@ -78,7 +78,7 @@ def _about(session: Session, notification: Notification, alert: Alert | None) ->
     match notification.cause:
         case Cause.EVENT:
             return notification.cause_id
-        case Cause.ALERT | Cause.WAKE:
+        case Cause.ALERT | Cause.WAKE | Cause.ACKNOWLEDGED:
             return alert.last_event_id if alert else None
         case Cause.TIMER | Cause.GROUP:
             decision = select(TimerDecision.event_id)

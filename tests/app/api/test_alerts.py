@@ -89,6 +89,64 @@ def test_what_is_in_hand_counts_on_and_notifies_nobody_until_its_time_is_over(
     assert client.get(f"/alerts/{alert}").json["count"] == 3
 
 
+ON_CALL = (
+    'when type == "disk" then notify("pagerduty:oncall", resolved: true), notify("pagerduty:log")'
+)
+
+
+@pytest.fixture
+def on_call(client: Client) -> None:
+    for name in ("oncall", "log"):
+        config = {"routing_key": "a" * 32, "api_url": "https://93.184.216.34/v2/enqueue"}
+        body = {"name": name, "kind": "pagerduty", "config": config}
+        assert client.post("/channels", json=body).status_code == 201
+
+
+@pytest.mark.usefixtures("on_call")
+def test_pagerduty_is_told_once_that_somebody_is_on_it(
+    client: Client, clock: TestClock, settings: Settings
+) -> None:
+    dsl = f'{ON_CALL}, notify("{URL}", resolved: true)'
+    alert = alert_of(client, clock, dsl)
+    clock.tick(1)
+    do(client, alert, "ack", comment="on my way")
+    do(client, alert, "ack", **{"for": "2h"})
+    [told] = notifications()[3:]
+    assert (told.target, told.cause) == ("pagerduty:oncall", "acknowledged")
+    assert told.message == "Acknowledged by anonymous: on my way"
+    sending = begin_attempt(told.id, settings, clock)
+    assert isinstance(sending, Sending)
+    assert sending.notice.kind == "alert.acknowledged"
+    assert sending.notice.alert["id"] == alert
+    clock.tick(1)
+    do(client, alert, "reopen")
+    do(client, alert, "ack")
+    assert len(notifications()) == 5
+
+
+@pytest.mark.usefixtures("on_call")
+def test_nobody_is_told_that_somebody_is_on_what_nobody_was_told_of(
+    client: Client, clock: TestClock
+) -> None:
+    silence = {"condition": 'type == "disk"', "for": "1h"}
+    assert client.post("/silences", json=silence).status_code == 201
+    alert = alert_of(client, clock, ON_CALL)
+    do(client, alert, "ack")
+    assert notifications() == []
+
+
+@pytest.mark.usefixtures("on_call")
+def test_a_silence_holds_back_that_somebody_is_on_it(client: Client, clock: TestClock) -> None:
+    alert = alert_of(client, clock, ON_CALL)
+    clock.tick(1)
+    silence = {"condition": 'type == "disk"', "for": "1h"}
+    assert client.post("/silences", json=silence).status_code == 201
+    do(client, alert, "ack")
+    assert len(notifications()) == 2
+    [held] = client.get(f"/alerts/{alert}").json["suppressions"]
+    assert (held["kind"], held["cause"]) == ("silenced", "acknowledged")
+
+
 def test_a_match_that_notified_nobody_says_why_in_the_trace_of_its_event(
     client: Client, clock: TestClock
 ) -> None:

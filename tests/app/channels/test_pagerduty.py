@@ -82,14 +82,14 @@ def received(server: HTTPServer) -> list[Any]:
     return [request.get_json() for request, _ in server.log]
 
 
-def test_an_alert_triggers_and_its_end_resolves_the_same(
+def test_an_alert_triggers_and_what_becomes_of_it_changes_the_same(
     pagerduty: HTTPServer, transport: Transport, make_notice: Make
 ) -> None:
-    for kind in ("alert.opened", "alert.opened", "alert.resolved"):
+    for kind in ("alert.opened", "alert.opened", "alert.acknowledged", "alert.resolved"):
         verdict = PAGERDUTY.send(make_notice(kind=kind), config(pagerduty), transport)
         assert (verdict.outcome, verdict.status) == (Outcome.DELIVERED, 202)
     sent = received(pagerduty)
-    assert [one["event_action"] for one in sent] == ["trigger", "trigger", "resolve"]
+    assert [one["event_action"] for one in sent] == ["trigger", "trigger", "acknowledge", "resolve"]
     assert {one["dedup_key"] for one in sent} == {"a1"}
     assert sent[0]["payload"]["summary"] == "High value orders: Order of 900"
     assert sent[0]["payload"]["custom_details"]["event"]["body"]["amount"] == 900
@@ -104,17 +104,19 @@ def test_pagerdutys_own_client_sends_the_same(authority: Authority, make_notice:
 def compare(server: HTTPServer, authority: Authority, make_notice: Make) -> None:
     transport = Transport(Egress(["localhost"]), authority.trusting())
     PAGERDUTY.send(make_notice(), config(server), transport)
+    PAGERDUTY.send(make_notice(kind="alert.acknowledged"), config(server), transport)
     PAGERDUTY.send(make_notice(kind="alert.resolved"), config(server), transport)
-    opened, resolved = received(server)
+    opened, acknowledged, resolved = received(server)
     url = server.url_for("").rstrip("/")
     theirs = EventsApiV2Client(KEY, base_url=url, verify=authority.trusting())
     payload = dict(opened["payload"])
     said = {name: payload.pop(name) for name in ("summary", "source", "severity", "custom_details")}
     theirs.trigger(**said, dedup_key="a1", payload=payload)
+    theirs.acknowledge("a1")
     theirs.resolve("a1")
-    their_opened, their_resolved = received(server)[2:]
+    their_opened, their_acknowledged, their_resolved = received(server)[3:]
     assert opened == their_opened | {"client": "Sentinel"}
-    assert resolved == their_resolved
+    assert (acknowledged, resolved) == (their_acknowledged, their_resolved)
 
 
 @pytest.mark.parametrize(

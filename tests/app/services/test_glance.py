@@ -87,7 +87,7 @@ def test_the_life_of_its_alerts_is_counted(client: Client, clock: TestClock) -> 
         post_event(client, n=n)
         evaluate(clock.tick(1))
     ids = [UUID(one["id"]) for one in client.get("/alerts").json["data"]]
-    alerts.acknowledge(session(), ids[0], Hand("Ada"), None, clock())
+    alerts.acknowledge(session(), ids[0], Hand("Ada"), None, None, clock())
     session().commit()
     client.post(f"/alerts/{ids[1]}/resolve")
     session().expire_all()
