@@ -1,5 +1,6 @@
 """`./sentinel stream`: events from Redis Streams and Kafka, for as long as it runs."""
 
+import faulthandler
 import gc
 import os
 import signal
@@ -12,6 +13,7 @@ import click
 if TYPE_CHECKING:
     from app.streams.source import Source
 
+CLOSE_SECONDS = 10
 GROUP = click.option("--group", default="sentinel", show_default=True, help="The consumer group.")
 DEAD = click.option("--dead", help="Where bad messages go; the name with `.dead` behind it.")
 
@@ -86,6 +88,11 @@ def _run(make: Callable[[str | None], "Source"]) -> None:
     # What is loaded by now stays: to look through it for garbage, batch after batch, costs as much as reading them.
     gc.freeze()
     pump.run()
+    # Nothing can be lost by now. librdkafka was seen to wait for its own threads without an end, holding the interpreter,
+    # so that no thread of ours could end it.
+    faulthandler.dump_traceback_later(CLOSE_SECONDS, exit=True)
+    pump.close()
+    faulthandler.cancel_dump_traceback_later()
 
 
 def _fail(words: str) -> NoReturn:

@@ -77,6 +77,10 @@ class Pump:
                 if batch is not None:
                     self._insist(batch)
                 self._report()
+
+    def close(self) -> None:
+        """Leave the source, for others to go on at once."""
+        with self._app.app_context():
             self._attempt(self._source.close)
 
     def _read(self) -> Batch | None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,10 +41,17 @@ def clean(stack: Stack) -> Iterator[None]:
 @contextmanager
 def consumer(stack: Stack, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
     """`./sentinel stream …` beside the stack."""
-    process = subprocess.Popen([sys.executable, "-m", "app.cli", "stream", *words], env=stack.env)
+    env = stack.env | {"PYTHONFAULTHANDLER": "1"}
+    process = subprocess.Popen([sys.executable, "-m", "app.cli", "stream", *words], env=env)
     try:
         yield process
+    except subprocess.TimeoutExpired:
+        # It tells where it hangs.
+        process.send_signal(signal.SIGABRT)
+        raise
     finally:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1)
         process.kill()
         process.wait()
 
@@ -304,6 +311,30 @@ def test_a_lone_message_of_kafka_waits_for_no_company(brokers: str) -> None:
     source.close()
 
 
+# As librdkafka was seen to: it waits for its threads and keeps the interpreter.
+STUCK = """
+import ctypes, sys
+from app.cli import stream
+from app.cli.__main__ import sentinel
+from app.streams.kafka import KafkaSource
+KafkaSource.close = lambda self: ctypes.PyDLL(None).sleep(120)
+stream.CLOSE_SECONDS = 1
+sentinel(sys.argv[1:])
+"""
+
+
+def test_a_kafka_consumer_whose_library_hangs_at_the_end_ends_all_the_same(
+    stack: Stack, brokers: str
+) -> None:
+    produce(brokers, event(0))
+    command = [sys.executable, "-c", STUCK, "stream", *quick(brokers)]
+    with subprocess.Popen(command, env=stack.env, stderr=subprocess.PIPE) as process:
+        stack.eventually(lambda: numbers(stack) == [0], 60)
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=30)
+    assert (process.returncode, b"in close" in told or b"Timeout" in told) == (1, True)
+
+
 def read_all(brokers: str, topic: str, count: int) -> list[Any]:
     reader = Consumer(
         {"bootstrap.servers": brokers, "group.id": "test", "auto.offset.reset": "earliest"}
@@ -345,7 +376,8 @@ def test_a_member_of_a_kafka_group_that_wakes_after_it_was_given_up_stores_nothi
             produce(brokers, *map(event, range(1500, 1600)))
             stack.eventually(lambda: len(numbers(stack)) >= 1600, 60)
             first.send_signal(signal.SIGTERM)
-            assert first.wait(30) == 0
+            # 1 where librdkafka hangs, as it sometimes does after such a sleep.
+            assert first.wait(30) in (0, 1)
     assert numbers(stack) == list(range(1600))
 
 
