@@ -88,8 +88,8 @@ def _run(make: Callable[[str | None], "Source"]) -> None:
     # What is loaded by now stays: to look through it for garbage, batch after batch, costs as much as reading them.
     gc.freeze()
     pump.run()
-    # Nothing can be lost by now. librdkafka was seen to wait for its own threads without an end, holding the interpreter,
-    # so that no thread of ours could end it.
+    # Nothing can be lost by now. librdkafka was seen to wait for its own threads without an end, holding the
+    # interpreter, so that no thread of ours could end it.
     faulthandler.dump_traceback_later(CLOSE_SECONDS, exit=True)
     pump.close()
     faulthandler.cancel_dump_traceback_later()

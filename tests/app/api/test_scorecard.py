@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.event import listen, remove
 
 from app.channels.base import Outcome, Verdict
 from app.config import Settings
-from app.extensions import db, session
+from app.extensions import session
 from app.models.alerts import Alert
 from app.services import cost
 from tests.app.client import Client
@@ -21,6 +20,7 @@ from tests.app.helpers import (
     notifications,
     post_event,
 )
+from tests.app.statements import sent
 from tests.conftest import TestClock
 
 DAY = 24 * 3600
@@ -172,24 +172,15 @@ def test_a_rule_that_takes_long_is_tried_on_fewer(
 def test_a_card_takes_as_many_queries_however_much_there_is(
     client: Client, clock: TestClock
 ) -> None:
-    made: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        made.append(statement)
-
     rule_id = make_rule(client)
-    listen(db.engine, "before_cursor_execute", note)
-    card(client, rule_id)
-    before = len(made)
-    remove(db.engine, "before_cursor_execute", note)
+    with sent() as first:
+        card(client, rule_id)
     for _ in range(20):
         post_event(client)
     evaluate(clock.tick(1))
-    listen(db.engine, "before_cursor_execute", note)
-    made.clear()
-    card(client, rule_id)
-    remove(db.engine, "before_cursor_execute", note)
-    assert 0 < len(made) <= before
+    with sent() as later:
+        card(client, rule_id)
+    assert 0 < len(later) <= len(first)
 
 
 @pytest.mark.parametrize("days", [0, 91, "x"])

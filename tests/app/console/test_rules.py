@@ -11,8 +11,9 @@ from app.extensions import session
 from app.services import rollout
 from tests.app.client import Client
 from tests.app.console.browser import Browser
-from tests.app.console.reading import counted, text_of
+from tests.app.console.reading import text_of
 from tests.app.helpers import ORDERS, evaluate, make_rule, post_event
+from tests.app.statements import sent
 from tests.conftest import TestClock
 
 
@@ -84,11 +85,11 @@ def test_the_list_takes_as_many_queries_for_many_rules_as_for_one(
 ) -> None:
 
     make_rule(client, name="One")
-    with counted() as one:
+    with sent() as one:
         browser.open("/console/rules")
     for n in range(20):
         make_rule(client, name=f"Rule {n}")
-    with counted() as many:
+    with sent() as many:
         browser.open("/console/rules")
     assert len(many) == len(one) > 0
 

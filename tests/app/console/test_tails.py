@@ -6,9 +6,9 @@ from flask import Flask
 from app.console.tails import BEHIND, tails
 from tests.app.client import Client
 from tests.app.console.browser import Browser
-from tests.app.console.reading import counted
 from tests.app.console.test_events import rows_of, tail_of
 from tests.app.helpers import evaluate, make_rule, post_event
+from tests.app.statements import sent
 from tests.conftest import TestClock
 
 LIVE = "/console/events?live=1"
@@ -30,9 +30,9 @@ def test_what_one_tail_has_read_another_does_not_read_again(
     at, other = tail_of(first.open(LIVE)), tail_of(second.open(LIVE))
     event = post_event(client)
     evaluate(clock())
-    with counted() as asked_first:
+    with sent() as asked_first:
         html = first.part(at)
-    with counted() as asked_second:
+    with sent() as asked_second:
         assert second.part(other) == html
     assert rows_of(html) == [event]
     assert "badge accent" in html

@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
 import pytest
-from sqlalchemy import event as hooks
 from sqlalchemy import select, text
 
 from app.config import Memory
@@ -23,6 +22,7 @@ from app.services.ingest import Arrival
 from app.services.tracing import State
 from tests.app.client import Client
 from tests.app.helpers import make_rule
+from tests.app.statements import sent
 from tests.conftest import TestClock
 
 EVENTS = 20_000
@@ -67,21 +67,6 @@ def newest(client: Client, clock: TestClock) -> UUID:
         session().execute(text(statement.format(rule=rule, version=version)))
     session().commit()
     return session().scalars(select(Event.id).order_by(Event.id.desc()).limit(1)).one()
-
-
-@contextmanager
-def asked() -> Iterator[list[tuple[str, Any]]]:
-    """The statements that go to PostgreSQL meanwhile."""
-    found: list[tuple[str, Any]] = []
-
-    def note(_: Any, __: Any, statement: str, parameters: Any, *more: Any) -> None:
-        found.append((statement, parameters))
-
-    hooks.listen(db.engine, "before_cursor_execute", note)
-    try:
-        yield found
-    finally:
-        hooks.remove(db.engine, "before_cursor_execute", note)
 
 
 def read_by(statement: str, parameters: Any) -> int:
@@ -150,14 +135,14 @@ ASKED: dict[str, tuple[Callable[[UUID], Any], int]] = {
 def test_what_is_read_does_not_grow_with_the_record(newest: UUID) -> None:
     too_much = {}
     for name, (ask, most) in ASKED.items():
-        with asked() as statements:
+        with sent() as statements:
             ask(newest)
         read = [read_by(*statement) for statement in statements]
         assert read
         if max(read) > most:
             too_much[name] = max(read)
     assert too_much == {}
-    with asked() as statements:
+    with sent() as statements:
         session().execute(text("SELECT id FROM events WHERE body::text LIKE '%19999%' LIMIT 1"))
     # What does read all is noticed.
     assert read_by(*statements[0]) == EVENTS

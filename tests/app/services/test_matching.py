@@ -1,15 +1,12 @@
 """Events are claimed, judged by the rules of their time, and struck off once."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select, text, update
-from sqlalchemy.event import listen, remove
 
-from app.extensions import db, session
+from app.extensions import session
 from app.models.alerts import Alert, Match
 from app.models.events import PendingEvent
 from app.models.notifications import Status
@@ -18,6 +15,7 @@ from app.runtime import runtime
 from app.services import matching, rules, rulesets
 from tests.app.client import Client
 from tests.app.helpers import claim, evaluate, finish, make_rule, notifications, post_event
+from tests.app.statements import sent
 from tests.conftest import TestClock
 
 
@@ -327,25 +325,8 @@ def test_the_work_of_a_claim_takes_as_many_statements_for_many_as_for_few(
     for size in (1, 2, 40):
         for _ in range(size):
             post_event(client)
-        with statements() as seen:
+        with sent() as seen:
             evaluate(clock.tick(1))
         counts.append(len(seen))
     # The first loaded the rules.
     assert counts[1] == counts[2]
-
-
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    """What is sent to the database meanwhile."""
-    seen: list[str] = []
-
-    def note(*call: Any) -> None:
-        # Another thread writes the metrics when its time has come.
-        if "metric_totals" not in call[2]:
-            seen.append(call[2])
-
-    listen(db.engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        remove(db.engine, "before_cursor_execute", note)
