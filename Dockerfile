@@ -13,11 +13,12 @@ RUN groupadd --system --gid 10001 sentinel \
     && useradd --system --uid 10001 --gid sentinel --no-create-home --home-dir /nonexistent sentinel \
     && install --directory --owner sentinel --group sentinel --mode 0700 /var/lib/sentinel
 
-# The lock is complete and hashed: nothing is resolved, nothing unknown is installed.
+# The lock is complete and hashed: nothing is resolved, nothing unknown is installed; nor is pip, of which a container
+# has no use.
 FROM base AS packages
 COPY requirements.txt requirements-kafka.txt ./
-RUN python -m venv /venv \
-    && /venv/bin/pip install --no-deps --require-hashes -r requirements.txt -r requirements-kafka.txt
+RUN python -m venv --without-pip /venv \
+    && python -m pip --python /venv/bin/python install --no-deps --require-hashes -r requirements.txt -r requirements-kafka.txt
 
 # The Celery exporter needs older versions of what Sentinel stands on, so it shares nothing with it.
 FROM base AS exporter-packages

@@ -196,12 +196,25 @@ def test_production_limits_every_service_and_hides_the_data() -> None:
 
 def test_the_image_runs_hashed_packages_as_nobody_special() -> None:
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    installs = re.findall(r"pip install (.*)", text)
+    installs = re.findall(r"pip (?:--python \S+ )?install (.*)", text)
+    assert len(installs) == 2
     assert [line for line in installs if "--require-hashes" not in line] == []
     *_, last = text.split("\nFROM ")
     assert "\nUSER sentinel\n" in last
     assert "\nHEALTHCHECK " in last
     assert not re.search(r"https?://(?!127\.0\.0\.1)|index-url|PIP_INDEX", text)
+
+
+def test_all_that_the_image_is_made_of_goes_to_its_builder() -> None:
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    copied = {
+        file
+        for line in re.findall(r"^COPY (?!--from)(.*)", text, re.MULTILINE)
+        for file in line.split()[:-1]
+    } - {"."}
+    sent = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    assert copied
+    assert {f"!{file}" for file in copied} <= set(sent)
 
 
 def test_every_metric_that_is_watched_is_one_that_is_told() -> None:
