@@ -19,7 +19,6 @@ from app.channels import facts, letter
 from app.channels.answers import json_list
 from app.channels.base import (
     AddressError,
-    Channel,
     ChannelConfig,
     ChannelDefaults,
     Config,
@@ -29,6 +28,7 @@ from app.channels.base import (
     Verdict,
 )
 from app.channels.egress import Egress
+from app.channels.posting import NamedChannel
 from app.channels.transport import Transport
 
 MOST = 20
@@ -58,18 +58,13 @@ class AppriseConfig(ChannelConfig):
     )
 
 
-class AppriseChannel(Channel):
+class AppriseChannel(NamedChannel):
     """Messages by a library that knows many services; off unless SENTINEL_APPRISE=on."""
 
     kind = "apprise"
     label = "Apprise"
     config_schema = AppriseConfig()
-
-    def resolve(self, address: str, defaults: ChannelDefaults) -> Config:
-        raise AddressError(
-            f"there is no Apprise channel {address!r}",
-            "create a channel of that name, with its urls",
-        )
+    needs = "urls"
 
     def complete(self, config: Config, defaults: ChannelDefaults) -> Config:
         """As it is, where the operator has switched it on."""

@@ -3,30 +3,21 @@
 import json
 import re
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from marshmallow import fields, validate
 
 from app.channels import facts
 from app.channels.answers import json_object, judge, patient
-from app.channels.base import (
-    AddressError,
-    Channel,
-    ChannelConfig,
-    ChannelDefaults,
-    Config,
-    Notice,
-    Request,
-    Verdict,
-)
-from app.channels.egress import MAX_URL, Egress
-from app.channels.transport import Transport
+from app.channels.base import ChannelConfig, Config, Notice, Verdict
+from app.channels.egress import MAX_URL
+from app.channels.posting import PostingChannel
+from app.channels.transport import Reply
 
 # Discord's own are 256, 4096, 256, 1024 and 2048, but 6000 for all of an embed.
 TITLE_LIMIT, TEXT_LIMIT, NAME_LIMIT, VALUE_LIMIT, FOOTER_LIMIT = 250, 2500, 100, 200, 200
 UNKNOWN_WEBHOOK = 10015
 _MARKUP = re.compile(r"([\\*_~`|>#\[\]()<@:.-])")
-_HEADERS: Final = {"Content-Type": "application/json"}
 _COLOURS = {"critical": 0xC62828, "high": 0xD65A00, "warning": 0xB08900, "info": 0x1565C0}
 _RESOLVED_COLOUR = 0x2E7D32
 
@@ -41,39 +32,29 @@ class DiscordConfig(ChannelConfig):
     )
 
 
-class DiscordChannel(Channel):
+class DiscordChannel(PostingChannel):
     """Messages in a channel of Discord."""
 
     kind = "discord"
     label = "Discord"
     config_schema = DiscordConfig()
+    needs = "webhook_url"
     # Discord takes so many for each of its channels.
     rate_limit = "30/m"
 
-    def resolve(self, address: str, defaults: ChannelDefaults) -> Config:
-        raise AddressError(
-            f"there is no Discord channel {address!r}",
-            "create a channel of that name, with its webhook_url",
-        )
+    def url(self, config: Config) -> str:
+        return str(config["webhook_url"])
 
-    def check_config(self, config: Config, egress: Egress) -> None:
-        egress.check_url(config["webhook_url"])
+    def body(self, notice: Notice, config: Config) -> bytes:
+        # An empty list of what may be mentioned, and so nobody is.
+        message = {"embeds": [_embed(notice)], "allowed_mentions": {"parse": []}}
+        return json.dumps(message, separators=(",", ":")).encode()
 
-    def send(self, notice: Notice, config: Config, transport: Transport) -> Verdict:
-        reply = transport.post(config["webhook_url"], _encoded(notice), _HEADERS)
+    def judge(self, reply: Reply) -> Verdict:
         verdict, answer = judge(reply), json_object(reply.body)
         if answer.get("code") == UNKNOWN_WEBHOOK:
             return replace(verdict, detail="the webhook was deleted", disable_channel=True)
         return patient(verdict, answer.get("retry_after"))
-
-    def request(self, notice: Notice, config: Config) -> Request:
-        return Request("POST", config["webhook_url"], _HEADERS, _encoded(notice).decode())
-
-
-def _encoded(notice: Notice) -> bytes:
-    # An empty list of what may be mentioned, and so nobody is.
-    message = {"embeds": [_embed(notice)], "allowed_mentions": {"parse": []}}
-    return json.dumps(message, separators=(",", ":")).encode()
 
 
 def _embed(notice: Notice) -> dict[str, Any]:

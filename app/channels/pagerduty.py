@@ -8,26 +8,16 @@ from marshmallow import fields, validate
 
 from app.channels import facts
 from app.channels.answers import json_object, judge
-from app.channels.base import (
-    AddressError,
-    Channel,
-    ChannelConfig,
-    ChannelDefaults,
-    Config,
-    Notice,
-    Outcome,
-    Request,
-    Verdict,
-)
-from app.channels.egress import MAX_URL, Egress
-from app.channels.transport import Transport
+from app.channels.base import ChannelConfig, Config, Notice, Outcome, Verdict
+from app.channels.egress import MAX_URL
+from app.channels.posting import PostingChannel
+from app.channels.transport import Reply
 
 URL: Final = "https://events.pagerduty.com/v2/enqueue"
 SUMMARY_LIMIT = 1024
 # Of 512 KB that an event may have, what is left beside the event's own body.
 MAX_BODY = 400 * 1024
 VALUE_LIMIT = 1024
-_HEADERS: Final = {"Content-Type": "application/json"}
 _SEVERITIES = {"critical": "critical", "high": "error", "warning": "warning", "info": "info"}
 
 
@@ -48,41 +38,29 @@ class PagerDutyConfig(ChannelConfig):
     )
 
 
-class PagerDutyChannel(Channel):
+class PagerDutyChannel(PostingChannel):
     """Alerts in PagerDuty, triggered, acknowledged and resolved."""
 
     kind = "pagerduty"
     label = "PagerDuty"
     config_schema = PagerDutyConfig()
+    needs = "routing_key"
     hears_acknowledged = True
 
-    def resolve(self, address: str, defaults: ChannelDefaults) -> Config:
-        raise AddressError(
-            f"there is no PagerDuty channel {address!r}",
-            "create a channel of that name, with its routing_key",
-        )
+    def url(self, config: Config) -> str:
+        return config.get("api_url") or URL
 
-    def check_config(self, config: Config, egress: Egress) -> None:
-        egress.check_url(config.get("api_url") or URL)
+    def body(self, notice: Notice, config: Config) -> bytes:
+        names = {"routing_key": config["routing_key"], "dedup_key": dedup_key(notice)}
+        # As ASCII: no half of a surrogate pair stands in the way of UTF-8.
+        return json.dumps(_event(notice) | names, separators=(",", ":"), default=str).encode()
 
-    def send(self, notice: Notice, config: Config, transport: Transport) -> Verdict:
-        body = _encoded(notice, config["routing_key"])
-        reply = transport.post(config.get("api_url") or URL, body, _HEADERS)
+    def judge(self, reply: Reply) -> Verdict:
         verdict = judge(reply)
         errors = json_object(reply.body).get("errors")
         if verdict.outcome is not Outcome.PERMANENT or not isinstance(errors, list) or not errors:
             return verdict
         return replace(verdict, detail=facts.line(f"{verdict.detail}: {errors[0]}", 200))
-
-    def request(self, notice: Notice, config: Config) -> Request:
-        body = _encoded(notice, config["routing_key"]).decode()
-        return Request("POST", config.get("api_url") or URL, _HEADERS, body)
-
-
-def _encoded(notice: Notice, routing_key: str) -> bytes:
-    event = _event(notice) | {"routing_key": routing_key, "dedup_key": dedup_key(notice)}
-    # As ASCII: no half of a surrogate pair stands in the way of UTF-8.
-    return json.dumps(event, separators=(",", ":"), default=str).encode()
 
 
 def dedup_key(notice: Notice) -> str:

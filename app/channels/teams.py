@@ -10,24 +10,13 @@ from typing import Any, Final
 from marshmallow import fields, validate
 
 from app.channels import facts
-from app.channels.answers import judge
-from app.channels.base import (
-    AddressError,
-    Channel,
-    ChannelConfig,
-    ChannelDefaults,
-    Config,
-    Notice,
-    Request,
-    Verdict,
-)
-from app.channels.egress import MAX_URL, Egress
-from app.channels.transport import Transport
+from app.channels.base import ChannelConfig, Config, Notice
+from app.channels.egress import MAX_URL
+from app.channels.posting import PostingChannel
 
 # Together less than the 28 KB that a message may have, also where each letter is four bytes.
 TITLE_LIMIT, TEXT_LIMIT, LINES, NAME_LIMIT, VALUE_LIMIT = 200, 1500, 20, 60, 200
 CARD: Final = "application/vnd.microsoft.card.adaptive"
-_HEADERS: Final = {"Content-Type": "application/json"}
 _COLOURS = {"critical": "attention", "high": "warning", "warning": "warning", "info": "accent"}
 
 
@@ -44,34 +33,22 @@ class TeamsConfig(ChannelConfig):
     )
 
 
-class TeamsChannel(Channel):
+class TeamsChannel(PostingChannel):
     """Messages in a channel or chat of Microsoft Teams."""
 
     kind = "teams"
     label = "Microsoft Teams"
     config_schema = TeamsConfig()
+    needs = "webhook_url"
     rate_limit = "1/s"
 
-    def resolve(self, address: str, defaults: ChannelDefaults) -> Config:
-        raise AddressError(
-            f"there is no Teams channel {address!r}",
-            "create a channel of that name, with its webhook_url",
-        )
+    def url(self, config: Config) -> str:
+        return str(config["webhook_url"])
 
-    def check_config(self, config: Config, egress: Egress) -> None:
-        egress.check_url(config["webhook_url"])
-
-    def send(self, notice: Notice, config: Config, transport: Transport) -> Verdict:
-        return judge(transport.post(config["webhook_url"], _encoded(notice), _HEADERS))
-
-    def request(self, notice: Notice, config: Config) -> Request:
-        return Request("POST", config["webhook_url"], _HEADERS, _encoded(notice).decode())
-
-
-def _encoded(notice: Notice) -> bytes:
-    attachment = {"contentType": CARD, "contentUrl": None, "content": _card(notice)}
-    message = {"type": "message", "attachments": [attachment]}
-    return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode()
+    def body(self, notice: Notice, config: Config) -> bytes:
+        attachment = {"contentType": CARD, "contentUrl": None, "content": _card(notice)}
+        message = {"type": "message", "attachments": [attachment]}
+        return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _card(notice: Notice) -> dict[str, Any]:

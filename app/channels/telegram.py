@@ -9,24 +9,14 @@ from marshmallow import fields, validate
 
 from app.channels import facts
 from app.channels.answers import json_object, judge, patient
-from app.channels.base import (
-    AddressError,
-    Channel,
-    ChannelConfig,
-    ChannelDefaults,
-    Config,
-    Notice,
-    Outcome,
-    Request,
-    Verdict,
-)
-from app.channels.egress import MAX_URL, Egress
-from app.channels.transport import Reply, Transport
+from app.channels.base import ChannelConfig, Config, Notice, Outcome, Verdict
+from app.channels.egress import MAX_URL
+from app.channels.posting import PostingChannel
+from app.channels.transport import Reply
 
 API: Final = "https://api.telegram.org"
 # Together less than the 4096 that a message may have, whose tags and escapes do not count.
 TITLE_LIMIT, TEXT_LIMIT, NAME_LIMIT, VALUE_LIMIT = 200, 2000, 40, 100
-_HEADERS: Final = {"Content-Type": "application/json"}
 
 
 class TelegramConfig(ChannelConfig):
@@ -53,46 +43,46 @@ class TelegramConfig(ChannelConfig):
     )
 
 
-class TelegramChannel(Channel):
+class TelegramChannel(PostingChannel):
     """Messages of a bot in a chat of Telegram."""
 
     kind = "telegram"
     label = "Telegram"
     config_schema = TelegramConfig()
+    needs = "bot_token and chat_id"
     # Telegram takes so many for each group.
     rate_limit = "20/m"
 
-    def resolve(self, address: str, defaults: ChannelDefaults) -> Config:
-        raise AddressError(
-            f"there is no Telegram channel {address!r}",
-            "create a channel of that name, with its bot_token and chat_id",
-        )
+    def url(self, config: Config) -> str:
+        base: str = config.get("api_url") or API
+        return f"{base.rstrip('/')}/bot{config['bot_token']}/sendMessage"
 
-    def check_config(self, config: Config, egress: Egress) -> None:
-        egress.check_url(_method(config))
+    def body(self, notice: Notice, config: Config) -> bytes:
+        message: dict[str, Any] = {
+            "chat_id": config["chat_id"],
+            "text": _text(notice),
+            "parse_mode": "HTML",
+            "link_preview_options": {"is_disabled": True},
+        }
+        if config.get("message_thread_id"):
+            message["message_thread_id"] = config["message_thread_id"]
+        return json.dumps(message, separators=(",", ":")).encode()
 
-    def send(self, notice: Notice, config: Config, transport: Transport) -> Verdict:
-        return _judge(transport.post(_method(config), _encoded(notice, config), _HEADERS))
-
-    def request(self, notice: Notice, config: Config) -> Request:
-        return Request("POST", _method(config), _HEADERS, _encoded(notice, config).decode())
-
-
-def _method(config: Config) -> str:
-    base: str = config.get("api_url") or API
-    return f"{base.rstrip('/')}/bot{config['bot_token']}/sendMessage"
-
-
-def _encoded(notice: Notice, config: Config) -> bytes:
-    message: dict[str, Any] = {
-        "chat_id": config["chat_id"],
-        "text": _text(notice),
-        "parse_mode": "HTML",
-        "link_preview_options": {"is_disabled": True},
-    }
-    if config.get("message_thread_id"):
-        message["message_thread_id"] = config["message_thread_id"]
-    return json.dumps(message, separators=(",", ":")).encode()
+    def judge(self, reply: Reply) -> Verdict:
+        verdict, answer = judge(reply), json_object(reply.body)
+        if verdict.outcome is Outcome.DELIVERED:
+            if answer.get("ok") is True:
+                return verdict
+            return replace(verdict, detail="answered without ok", outcome=Outcome.TRANSIENT)
+        said = answer.get("description")
+        if isinstance(said, str):
+            verdict = replace(verdict, detail=facts.line(f"{verdict.detail}: {said}", 200))
+        more = answer.get("parameters")
+        if not isinstance(more, dict):
+            return verdict
+        if isinstance(moved := more.get("migrate_to_chat_id"), int):
+            return replace(verdict, detail=f"the group is another now: set chat_id to {moved}")
+        return patient(verdict, more.get("retry_after"))
 
 
 def _text(notice: Notice) -> str:
@@ -118,23 +108,6 @@ def _escaped(text: str, limit: int) -> str:
     whole = len(units) <= 2 * limit
     kept = text if whole else units[: 2 * (limit - 1)].decode("utf-16-le", "ignore") + "…"
     return escape(facts.clean(kept), quote=False)
-
-
-def _judge(reply: Reply) -> Verdict:
-    verdict, answer = judge(reply), json_object(reply.body)
-    if verdict.outcome is Outcome.DELIVERED:
-        if answer.get("ok") is True:
-            return verdict
-        return replace(verdict, detail="answered without ok", outcome=Outcome.TRANSIENT)
-    said = answer.get("description")
-    if isinstance(said, str):
-        verdict = replace(verdict, detail=facts.line(f"{verdict.detail}: {said}", 200))
-    more = answer.get("parameters")
-    if not isinstance(more, dict):
-        return verdict
-    if isinstance(moved := more.get("migrate_to_chat_id"), int):
-        return replace(verdict, detail=f"the group is another now: set chat_id to {moved}")
-    return patient(verdict, more.get("retry_after"))
 
 
 CHANNEL = TelegramChannel()
