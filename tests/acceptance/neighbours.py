@@ -3,17 +3,15 @@
 import json
 import os
 import random
-import shutil
-import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pytest
 import requests
 
 from app.cli.local.ports import next_free
-from app.cli.local.process import Child, Spec, last_lines
+from app.cli.local.process import Child, last_lines
+from tests.acceptance.scratch import Scratch
 from tests.acceptance.waiting import wait_until
 
 PROMETHEUS = Path("/usr/bin/prometheus")
@@ -22,54 +20,29 @@ HOST = "127.0.0.1"
 START_SECONDS = 60
 
 
-class Neighbour:
+class Neighbour(Scratch):
     """One server of the two, in a scratch folder; it reads its configuration as JSON, which is YAML."""
 
     def __init__(self, program: Path, config: dict[str, Any], *flags: str) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="sentinel-neighbour-"))
+        super().__init__(program.name)
         self.port = next_free(random.randint(30_000, 38_000))
-        (self._folder / "config.yml").write_text(json.dumps(config))
-        argv = (
+        (self.folder / "config.yml").write_text(json.dumps(config))
+        self._argv = (
             str(program),
-            f"--config.file={self._folder}/config.yml",
-            f"--web.listen-address={HOST}:{self.port}",
-            *(flag.replace("FOLDER", str(self._folder)) for flag in flags),
+            f"--config.file={self.folder}/config.yml",
+            f"--web.listen-address={self.address}",
+            *(flag.replace("FOLDER", str(self.folder)) for flag in flags),
         )
-        self._log = self._folder / "log"
-        env = {"PATH": os.environ["PATH"]}
-        self._spec = Spec(name=program.name, argv=argv, log=self._log, env=env)
-        self._child: Child | None = None
 
     @property
     def address(self) -> str:
         """Host and port."""
         return f"{HOST}:{self.port}"
 
-    def __enter__(self) -> Self:
-        try:
-            self._child = Child(self._spec)
-            wait_until(self._ready, START_SECONDS)
-        except BaseException:  # also Ctrl-C: what was started must not outlive the test
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            print(f"--- {self._spec.name}\n{last_lines(self._log, 30)}")
-        self.close()
-
-    def close(self) -> None:
-        """Stop it and remove every trace."""
-        if self._child is not None:
-            self._child.kill()
-            self._child.wait(10)
-        shutil.rmtree(self._folder, ignore_errors=True)
+    def begin(self) -> None:
+        """The server, until it is ready."""
+        child = self.run("server", *self._argv, env={"PATH": os.environ["PATH"]})
+        wait_until(lambda: self._is_ready(child), START_SECONDS)
 
     def metric(self, name: str) -> float:
         """The sum of a metric of its own over all labels."""
@@ -79,9 +52,8 @@ class Neighbour:
         ]
         return sum(float(line.rpartition(" ")[2]) for line in lines)
 
-    def _ready(self) -> bool:
-        assert self._child is not None
-        assert self._child.exit_code is None, last_lines(self._log, 30)
+    def _is_ready(self, child: Child) -> bool:
+        assert child.exit_code is None, last_lines(self.log_of("server"), 30)
         try:
             return requests.get(f"http://{self.address}/-/ready", timeout=5).ok
         except requests.RequestException:

@@ -2,18 +2,15 @@
 
 import os
 import random
-import shutil
 import socket
 import subprocess
-import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pytest
 
 from app.cli.local.ports import next_free
-from app.cli.local.process import Child, Spec, last_lines
+from app.cli.local.process import Child, last_lines
+from tests.acceptance.scratch import Scratch
 from tests.acceptance.waiting import wait_until
 
 HOST = "127.0.0.1"
@@ -22,36 +19,20 @@ SCRIPTS = Path("/usr/lib/rabbitmq/bin")
 START_SECONDS = 90
 
 
-class RabbitMQ:
+class RabbitMQ(Scratch):
     """One node, and the daemon that knows its port."""
 
     def __init__(self, host: str = HOST) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="sentinel-rabbitmq-"))
+        super().__init__("rabbitmq")
         self.port = next_free(random.randint(30_000, 38_000))
         self._distribution = next_free(self.port + 1)
         self._names = next_free(self._distribution + 1)
         self._host = host
-        self._epmd: Child | None = None
-        self._node: Child | None = None
 
-    def __enter__(self) -> Self:
-        try:
-            self._epmd = Child(self._spec("epmd", "/usr/bin/epmd", "-port", str(self._names)))
-            self.start()
-        except BaseException:  # also Ctrl-C: what was started must not outlive the test
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            print(f"--- rabbitmq.log\n{last_lines(self._folder / 'rabbitmq.log', 30)}")
-        self.close()
+    def begin(self) -> None:
+        """Both, until the node takes connections."""
+        self.run("epmd", "/usr/bin/epmd", "-port", str(self._names), env=self._env())
+        self.start()
 
     @property
     def url(self) -> str:
@@ -61,12 +42,11 @@ class RabbitMQ:
     @property
     def node(self) -> Child:
         """The server's process."""
-        assert self._node is not None
-        return self._node
+        return self.children["rabbitmq"]
 
     def start(self) -> None:
         """The node, until it takes connections; with the data that it had."""
-        self._node = Child(self._spec("rabbitmq", str(SCRIPTS / "rabbitmq-server")))
+        self.run("rabbitmq", str(SCRIPTS / "rabbitmq-server"), env=self._env())
         wait_until(self._answers, START_SECONDS)
 
     def kill(self) -> None:
@@ -80,16 +60,8 @@ class RabbitMQ:
         done = subprocess.run(command, env=self._env(), capture_output=True, text=True, check=True)
         return done.stdout
 
-    def close(self) -> None:
-        """Stop all and remove every trace."""
-        for child in (self._node, self._epmd):
-            if child is not None:
-                child.kill()
-                child.wait(10)
-        shutil.rmtree(self._folder, ignore_errors=True)
-
     def _answers(self) -> bool:
-        assert self.node.exit_code is None, last_lines(self._folder / "rabbitmq.log", 30)
+        assert self.node.exit_code is None, last_lines(self.log_of("rabbitmq"), 30)
         with socket.socket() as client:
             client.settimeout(5)
             try:
@@ -99,11 +71,8 @@ class RabbitMQ:
             except OSError:
                 return False
 
-    def _spec(self, name: str, *argv: str) -> Spec:
-        return Spec(name=name, argv=argv, log=self._folder / f"{name}.log", env=self._env())
-
     def _env(self) -> dict[str, str]:
-        folder = str(self._folder)
+        folder = str(self.folder)
         return {
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",

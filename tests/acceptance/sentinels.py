@@ -1,17 +1,14 @@
 """A Redis master with a replica, watched by three sentinels, for a test; each with a password."""
 
 import random
-import shutil
-import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import redis
 
 from app.cli.local.binaries import find_redis
 from app.cli.local.ports import next_free
-from app.cli.local.process import Child, Spec
+from tests.acceptance.scratch import Scratch
 from tests.acceptance.waiting import wait_until
 
 HOST = "127.0.0.1"
@@ -29,38 +26,25 @@ sentinel failover-timeout {MASTER} 5000
 """
 
 
-class Sentinels:
+class Sentinels(Scratch):
     """Two servers, of which one is the master, and the three that say which."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="sentinel-sentinels-"))
+        super().__init__("sentinels")
         start, ports = random.randint(38_000, 45_000), []
         for _ in range(SENTINELS + 2):
             ports.append(next_free(start))
             start = ports[-1] + 1
         self._servers, self._sentinels = ports[:2], ports[2:]
-        self._children: dict[int, Child] = {}
 
-    def __enter__(self) -> Self:
-        try:
-            master, replica = self._servers
-            self.start(master)
-            self.start(replica, "--replicaof", f"{HOST} {master}")
-            for port in self._sentinels:
-                self._watch(port, master)
-            wait_until(self._is_complete, 30)
-        except BaseException:  # also Ctrl-C: what was started must not outlive the test
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+    def begin(self) -> None:
+        """All of them, until each sentinel knows the others."""
+        master, replica = self._servers
+        self.start(master)
+        self.start(replica, "--replicaof", f"{HOST} {master}")
+        for port in self._sentinels:
+            self._watch(port, master)
+        wait_until(self._is_complete, 30)
 
     @property
     def url(self) -> str:
@@ -77,34 +61,25 @@ class Sentinels:
     def kill_master(self) -> int:
         """SIGKILL; the port that it had."""
         port = self.master()
-        self._children[port].kill()
-        assert self._children[port].wait(10)
+        self.children[str(port)].kill()
+        assert self.children[str(port)].wait(10)
         return port
 
     def start(self, port: int, *words: str) -> None:
         """A server, with the data that it had."""
         login = ("--requirepass", PASSWORD, "--masterauth", PASSWORD)
         folder = ("--dir", str(self._folder_of(port)), "--appendonly", "yes", "--save", "")
-        self._run(port, find_redis(), "--port", str(port), "--bind", HOST, *login, *folder, *words)
-
-    def close(self) -> None:
-        """Stop all and remove every trace."""
-        for child in self._children.values():
-            child.kill()
-            child.wait(10)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self.run(
+            str(port), find_redis(), "--port", str(port), "--bind", HOST, *login, *folder, *words
+        )
 
     def _watch(self, port: int, master: int) -> None:
         file = self._folder_of(port) / "sentinel.conf"
         file.write_text(f"port {port}\nbind {HOST}" + SENTINEL_CONF.format(port=master))
-        self._run(port, find_redis(), str(file), "--sentinel")
-
-    def _run(self, port: int, *argv: str) -> None:
-        log = self._folder / f"{port}.log"
-        self._children[port] = Child(Spec(name=str(port), argv=argv, log=log, cwd=self._folder))
+        self.run(str(port), find_redis(), str(file), "--sentinel")
 
     def _folder_of(self, port: int) -> Path:
-        folder = self._folder / str(port)
+        folder = self.folder / str(port)
         folder.mkdir(exist_ok=True)
         return folder
 

@@ -18,7 +18,8 @@ from app.cli.local.ports import next_free
 from app.cli.local.process import Spec
 from app.cli.local.services import BACKTESTS, CORE, EXPORTER
 from app.config import broker
-from tests.acceptance.prometheus import Prometheus, lint, need_prometheus
+from tests.acceptance.neighbours import need_prometheus
+from tests.acceptance.prometheus import Prometheus, lint
 from tests.acceptance.receiver import Answer
 from tests.acceptance.stack import Stack
 
