@@ -67,6 +67,12 @@ def wake_events(event_ids: Sequence[UUID | str]) -> WakeUp:
     return WakeUp(EVALUATE, "events", ([str(key) for key in event_ids],))
 
 
+def wake_all(event_ids: Sequence[UUID | str]) -> list[WakeUp]:
+    """The messages that have events evaluated in their order, as few as there can be."""
+    starts = range(0, len(event_ids), EVENTS_A_MESSAGE)
+    return [wake_events(event_ids[start : start + EVENTS_A_MESSAGE]) for start in starts]
+
+
 def wake_stored(event_ids: Sequence[str]) -> list[WakeUp]:
     """The messages for events that were stored at once: whoever hears of some claims as many others beside them."""
     return [
@@ -79,10 +85,7 @@ def together(wake_ups: Sequence[WakeUp]) -> list[WakeUp]:
     """The same wake-ups in fewer messages: events that came one by one are evaluated together."""
     ids = [key for one in wake_ups if one.task == EVALUATE for key in cast(list[str], one.args[0])]
     others = [one for one in wake_ups if one.task != EVALUATE]
-    chunks = (
-        ids[start : start + EVENTS_A_MESSAGE] for start in range(0, len(ids), EVENTS_A_MESSAGE)
-    )
-    return [WakeUp(EVALUATE, "events", (chunk,)) for chunk in chunks] + others
+    return wake_all(ids) + others
 
 
 def wake_notification(*ids: UUID, receiver: str = "") -> WakeUp:

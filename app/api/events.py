@@ -32,7 +32,7 @@ from app.services.finding import Asked
 from app.services.tracing import State
 from app.services.why import Why
 from app.web.request import StrictParser
-from tasks.publisher import EVENTS_A_MESSAGE, wake_events
+from tasks.publisher import wake_all, wake_events
 from tasks.wiring import publish
 
 REPLAY: Final = "replay"
@@ -211,8 +211,7 @@ def _accept_anew(event_ids: Sequence[UUID]) -> list[UUID]:
     moment = now()
     made = [one.id for one in replaying.replay(session(), event_ids, moment)]
     session().commit()
-    chunks = range(0, len(made), EVENTS_A_MESSAGE)
-    publish([wake_events(made[start : start + EVENTS_A_MESSAGE]) for start in chunks])
+    publish(wake_all(made))
     totals.count(EVENTS_INGESTED, REPLAY, ACCEPTED, by=len(made))
     follow(made, moment, REPLAY)
     return made

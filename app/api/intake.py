@@ -14,6 +14,7 @@ from app.api.acceptance import group
 from app.api.answering import accepted, accepted_one
 from app.api.auth import caller
 from app.api.following import follow
+from app.api.keeping import BATCH_SECONDS
 from app.api.problems import problem
 from app.extensions import session
 from app.ids import uuid7
@@ -26,15 +27,13 @@ from app.services.batches import Item
 from app.services.errors import Refusal
 from app.services.idempotency import Idempotency
 from app.web.request import check_content_type, whole_body
-from tasks.publisher import EVENTS_A_MESSAGE, wake_events
+from tasks.publisher import wake_all, wake_events
 from tasks.wiring import publish
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 SOURCE: Final = "http"
 LONGEST_KEY: Final = 255
-# For the database, in all: a batch is many times what one event is.
-BATCH_SECONDS: Final = 30.0
 IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -120,8 +119,7 @@ def _batch(items: Iterable[Item], key: Idempotency | None) -> Response:
     if key is not None:
         idempotency.answer(session(), key, answer)
     session().commit()
-    chunks = range(0, len(batch.ids), EVENTS_A_MESSAGE)
-    publish([wake_events(batch.ids[start : start + EVENTS_A_MESSAGE]) for start in chunks])
+    publish(wake_all(batch.ids))
     totals.count(EVENTS_INGESTED, SOURCE, ACCEPTED, by=len(batch.ids))
     follow(batch.ids, moment, SOURCE)
     if batch.rejected:

@@ -12,7 +12,7 @@ from app.schemas.events import ACCEPTED
 from app.services import once
 from app.services.ingest import Acceptance
 from app.services.once import Keyed
-from tasks.publisher import EVENTS_A_MESSAGE, wake_events
+from tasks.publisher import wake_all
 from tasks.wiring import publish
 
 # For the database, in all: a batch is many times what one event is.
@@ -27,8 +27,7 @@ def keep(given: Sequence[Keyed], *, owner: str, source: str) -> list[Acceptance]
     kept = once.accept(session(), given, owner=owner, source=source)
     session().commit()
     fresh = [one.event_id for one in kept if not one.duplicate]
-    chunks = range(0, len(fresh), EVENTS_A_MESSAGE)
-    publish([wake_events(fresh[start : start + EVENTS_A_MESSAGE]) for start in chunks])
+    publish(wake_all(fresh))
     follow(fresh, moment, source)
     for number, outcome in ((len(fresh), ACCEPTED), (len(kept) - len(fresh), "duplicate")):
         if number:

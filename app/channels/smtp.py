@@ -118,7 +118,7 @@ class _Conversation(smtplib.SMTP):
         """Speak TLS from here on; closes what cannot."""
         try:
             sock.secure(self._tls, server_hostname)
-        except BaseException:
+        except BaseException:  # also the end of the process: nobody else would close it
             sock.close()
             raise
         return sock
