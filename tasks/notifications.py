@@ -20,6 +20,7 @@ from app.services.outcomes import Ended
 from tasks import totals
 from tasks.ending import ending
 from tasks.gate import gate
+from tasks.latencies import latencies
 from tasks.publisher import NOTIFICATIONS_A_MESSAGE, RECEIVER, wake_notification
 from tasks.steps import begin, fill, give_back, receiver_of, recorder
 from tasks.wiring import is_busy, publish
@@ -56,6 +57,8 @@ def deliver(self: Any, notification_ids: list[str] | str) -> None:
     retries: list[tuple[UUID, float]] = []
     with gate.enter(receiver, ids, most) as inside:
         until = time.monotonic() + MESSAGE_SECONDS
+        if inside:
+            ids = _share(receiver, ids)
         while inside and ids:
             retries += _attempt_each(ids, until)
             ids = [] if _is_over(until) else gate.take(receiver, NOTIFICATIONS_A_MESSAGE)
@@ -92,6 +95,19 @@ def beat(event_id: str) -> None:
         totals.pinged(verdict)
 
 
+def _share(receiver: str, ids: list[UUID]) -> list[UUID]:
+    """What this thread sends itself; the rest is left to idle threads, where it would wait for a slow receiver."""
+    if len(ids) > 1 and _is_better_shared(receiver):
+        publish([wake_notification(key, receiver=receiver) for key in ids[1:]])
+        return ids[:1]
+    return ids
+
+
+def _is_better_shared(receiver: str) -> bool:
+    most = runtime().settings.receivers.concurrency
+    return latencies.is_slow(receiver) and gate.has_room(receiver, most)
+
+
 def _attempt_each(ids: Sequence[UUID], until: float) -> Iterator[tuple[UUID, float]]:
     """Those to be tried again, and in how many seconds."""
     begun = begin(ids)
@@ -110,16 +126,18 @@ def _attempt_each(ids: Sequence[UUID], until: float) -> Iterator[tuple[UUID, flo
 
 
 def _send_each(begun: Sequence[Sending], until: float) -> _Made | None:
-    """One after the other, until one fails, which is told; or too much time has gone.
+    """One after the other, until one fails, which is told; or too much time has gone, or the receiver proves slow.
 
     Outcomes are written meanwhile. Nobody goes on while this process has as many to write as it has threads: what is
     sent and not on record comes again if the process dies.
     """
     for place, sending in enumerate(begun):
+        is_first = not latencies.is_known(sending.receiver)
         ended = Ended(sending, delivery.send(sending, runtime().transport))
         made = _Made(ended, recorder()(ended))
+        latencies.note(sending.receiver, ended.verdict.latency)
         good = ended.verdict.outcome is Outcome.DELIVERED
-        if not good or _is_over(until):
+        if not good or _is_over(until) or (is_first and _is_better_shared(sending.receiver)):
             if rest := begun[place + 1 :]:
                 give_back(rest)
             return None if good else made
