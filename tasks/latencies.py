@@ -1,9 +1,10 @@
 """How long each receiver took of late: one that is quick may get several notifications one after the other."""
 
+from math import inf
 from typing import Final
 
 # A message through the broker and to another thread takes a few milliseconds itself.
-SLOW_SECONDS: Final = 0.02
+QUICK_SECONDS: Final = 0.02
 # How much the newest answer counts.
 WEIGHT: Final = 0.2
 REMEMBERED: Final = 10_000
@@ -24,13 +25,9 @@ class Latencies:
             average = seconds
         self._average[receiver] = average + WEIGHT * (seconds - average)
 
-    def is_known(self, receiver: str) -> bool:
-        """Whether it has answered here."""
-        return receiver in self._average
-
-    def is_slow(self, receiver: str) -> bool:
-        """Whether the next in its message is better off in another thread; no where nothing is known."""
-        return self._average.get(receiver, 0.0) > SLOW_SECONDS
+    def is_quick(self, receiver: str) -> bool:
+        """Whether what comes next in its message may as well wait; no where nothing is known."""
+        return self._average.get(receiver, inf) <= QUICK_SECONDS
 
 
 latencies: Final = Latencies()

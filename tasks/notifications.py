@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, Final
 from uuid import UUID
 
@@ -96,16 +97,14 @@ def beat(event_id: str) -> None:
 
 
 def _share(receiver: str, ids: list[UUID]) -> list[UUID]:
-    """What this thread sends itself; the rest is left to idle threads, where it would wait for a slow receiver."""
-    if len(ids) > 1 and _is_better_shared(receiver):
-        publish([wake_notification(key, receiver=receiver) for key in ids[1:]])
-        return ids[:1]
-    return ids
-
-
-def _is_better_shared(receiver: str) -> bool:
-    most = runtime().settings.receivers.concurrency
-    return latencies.is_slow(receiver) and gate.has_room(receiver, most)
+    """What this thread sends itself; the rest is left to idle threads, unless the receiver is known to be quick."""
+    if len(ids) == 1 or latencies.is_quick(receiver):
+        return ids
+    room = gate.room(receiver, runtime().settings.receivers.concurrency)
+    each = ceil(len(ids) / (1 + room))
+    parts = [ids[start : start + each] for start in range(each, len(ids), each)]
+    publish([wake_notification(*part, receiver=receiver) for part in parts])
+    return ids[:each]
 
 
 def _attempt_each(ids: Sequence[UUID], until: float) -> Iterator[tuple[UUID, float]]:
@@ -126,18 +125,17 @@ def _attempt_each(ids: Sequence[UUID], until: float) -> Iterator[tuple[UUID, flo
 
 
 def _send_each(begun: Sequence[Sending], until: float) -> _Made | None:
-    """One after the other, until one fails, which is told; or too much time has gone, or the receiver proves slow.
+    """One after the other, until one fails, which is told; or too much time has gone.
 
     Outcomes are written meanwhile. Nobody goes on while this process has as many to write as it has threads: what is
     sent and not on record comes again if the process dies.
     """
     for place, sending in enumerate(begun):
-        is_first = not latencies.is_known(sending.receiver)
         ended = Ended(sending, delivery.send(sending, runtime().transport))
         made = _Made(ended, recorder()(ended))
         latencies.note(sending.receiver, ended.verdict.latency)
         good = ended.verdict.outcome is Outcome.DELIVERED
-        if not good or _is_over(until) or (is_first and _is_better_shared(sending.receiver)):
+        if not good or _is_over(until):
             if rest := begun[place + 1 :]:
                 give_back(rest)
             return None if good else made
