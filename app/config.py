@@ -106,6 +106,8 @@ class Settings:
     retention: Retention = Retention()
     memory: Memory = Memory()
     receivers: ReceiverPolicy = ReceiverPolicy()
+    # Sends under way at once in one worker process.
+    delivery_threads: int = 36
     slack: SlackDefaults = SlackDefaults()
     smtp: SmtpDefaults = SmtpDefaults()
     apprise: bool = False
@@ -149,6 +151,7 @@ class Settings:
                 keys=int(read.number("SENTINEL_MAX_KEYS", Memory.keys, 1, 100_000_000)),
             ),
             receivers=read.receivers(),
+            delivery_threads=int(read.number("SENTINEL_DELIVERY_THREADS", 36, 1, 1000)),
             slack=read.slack(),
             smtp=read.smtp(),
             apprise=read.apprise(),

@@ -84,7 +84,7 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
     )
     db.init_app(app)
     migrate.init_app(app, db)
-    make_celery(app, settings.broker)
+    make_celery(app, settings)
     register_problems(app)
     app.before_request(refuse_other_hosts)
     registration.init_app(app)

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 from celery import Celery, Task, signals
 from flask import Flask, current_app
 
-from app.broker import Broker
+from app.config import Settings
 from app.extensions import db
 from app.metrics import totals
 from tasks import broker, losses, trail
@@ -21,8 +21,9 @@ FLUSH_SECONDS: Final = 3.0
 YOUNG_OBJECTS: Final = 100_000
 
 
-def make_celery(app: Flask, where: Broker) -> Celery:
+def make_celery(app: Flask, settings: Settings) -> Celery:
     """The Celery application whose tasks run in `app`'s context."""
+    where = settings.broker
 
     class ContextTask(Task):  # type: ignore[type-arg]
         """A task with the application's context, and so with a session of its own."""
@@ -48,6 +49,8 @@ def make_celery(app: Flask, where: Broker) -> Celery:
     )
     celery.config_from_object("celeryconfig")
     celery.conf.update(broker.settings(where))
+    # Of the workers that deliver; the others are told theirs by their command lines.
+    celery.conf.worker_concurrency = settings.delivery_threads
     celery.set_default()
     app.extensions["celery"] = celery
     app.extensions[EXTENSION] = Publisher(celery)

@@ -3,13 +3,15 @@
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from threading import Event, Lock
 from typing import Any
 
 import pytest
+import requests
 from click.testing import CliRunner
 
 from app.cli.__main__ import sentinel
@@ -117,6 +119,73 @@ def test_at_rest_all_arrive_while_one_of_fifty_hangs(stack: Stack) -> None:
     middle, last = waited[len(waited) // 2], waited[int(0.99 * len(waited))]
     print(f"at rest, {RATE}/s: p50 {middle:.3f} s, p99 {last:.3f} s of {len(waited)}")
     assert len(waited) == len(sent)
+
+
+class Together:
+    """Keeps each request until so many are inside at once; or for some seconds, where too few come."""
+
+    def __init__(self, count: int) -> None:
+        self._count, self._inside, self._lock = count, 0, Lock()
+        self._met = Event()
+
+    @property
+    def met(self) -> bool:
+        return self._met.is_set()
+
+    def __call__(self, _heard: Heard) -> Answer:
+        with self._lock:
+            self._inside += 1
+            if self._inside >= self._count:
+                self._met.set()
+        self._met.wait(10)
+        with self._lock:
+            self._inside -= 1
+        return Answer()
+
+
+def send_at_once(stack: Stack, names: Sequence[str]) -> None:
+    """Events in one batch, which are evaluated together."""
+    lines = "\n".join(json.dumps({"type": name}) for name in names)
+    kind = {"Content-Type": "application/x-ndjson"}
+    assert (
+        requests.post(f"{stack.api_url}/events", data=lines, headers=kind, timeout=30).status_code
+        == 202
+    )
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["unknown", "known"])
+def test_what_waits_for_a_slow_receiver_is_sent_by_as_many_threads_as_it_may_get(
+    stack: Stack, known: bool
+) -> None:
+    name = f"slow-{known}"
+    make_channel(stack, name)
+
+    def slow(_heard: Heard) -> Answer:
+        time.sleep(0.1)
+        return Answer()
+
+    if known:
+        stack.receiver.answer = slow
+        send(stack, name)
+        stack.eventually(lambda: statuses(stack, name) == [("sent", None)])
+    stack.receiver.answer = together = Together(8)
+    send_at_once(stack, [name] * 8)
+    stack.eventually(lambda: statuses(stack, name) == [("sent", None)] * (8 + known))
+    assert together.met
+
+
+def test_hundreds_are_under_way_while_many_receivers_are_slow() -> None:
+    count = 200
+    with Stack(env={"SENTINEL_DELIVERY_THREADS": "240"}) as stack:
+        names = [f"slow{number}" for number in range(count // 8)]
+        for name in names:
+            make_channel(stack, name)
+        stack.receiver.answer = together = Together(count)
+        # Twice as many: a worker that is not quick enough for the first has the others beside the last of them.
+        send_at_once(stack, names * 16)
+        stack.eventually(lambda: together.met, seconds=60)
+        sent = "SELECT count(*) FROM notifications WHERE status = 'sent'"
+        stack.eventually(lambda: stack.sql(sent) == [(2 * count,)], seconds=60)
 
 
 def at_rest(stack: Stack) -> list[Heard]:

@@ -73,16 +73,7 @@ class Services:
 
     def notifications(self, name: str) -> Spec:
         """The worker that delivers: threads, since it waits for receivers."""
-        words = (
-            "-Q",
-            NOTIFICATIONS,
-            "-n",
-            f"{self.node(name)}@%h",
-            "--pool",
-            "threads",
-            "-c",
-            "36",
-        )
+        words = ("-Q", NOTIFICATIONS, "-n", f"{self.node(name)}@%h", "--pool", "threads")
         return self._worker(name, *words)
 
     def backtests(self, name: str) -> Spec:
