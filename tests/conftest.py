@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 
 from app import pool
+from app.api import acceptance
 from app.config import Settings
 from tests.acceptance.stack import Stack
 from tests.app.client import Client
@@ -67,6 +68,7 @@ def patience() -> Iterator[None]:
     """Requests within this process wait for a slow database; how long others do, the acceptance tests see."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pool, "REQUEST_SECONDS", PATIENCE)
+        patch.setattr(acceptance, "PATIENCE", PATIENCE)
         yield
 
 
