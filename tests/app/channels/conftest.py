@@ -44,9 +44,8 @@ class Receiver:
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock: socket.socket) -> None:
-        with sock:
-            with suppress(OSError):
-                self._handle(sock)
+        with sock, suppress(OSError):
+            self._handle(sock)
         self.ended += 1
 
 
