@@ -7,8 +7,11 @@ from typing import cast
 
 import pytest
 from flask import Flask
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 
 from app import pool
+from app.api import acceptance
 from app.config import Settings
 from tests.acceptance.stack import Stack
 from tests.app.client import Client
@@ -16,6 +19,11 @@ from tests.applications import Applications, leave_clean
 
 # Where a shell has started the tests in the background Ctrl-C is ignored, and every process below inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# How long an example takes on a machine that pauses says nothing of it; in CI Hypothesis has such a profile of its own.
+examples.register_profile(
+    "patient", examples(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+examples.load_profile("patient")
 # A disk that is busy with something else is no finding of a test of something else.
 PATIENCE = 30.0
 
@@ -67,6 +75,7 @@ def patience() -> Iterator[None]:
     """Requests within this process wait for a slow database; how long others do, the acceptance tests see."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pool, "REQUEST_SECONDS", PATIENCE)
+        patch.setattr(acceptance, "PATIENCE", PATIENCE)
         yield
 
 

@@ -158,7 +158,6 @@ class Network:
             self._postgres.signal(signal.SIGINT)
             self._postgres.wait(PATIENCE)
         ip("link", "delete", PREFIX)
-        shutil.copytree(self._folder, "/tmp/brokers-logs", dirs_exist_ok=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _connect_redis(self) -> None:

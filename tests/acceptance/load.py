@@ -11,6 +11,8 @@ from types import TracebackType
 
 import requests
 
+from tests.acceptance.waiting import Pulse
+
 GAVE_UP = 10.0
 
 
@@ -38,8 +40,10 @@ class Load:
         self._pause = threads / rate
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
+        self._pulse = Pulse()
 
     def __enter__(self) -> "Load":
+        self._pulse.__enter__()
         for thread in self._threads:
             thread.start()
         return self
@@ -53,6 +57,12 @@ class Load:
         self._stopping.set()
         for thread in self._threads:
             thread.join()
+        self._pulse.__exit__()
+
+    @property
+    def held_up(self) -> float:
+        """Seconds that the machine stood still at a time, which are no server's."""
+        return self._pulse.late
 
     @property
     def accepted(self) -> set[str]:

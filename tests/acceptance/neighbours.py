@@ -2,21 +2,19 @@
 
 import json
 import os
-import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from app.cli.local.ports import next_free
 from app.cli.local.process import Child, last_lines
+from tests.acceptance.ports import HOST, free_port
 from tests.acceptance.scratch import Scratch
 from tests.acceptance.waiting import wait_until
 
 PROMETHEUS = Path("/usr/bin/prometheus")
 ALERTMANAGER = Path("/usr/bin/prometheus-alertmanager")
-HOST = "127.0.0.1"
 START_SECONDS = 60
 
 
@@ -25,7 +23,7 @@ class Neighbour(Scratch):
 
     def __init__(self, program: Path, config: dict[str, Any], *flags: str) -> None:
         super().__init__(program.name)
-        self.port = next_free(random.randint(30_000, 38_000))
+        self.port = free_port()
         (self.folder / "config.yml").write_text(json.dumps(config))
         self._argv = (
             str(program),

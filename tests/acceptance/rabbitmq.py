@@ -1,19 +1,17 @@
 """A RabbitMQ of its own for a test, from the system's package, on free ports and in a scratch folder."""
 
 import os
-import random
 import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from app.cli.local.ports import next_free
 from app.cli.local.process import Child, last_lines
+from tests.acceptance.ports import HOST, free_port
 from tests.acceptance.scratch import Scratch
 from tests.acceptance.waiting import wait_until
 
-HOST = "127.0.0.1"
 # Debian's wrapper in /usr/sbin would become the user `rabbitmq` and use the system's folders.
 SCRIPTS = Path("/usr/lib/rabbitmq/bin")
 START_SECONDS = 90
@@ -24,9 +22,7 @@ class RabbitMQ(Scratch):
 
     def __init__(self, host: str = HOST) -> None:
         super().__init__("rabbitmq")
-        self.port = next_free(random.randint(30_000, 38_000))
-        self._distribution = next_free(self.port + 1)
-        self._names = next_free(self._distribution + 1)
+        self.port, self._distribution, self._names = free_port(), free_port(), free_port()
         self._host = host
 
     def begin(self) -> None:

@@ -1,17 +1,15 @@
 """A Redis master with a replica, watched by three sentinels, for a test; each with a password."""
 
-import random
 from pathlib import Path
 from typing import Any
 
 import redis
 
 from app.cli.local.binaries import find_redis
-from app.cli.local.ports import next_free
+from tests.acceptance.ports import HOST, free_port
 from tests.acceptance.scratch import Scratch
 from tests.acceptance.waiting import wait_until
 
-HOST = "127.0.0.1"
 MASTER = "alerts"
 PASSWORD, SENTINEL_PASSWORD = "master-pass", "sentinel-pass"
 SENTINELS = 3
@@ -31,11 +29,8 @@ class Sentinels(Scratch):
 
     def __init__(self) -> None:
         super().__init__("sentinels")
-        start, ports = random.randint(38_000, 45_000), []
-        for _ in range(SENTINELS + 2):
-            ports.append(next_free(start))
-            start = ports[-1] + 1
-        self._servers, self._sentinels = ports[:2], ports[2:]
+        self._servers = [free_port() for _ in range(2)]
+        self._sentinels = [free_port() for _ in range(SENTINELS)]
 
     def begin(self) -> None:
         """All of them, until each sentinel knows the others."""
@@ -44,7 +39,7 @@ class Sentinels(Scratch):
         self.start(replica, "--replicaof", f"{HOST} {master}")
         for port in self._sentinels:
             self._watch(port, master)
-        wait_until(self._is_complete, 30)
+        wait_until(self._is_complete, 60)
 
     @property
     def url(self) -> str:

@@ -12,7 +12,6 @@ Nothing starts again by itself, unless the test calls `stack.keep()`, as `up` do
 
 import contextlib
 import os
-import random
 import shutil
 import signal
 import tempfile
@@ -30,12 +29,12 @@ from app.cli.local import migrations, renewal
 from app.cli.local.environment import Ports
 from app.cli.local.errors import LocalError
 from app.cli.local.home import Home
-from app.cli.local.ports import next_free
 from app.cli.local.process import Child, Spec, last_lines
 from app.cli.local.services import API, CORE, Services
 from app.cli.local.stack import LocalStack
 from app.cli.local.supervisor import Supervisor
 from tests.acceptance import schema
+from tests.acceptance.ports import free_port
 from tests.acceptance.receiver import Receiver
 
 OWN = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "SLACK_", "SENTINEL_")
@@ -101,8 +100,7 @@ class Stack:
     def __init__(self, env: Mapping[str, str] | None = None, start: Iterable[str] = CORE) -> None:
         self.receiver = Receiver()
         self.home = Home(Path(tempfile.mkdtemp(prefix="sentinel-test-")))
-        api = next_free(random.randint(20_000, 29_000))
-        self.ports = Ports(api=api, inbox=next_free(api + 1))
+        self.ports = Ports(api=free_port(), inbox=free_port())
         self._names: Iterable[str] = tuple(start)
         self._supervisor = Supervisor(print)
         given = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}

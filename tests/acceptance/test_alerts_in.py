@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
-from app.cli.local.ports import next_free
 from app.clock import system_clock
 from app.config import database_url
 from app.services import keys
 from tests.acceptance.neighbours import Neighbour, alertmanager, need_prometheus, prometheus
+from tests.acceptance.ports import free_port
 from tests.acceptance.stack import Stack
 
 pytestmark = pytest.mark.acceptance
@@ -94,7 +94,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             "authorization": {"credentials": make_key(stack, "ingest")},
             "static_configs": [{"targets": [f"127.0.0.1:{stack.ports.api}"]}],
         }
-        port = next_free(39_000)
+        port = free_port()
         with alertmanager(f"{stack.api_url}/hooks/alertmanager", SECRET) as manager:
             through = {"static_configs": [{"targets": [manager.address]}]}
             with prometheus(rules, f"127.0.0.1:{port}", direct, through) as one:

@@ -16,7 +16,8 @@ from tests.acceptance.test_spine import heard_events, make_rule, settled
 pytestmark = pytest.mark.acceptance
 
 INJECTED = Path(__file__).with_name("injected")
-DELIVERED_WITHIN = 10.0
+# The start of an API on a busy machine, and a sweep.
+DELIVERED_WITHIN = 60.0
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ import requests
 
 from tests.acceptance.load import Load, wait_for
 from tests.acceptance.stack import Stack
+from tests.acceptance.waiting import Pulse
 
 pytestmark = pytest.mark.acceptance
 
@@ -46,7 +47,7 @@ def check_answers(stack: Stack, load: Load, what: str) -> None:
     assert set(load.statuses) <= {202, 503}, said
     assert load.statuses[503] > 0, said
     assert {one.retry_after for one in load.told if one.status == 503} == {"2"}
-    assert load.slowest < LONGEST, said
+    assert load.slowest < LONGEST + load.held_up, said
     assert load.accepted <= stored(stack, what)
     late = [one for one in load.told if one.status == 202 and one.at > load.told[-1].at - 0.5]
     assert late, "it accepts again at the end"
@@ -123,23 +124,27 @@ def test_a_frozen_server_holds_nobody_up(stack: Stack) -> None:
 def test_readyz_says_down_while_the_server_is_frozen(stack: Stack) -> None:
     postgres = stack.processes["postgres"]
     postgres.freeze()
-    began = time.monotonic()
-    answer = stack.get("/readyz")
-    took = time.monotonic() - began
-    postgres.thaw()
+    try:
+        with Pulse() as pulse:
+            began = time.monotonic()
+            answer = stack.get("/readyz")
+            took = time.monotonic() - began
+    finally:
+        postgres.thaw()
     assert (answer.status_code, answer.json()["down"][0]) == (503, "database")
-    assert took < LONGEST
+    assert took < LONGEST + pulse.late
     ready_again(stack, "readyz")
 
 
 def test_backends_that_freeze_alone_are_left_for_new_ones(stack: Stack) -> None:
-    frozen = []
-    with Load(stack.api_url, "backends") as load:
+    with Load(stack.api_url, "connect"):
         time.sleep(1)
-        query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'sentinel'"
-        frozen = [row[0] for row in stack.sql(query)]
-        for pid in frozen:
-            os.kill(pid, signal.SIGSTOP)
+    # At rest: in the midst of a commit each may hold a lock that all others wait for, whoever they serve.
+    query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'sentinel'"
+    frozen = [row[0] for row in stack.sql(query)]
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    with Load(stack.api_url, "backends") as load:
         wait_for(lambda: is_ready(stack), READY_WITHIN)
         time.sleep(3)
         accepted_meanwhile = load.told[-1].status == 202

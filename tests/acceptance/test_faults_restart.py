@@ -12,8 +12,8 @@ import pytest
 
 from app.cli.local.home import CHECKOUT, Home
 from app.cli.local.leftovers import ours
-from app.cli.local.ports import next_free
 from tests.acceptance.load import Load
+from tests.acceptance.ports import free_port
 from tests.acceptance.stack import OWN, Stack
 from tests.acceptance.test_spine import settled
 
@@ -50,9 +50,9 @@ class Terminal:
     def __init__(self, home: Path) -> None:
         self.home = Home(home)
         clean = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
-        self._port = next_free(33_000 + os.getpid() % 500)
+        self._port = free_port()
         self.env = {**clean, "SENTINEL_HOME": str(home), "SENTINEL_PORT": str(self._port)}
-        self.env |= {"PYTHONPATH": str(CHECKOUT), "SENTINEL_FLOWER_PORT": str(next_free(33_600))}
+        self.env |= {"PYTHONPATH": str(CHECKOUT), "SENTINEL_FLOWER_PORT": str(free_port())}
 
     def type(self, command: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -65,9 +65,16 @@ class Terminal:
 
     def mains(self) -> set[int]:
         """The pids of API, workers and inbox."""
-        titles = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in ours(self.home)}
         sentinels = (b"wsgi:app", b"-Q\0", b"create_receiver")
-        return {pid for pid, title in titles.items() if any(word in title for word in sentinels)}
+        return {pid for pid in ours(self.home) if any(word in title_of(pid) for word in sentinels)}
+
+
+def title_of(pid: int) -> bytes:
+    """How a process was called; nothing of one that has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The API's unit as systemd would run it: behind its socket, saying when it is ready."""
 
 import os
-import random
 import socket
 import sys
 from pathlib import Path
@@ -9,8 +8,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from app.cli.local.ports import next_free
 from app.cli.local.process import Child, Spec, last_lines
+from tests.acceptance.ports import free_port
 from tests.acceptance.stack import Stack
 from tests.test_deploy import API
 
@@ -21,7 +20,7 @@ ACTIVATE = Path("/usr/bin/systemd-socket-activate")
 def test_connections_to_the_apis_socket_wait_until_it_is_ready(tmp_path: Path) -> None:
     if not ACTIVATE.exists() and not os.environ.get("CI"):
         pytest.skip("needs systemd's tools: apt-get install systemd")
-    port = next_free(random.randint(30_000, 38_000))
+    port = free_port()
     entry = (sys.executable, "deploy/entrypoint.py", *API)
     with Stack(start=()) as stack, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
         told.bind(str(tmp_path / "notify"))

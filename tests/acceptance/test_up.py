@@ -1,5 +1,6 @@
 """`./sentinel up` as a user meets it: it starts, refuses, recovers and leaves nothing behind."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ import pytest
 
 from app.cli.local.home import CHECKOUT, Home
 from app.cli.local.leftovers import ours
-from app.cli.local.ports import next_free
+from tests.acceptance.ports import free_port
 from tests.acceptance.stack import OWN
 
 pytestmark = pytest.mark.acceptance
@@ -30,7 +31,7 @@ class Up:
         self.port = port
         self.output = home.with_name(f"{home.name}-{time.monotonic_ns()}.out")
         clean = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
-        extras = {"SENTINEL_FLOWER_PORT": str(next_free(port + 200))}
+        extras = {"SENTINEL_FLOWER_PORT": str(free_port())}
         with self.output.open("wb") as out:
             self.process = subprocess.Popen(
                 [CHECKOUT / "sentinel", "up", "--port", str(port)],
@@ -42,11 +43,13 @@ class Up:
 
     @property
     def said(self) -> str:
-        return self.output.read_text(encoding="utf-8")
+        # It may be writing just now.
+        return self.output.read_text(encoding="utf-8", errors="replace")
 
     def until(self, check: Callable[[], bool], seconds: float = START_SECONDS) -> None:
+        """Until `check()` is true; connections that fail, and answers that are late, are tried again."""
         deadline = time.monotonic() + seconds
-        while not check():
+        while not _holds(check):
             assert time.monotonic() < deadline, self.said
             time.sleep(0.05)
 
@@ -70,16 +73,18 @@ class Up:
             "notifications": b"notifications@%h",
         }
         for pid in ours(self.home):
-            parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
-            title = Path(f"/proc/{pid}/cmdline").read_bytes()
-            if words[name] in title and int(parent) == self.process.pid:
-                return pid
+            # One that was a fork of what was killed may end meanwhile.
+            with contextlib.suppress(OSError):
+                parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+                title = Path(f"/proc/{pid}/cmdline").read_bytes()
+                if words[name] in title and int(parent) == self.process.pid:
+                    return pid
         raise AssertionError(f"no {name}")
 
 
 @pytest.fixture
 def port() -> int:
-    return next_free(31_000 + os.getpid() % 1000)
+    return free_port()
 
 
 @pytest.fixture
@@ -164,7 +169,7 @@ def test_a_process_that_dies_is_started_again_and_said(start: Callable[..., Up],
     postmaster = postgres_data(up.home.path) / "postmaster.pid"
     os.kill(int(postmaster.read_text().splitlines()[0]), signal.SIGKILL)
     up.until(lambda: "postgres runs again" in up.said)
-    up.until(lambda: _ready(port))
+    up.until(lambda: status(port, "/readyz") == 200)
 
 
 def test_it_recovers_from_its_own_sudden_death(start: Callable[..., Up], port: int) -> None:
@@ -226,8 +231,8 @@ def make_data(home: Path, version: str | None) -> Path:
     return data
 
 
-def _ready(port: int) -> bool:
+def _holds(check: Callable[[], bool]) -> bool:
     try:
-        return status(port, "/readyz") == 200
-    except OSError:
+        return check()
+    except OSError:  # urllib's errors and those of requests are such
         return False

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.local.home import CHECKOUT
-from app.cli.local.ports import next_free
+from tests.acceptance.ports import free_port
 from tests.acceptance.stack import OWN
 
 pytestmark = [
@@ -56,7 +56,7 @@ def test_a_plain_user_gets_a_whole_sentinel_that_leaves_nothing_behind(checkout:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
     with output.open("wb") as out:
         up = subprocess.Popen(
-            [PYTHON, checkout / "sentinel", "up", "--port", str(next_free(36_000))],
+            [PYTHON, checkout / "sentinel", "up", "--port", str(free_port())],
             env={**clean, "HOME": str(checkout), "PATH": "/usr/bin:/bin"},
             cwd=checkout,
             user=USER,
@@ -77,7 +77,8 @@ def test_a_plain_user_gets_a_whole_sentinel_that_leaves_nothing_behind(checkout:
 
 def wait_for(up: "subprocess.Popen[bytes]", output: Path) -> None:
     deadline = time.monotonic() + SECONDS
-    while "Ctrl-C stops" not in output.read_text(encoding="utf-8"):
-        assert up.poll() is None, output.read_text(encoding="utf-8")
-        assert time.monotonic() < deadline, output.read_text(encoding="utf-8")
+    # It may be writing just now.
+    while "Ctrl-C stops" not in (said := output.read_text(encoding="utf-8", errors="replace")):
+        assert up.poll() is None, said
+        assert time.monotonic() < deadline, said
         time.sleep(0.2)

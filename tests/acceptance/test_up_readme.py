@@ -9,6 +9,7 @@ import pytest
 
 from app.cli.local.home import CHECKOUT
 from app.cli.local.running import API_PORT, FIRST_COMMANDS
+from tests.acceptance.ports import free_port
 from tests.acceptance.test_up import Up, home, start, text_of
 
 pytestmark = pytest.mark.acceptance
@@ -18,9 +19,7 @@ __all__ = ["home", "start"]
 @pytest.fixture
 def port() -> int:
     """Any free one: the commands' own port is put in its place."""
-    from app.cli.local.ports import next_free
-
-    return next_free(33_000)
+    return free_port()
 
 
 def readme_commands() -> list[str]:

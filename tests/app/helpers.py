@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from threading import Event
 from typing import Any
 from uuid import UUID, uuid4
 
+from flask import Flask
 from sqlalchemy import select
 
 from app.channels.base import Verdict
@@ -19,6 +21,7 @@ from app.services.delivery import Result, Sending
 from app.services.matching import Evaluation
 from app.services.outcomes import Ended
 from app.services.turns import Outcome
+from tasks.upkeep import Upkeep
 from tests.app.client import Client
 from tests.conftest import TestClock
 
@@ -76,6 +79,23 @@ def fire(now: datetime) -> Outcome:
         made.queued.pending.extend(fired.outcome.queued.pending)
         if not fired.more:
             return made
+
+
+def sweep(app: Flask) -> None:
+    """What the thread of a worker of events does in one round: all of it, however late the thread begins."""
+    ended = Event()
+
+    class Swept(Upkeep):
+        def sweep(self) -> None:
+            try:
+                super().sweep()
+            finally:
+                ended.set()
+
+    swept = Swept(app, app.extensions["publisher"])
+    swept.start("events@test", ["events"])
+    assert ended.wait(60)
+    swept.stop()
 
 
 def notifications() -> list[Notification]:

@@ -213,6 +213,15 @@ def short_waits() -> None:
     swap(transport, "SEND_SECONDS", 1.5)
 
 
+def long_attempts() -> None:
+    """What `short_waits` has made short, as it was: for who makes an attempt, and for how long it is theirs."""
+    from app.channels import transport
+    from app.services import delivery
+
+    swap(delivery, "LEASE", timedelta(seconds=22))
+    swap(transport, "SEND_SECONDS", 15.0)
+
+
 def short_visibility() -> None:
     """A message that nobody acknowledged comes back after two seconds instead of an hour."""
     from wsgi import celery
@@ -257,6 +266,7 @@ GUARDS: Final[dict[str, Change]] = {
 CHANGES: Final[dict[str, Change]] = {
     **GUARDS,
     "short waits": short_waits,
+    "long attempts": long_attempts,
     "hanging judgement": hanging_judgement,
     "short visibility": short_visibility,
 }

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -17,6 +17,8 @@ from tests.chaos.stack import ChangedStack
 
 SHORT = ("short waits",)
 HANGING = ("hanging judgement",)
+# Less than an attempt may take where waits are not short.
+BREACH_SECONDS = 5.0
 
 
 class Broken(Exception):
@@ -49,6 +51,12 @@ def comes(stack: ChangedStack, check: Callable[[], object], seconds: float, seen
         stack.eventually(check, seconds)
     except AssertionError:
         raise Broken(seen) from None
+
+
+def await_breach(stack: ChangedStack, check: Callable[[], object]) -> None:
+    """Give what a missing guard lets happen the time to happen; with the guard all of it passes."""
+    with suppress(AssertionError):
+        stack.eventually(check, BREACH_SECONDS)
 
 
 def make_rule(stack: ChangedStack, url: str | None = None) -> None:

@@ -85,10 +85,10 @@ def test_the_steps_of_nested_quantifiers_add_up() -> None:
 )
 def test_long_texts_and_lists_inside_a_quantifier_are_paid_for(condition: str) -> None:
     event: dict[str, object] = {"a": ["a" * 1_000 + "!"] * 250}  # as large as an event may be
-    began = time.perf_counter()
+    began = time.thread_time()
     costly = f"any x in a: (any y in a: (any z in a: (not ({condition}) and false)))"
     assert parse_condition(costly).matches(event) is None
-    assert time.perf_counter() - began < 5
+    assert time.thread_time() - began < 5
 
 
 def test_now_is_handed_in_as_seconds_or_as_a_datetime() -> None:

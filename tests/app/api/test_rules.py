@@ -221,7 +221,8 @@ def test_many_targets_and_a_name_server_that_hangs_cost_one_patience(
     targets = ", ".join(f'notify("webhook:https://h{n}.example/")' for n in range(100))
     began = time.monotonic()
     answer = client.post("/rules/validate", json={"dsl": f"when a then {targets}"})
-    assert time.monotonic() - began < 4
+    # A patience for each would be twenty seconds.
+    assert time.monotonic() - began < 10
     assert answer.status_code == 200
     release.set()
 

@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,10 +18,10 @@ Serve = Callable[[Callable[[socket.socket], None]], "Receiver"]
 
 
 class Receiver:
-    """A TCP server that hands each connection to a function, and counts them."""
+    """A TCP server that hands each connection to a function, and counts them, and those that it has closed."""
 
     def __init__(self, handle: Callable[[socket.socket], None]) -> None:
-        self.connections = 0
+        self.connections = self.ended = 0
         self._handle = handle
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
@@ -43,11 +44,9 @@ class Receiver:
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock: socket.socket) -> None:
-        with sock:
-            try:
-                self._handle(sock)
-            except OSError:
-                return
+        with sock, suppress(OSError):
+            self._handle(sock)
+        self.ended += 1
 
 
 def read_request(sock: socket.socket) -> bytes:

@@ -16,6 +16,7 @@ from app.channels import connections
 from app.channels.base import Outcome
 from app.channels.egress import Egress
 from app.channels.transport import Transport
+from tests.acceptance.waiting import wait_until
 from tests.app.channels.conftest import Serve, read_request
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -70,7 +71,7 @@ def test_a_connection_that_the_receiver_closed_is_not_used_again(
 
     receiver = serve(once)
     assert transport.post(receiver.url, b"x", {}).status == 200
-    time.sleep(0.05)
+    wait_until(lambda: receiver.ended == 1, 30)
     assert transport.post(receiver.url, b"x", {}).status == 200
     assert receiver.connections == 2
 
@@ -285,16 +286,19 @@ def test_a_request_is_not_repeated_when_a_kept_connection_breaks(
 def test_an_answer_before_the_body_was_read_still_counts(
     serve: Serve, transport: Transport
 ) -> None:
+    said = threading.Event()
+
     def refuse(sock: socket.socket) -> None:
         sock.recv(1000)
         sock.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
         sock.shutdown(socket.SHUT_WR)
+        said.set()
         while sock.recv(65536):
             pass
 
     receiver = serve(refuse)
     assert transport.post(receiver.url, b"x" * 5_000_000, {}).status == 413
-    time.sleep(0.05)
+    assert said.wait(30)
     assert transport.post(receiver.url, b"x", {}).status == 413
     assert receiver.connections == 2
 
@@ -340,7 +344,7 @@ def test_a_connection_that_is_not_kept_is_closed(
     gc.disable()
     try:
         transport.post(url, b"x", {})
-        assert ended.wait(1)
+        assert ended.wait(30)
     finally:
         gc.enable()
 
@@ -351,7 +355,7 @@ def test_a_transport_made_before_a_fork_serves_after_it(serve: Serve, transport:
         target=transport.post, args=(receiver.url, b"x", {})
     )
     child.start()
-    child.join(10)
+    child.join(60)
     assert child.exitcode == 0
     assert transport.post(receiver.url, b"x", {}).status == 200
     assert receiver.connections == 2
@@ -391,13 +395,12 @@ def test_a_slow_receiver_does_not_hold_up_the_others(serve: Serve, transport: Tr
 
     def slow(sock: socket.socket) -> None:
         read_request(sock)
-        release.wait(5)
+        release.wait(60)
 
     url, stuck = serve(keep_answering).url, serve(slow).url
     thread = threading.Thread(target=transport.post, args=(stuck, b"x", {}))
     thread.start()
-    began = time.monotonic()
     assert transport.post(url, b"x", {}).status == 200
-    assert time.monotonic() - began < 1
+    assert thread.is_alive()
     release.set()
     thread.join()

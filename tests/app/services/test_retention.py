@@ -14,7 +14,6 @@ from app.models.alerts import Alert, AlertChange, Match, Suppression
 from app.models.events import Event
 from app.models.notifications import Attempt, Notification, Status
 from app.services import retention, upkeep
-from tasks.upkeep import Upkeep
 from tests.app.client import Client
 from tests.app.helpers import (
     begin_attempt,
@@ -23,6 +22,7 @@ from tests.app.helpers import (
     make_rule,
     notifications,
     post_event,
+    sweep,
 )
 from tests.conftest import TestClock
 
@@ -172,16 +172,12 @@ def test_a_keys_moment_is_in_the_key(clock: TestClock) -> None:
 def test_the_sweep_forgets_by_the_settings(app: Flask, client: Client, clock: TestClock) -> None:
     post_event(client)
     evaluate(clock())
-    sweep = Upkeep(app, app.extensions["publisher"])
-    sweep.start("events@test", ["events"])
-    sweep.stop()
+    sweep(app)
     assert count(Event) == 1
     # The sweep gives way to whoever reads.
     session().rollback()
     clock.now += timedelta(days=32)
-    sweep = Upkeep(app, app.extensions["publisher"])
-    sweep.start("events@test", ["events"])
-    sweep.stop()
+    sweep(app)
     session().expire_all()
     assert count(Event) == 0
 

@@ -11,9 +11,8 @@ from app.metrics import EVENTS_INGESTED, NOTIFICATIONS_SENT, RULES_TRIGGERED, to
 from app.models.upkeep import Sample
 from app.services import samples
 from app.services.samples import History
-from tasks.upkeep import Upkeep
 from tests.app.client import Client
-from tests.app.helpers import evaluate, make_rule, post_event
+from tests.app.helpers import evaluate, make_rule, post_event, sweep
 from tests.conftest import TestClock
 
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -143,9 +142,7 @@ def test_they_are_kept_for_eight_days(app: Flask, clock: TestClock) -> None:
 
 def test_the_sweep_writes_them_down_and_forgets_them(app: Flask, clock: TestClock) -> None:
     for _ in range(2):
-        sweep = Upkeep(app, app.extensions["publisher"])
-        sweep.start("events@test", ["events"])
-        sweep.stop()
+        sweep(app)
         session().rollback()
         assert [each.minute for each in stored()] == [clock()]
         clock.tick(9 * 86_400)
