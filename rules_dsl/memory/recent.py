@@ -32,7 +32,7 @@ class Recent:
         times = self.times
         if not times or time > times[-1]:
             return False
-        for at in range(bisect_left(times, time), bisect_right(times, time)):  # noqa: SIM110 - often
+        for at in range(bisect_left(times, time), bisect_right(times, time)):
             if self.ids.startswith(id, SIZE * at):
                 return True
         return False
