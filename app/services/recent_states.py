@@ -13,7 +13,7 @@ from typing import Final
 from rules_dsl.memory import State
 
 # What a state takes in memory beside what it packs to, about.
-OVERHEAD: Final = 2_500
+OVERHEAD: Final = 2_000
 LARGEST: Final = 96 * 1024 * 1024
 
 # A rule version, a scope and a key.

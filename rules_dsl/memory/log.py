@@ -25,7 +25,7 @@ class Log:
     def __init__(self, times: "array[int] | None" = None, values: Values = None) -> None:
         self.times: array[int] = array("q") if times is None else times
         self.values = values
-        self._blocks: dict[Choose, list[float]] = {}
+        self._blocks: dict[Choose, list[float]] | None = None  # made when first asked
 
     def __len__(self) -> int:
         return len(self.times)
@@ -37,7 +37,7 @@ class Log:
         if at and time < times[-1]:
             at = bisect_right(times, time)
             times.insert(at, time)
-            for blocks in self._blocks.values():
+            for blocks in (self._blocks or {}).values():
                 del blocks[at // _BLOCK :]
         else:
             times.append(time)
@@ -62,6 +62,8 @@ class Log:
         values: Any = self.values
         if end - start <= 4 * _BLOCK:
             return _plain(choose(values[start:end]))
+        if self._blocks is None:
+            self._blocks = {}
         blocks = self._blocks.setdefault(choose, [])
         for block in range(len(blocks), len(values) // _BLOCK):
             blocks.append(choose(values[block * _BLOCK : (block + 1) * _BLOCK]))
@@ -85,7 +87,7 @@ class Log:
         del self.times[:count]
         if self.values is not None:
             del self.values[:count]
-        self._blocks.clear()
+        self._blocks = None
 
 
 def _fits(values: Any, value: Any) -> bool:

@@ -18,7 +18,7 @@ import orjson
 
 from rules_dsl.memory.log import Log
 from rules_dsl.memory.plan import Plan
-from rules_dsl.memory.recent import Recent
+from rules_dsl.memory.recent import SIZE, Recent
 from rules_dsl.memory.sequence import Candidate, Pending
 from rules_dsl.memory.sums import ExactSum
 from rules_dsl.memory.windows import RUNNING, Cursor
@@ -61,7 +61,7 @@ class State:
         self.dropped = 0  # entries that the cap has cost
         self.latest = NEVER  # the time of the newest event
         if plan is not None:  # a saved one brings its own
-            self.recent = Recent(array("q"), [], array("b"))
+            self.recent = Recent(array("q"), bytearray(), array("b"))
             self.logs = [Log(None, array(column) if column else None) for column in plan.columns]
             self.cursors = [Cursor() if each.function in RUNNING else None for each in plan.windows]
         self.candidates: list[Candidate] = []
@@ -126,11 +126,11 @@ class State:
         for cursor in self.cursors:
             numbers += _numbers_of(cursor, rare)
         version, text = _written(rare) if rare else (VERSION, b"")
-        logs, cursors, count = len(self.logs), len(self.cursors), len(recent.ids)
+        logs, cursors, count = len(self.logs), len(self.cursors), len(recent.times)
         fixed = _layout(logs, cursors).pack(
             version, logs, cursors, len(text), count, self.latest, *numbers
         )
-        return b"".join((fixed, text, *recent.ids, *map(_bytes_of, columns)))
+        return b"".join((fixed, text, recent.ids, *map(_bytes_of, columns)))
 
     def _rare(self) -> dict[str, Any]:
         """What most states have nothing of."""
@@ -160,8 +160,8 @@ class State:
         rare = _read(version, data[layout.size : start]) if size else {}
         state = cls(None)
         state.latest = latest
-        end = start + 16 * count
-        ids = [data[at : at + 16] for at in range(start, end, 16)]
+        end = start + SIZE * count
+        ids = bytearray(data[start:end])
         reader = _Reader(data, end)
         state.recent = Recent(reader.column("q", count), ids, reader.column("b", count))
         state.logs = [
@@ -204,9 +204,9 @@ class _Reader:
 
     def column(self, code: str, count: int) -> Any:
         """The next numbers."""
-        column, start = array(code), self._at
-        self._at += count * _SIZES[code]
-        column.frombytes(self._data[start : self._at])
+        start = self._at
+        self._at = end = start + count * _SIZES[code]
+        column = array(code, self._data[start:end])
         if sys.byteorder == "big":
             column.byteswap()
         return column

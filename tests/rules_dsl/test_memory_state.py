@@ -42,6 +42,27 @@ def test_windows_of_thousands_of_entries_come_to_what_a_plain_look_says() -> Non
         assert found[at] == [min(inside), max(inside), sum(inside), len(earlier) or None]
 
 
+def test_distinct_values_are_right_on_the_way_from_few_to_many_and_back() -> None:
+    gaps = [3.0] * 30 + [0.25] * 300 + [3.0] * 60
+    times = [sum(gaps[:at]) for at in range(len(gaps))]
+    numbers = [float(at % 97) for at in range(len(gaps))]
+    found = values_of("distinct(x) over 1m > 1e9", times, numbers, SECOND)
+    plain = [
+        len({n for t, n in zip(times[: at + 1], numbers, strict=False) if t > now - 60})
+        for at, now in enumerate(times)
+    ]
+    assert [value for [value] in found] == plain
+    assert min(plain[200:]) < 30 < 90 < max(plain)
+
+
+def test_an_event_that_comes_again_is_known_among_others_of_its_moment() -> None:
+    world = World("count() over 1h > 1e9")
+    events = [world.event(1) for _ in range(5)]
+    assert [world.decide(each)[-1].reason for each in events] == [None] * 5
+    assert [world.decide(each)[-1].reason for each in events] == ["seen"] * 5
+    assert world.decide(world.event(1))[-1].values == {"windows": [6]}
+
+
 def test_what_no_window_can_see_any_more_is_forgotten() -> None:
     world = World("sum(x) over 1m > 1e9")
     for at in range(5_000):
