@@ -13,12 +13,13 @@ from app.api.problems import problem
 from app.metrics import INGEST_REJECTED, totals
 from app.runtime import now, runtime
 from app.schemas.events import CloudEventIn
-from app.services import batches, cloudevents, ingest
-from app.services.batches import Batch, Item
+from app.services import batches, cloudevents, ingest, json_items
+from app.services.batches import Batch
 from app.services.cloudevents import BATCH, CONTENT_TYPE, STRUCTURED
 from app.services.errors import Refusal
+from app.services.json_items import Item
 from app.services.once import Keyed
-from app.web.request import check_content_type, whole_body
+from app.web.request import body_file, check_content_type, whole_body
 
 PREFIX: Final = "ce-"
 SOURCE: Final = "http"
@@ -38,8 +39,8 @@ def accept() -> Response:
     check_content_type(request, request.mimetype)
     settings = runtime().settings
     if request.mimetype == BATCH:
-        raw = whole_body(request, settings.max_batch)
-        return _batch(batches.array(raw, settings.max_body))
+        with body_file(request, settings.max_batch) as body:
+            return _batch(json_items.items(body, settings.max_body))
     raw = whole_body(request, settings.max_body)
     unwrapped = cloudevents.unwrap(_headers(), raw, PREFIX) or b""
     if len(unwrapped) > settings.max_body:

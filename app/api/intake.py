@@ -4,7 +4,9 @@ The busiest door of the house reads its header and writes its answer without sch
 """
 
 from collections.abc import Iterable
-from typing import Any, Final
+from functools import partial
+from itertools import chain
+from typing import IO, Any, Final
 
 from flask import Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -22,11 +24,11 @@ from app.metrics import EVENTS_INGESTED, INGEST_REJECTED, totals
 from app.pool import be_patient
 from app.runtime import now, runtime
 from app.schemas.events import ACCEPTED, EventIn
-from app.services import batches, idempotency, ingest, strict_json
-from app.services.batches import Item
+from app.services import batches, idempotency, ingest, json_items, strict_json
 from app.services.errors import Refusal
 from app.services.idempotency import Idempotency
-from app.web.request import check_content_type, whole_body
+from app.services.json_items import PIECE, Item
+from app.web.request import body_file, check_content_type
 from tasks.publisher import wake_all, wake_events
 from tasks.wiring import publish
 
@@ -59,18 +61,27 @@ def accept() -> Response:
         return cloudevents.accept()
     check_content_type(request, JSON, NDJSON)
     settings = runtime().settings
-    raw = whole_body(request, settings.max_batch)
-    key = _key(raw)
-    if request.mimetype == NDJSON:
-        return _batch(batches.lines(raw, settings.max_body), key)
-    if raw.lstrip()[:1] == b"[":
-        return _batch(batches.array(raw, settings.max_body), key)
+    with body_file(request, settings.max_batch) as body:
+        key = _key(body)
+        if request.mimetype == NDJSON:
+            return _batch(batches.lines(body, settings.max_body), key)
+        if _is_array(body):
+            return _batch(json_items.items(body, settings.max_body), key)
+        raw = body.read(settings.max_body + 1)
     if len(raw) > settings.max_body:
         raise RequestEntityTooLarge
     return _one(raw, key)
 
 
-def _key(raw: bytes) -> Idempotency | None:
+def _is_array(body: IO[bytes]) -> bool:
+    begun = b""
+    while not begun and (piece := body.read(PIECE)):
+        begun = piece.lstrip()
+    body.seek(0)
+    return begun.startswith(b"[")
+
+
+def _key(body: IO[bytes]) -> Idempotency | None:
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return None
@@ -81,7 +92,10 @@ def _key(raw: bytes) -> Idempotency | None:
             code="bad_idempotency_key",
         )
     # The same bytes are another request as another type.
-    return Idempotency.of(str(caller().key_id or ""), key, request.mimetype.encode() + raw)
+    sent = chain([request.mimetype.encode()], iter(partial(body.read, PIECE), b""))
+    made = Idempotency.of(str(caller().key_id or ""), key, sent)
+    body.seek(0)
+    return made
 
 
 def _one(raw: bytes, key: Idempotency | None) -> Response:

@@ -15,11 +15,11 @@ from app.hooks.base import Delivery, moment_of
 from app.metrics import INGEST_REJECTED, totals
 from app.runtime import now, runtime
 from app.schemas.hooks import PrometheusAlert
-from app.services import batches, hooks
-from app.services.batches import Item
+from app.services import hooks, json_items
 from app.services.errors import Refusal
+from app.services.json_items import Item
 from app.services.once import Keyed
-from app.web.request import check_content_type, whole_body
+from app.web.request import body_file, check_content_type
 
 JSON: Final = "application/json"
 SOURCE: Final = "prometheus"
@@ -46,16 +46,17 @@ def post() -> Response:
     """
     check_content_type(request, JSON)
     settings = runtime().settings
-    delivery = Delivery({}, whole_body(request, settings.max_batch), now())
+    delivery = Delivery({}, b"", now())
     good: list[Keyed] = []
     bad: dict[str, Any] = {}
-    for place, item in enumerate(batches.array(delivery.body, settings.max_body)):
-        try:
-            good.append(_keyed(item, delivery, settings.max_body, place + 1))
-        except Refusal as error:
-            bad[str(place)] = {"_schema": [error.detail]}
-        except ValidationError as error:
-            bad[str(place)] = error.messages
+    with body_file(request, settings.max_batch) as body:
+        for place, item in enumerate(json_items.items(body, settings.max_body)):
+            try:
+                good.append(_keyed(item, delivery, settings.max_body, place + 1))
+            except Refusal as error:
+                bad[str(place)] = {"_schema": [error.detail]}
+            except ValidationError as error:
+                bad[str(place)] = error.messages
     keep(good, owner=f"{SOURCE}:{caller().key_id or ''}", source=SOURCE)
     if bad:
         totals.count(INGEST_REJECTED, "batch_item", by=len(bad))

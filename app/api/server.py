@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from http import HTTPStatus
 from io import BytesIO
 from queue import SimpleQueue
@@ -22,14 +22,16 @@ from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from app.api.kinds import type_of
+from app.web.spool import SMALL, is_spool, spool
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 READERS: Final = 256
 READ_SECONDS: Final = 10.0
-# Bodies above this are batches: few are held in memory at once, and each has the time that a slow line needs.
-SMALL: Final = 262_144
+# Of large bodies, which are batches, so many may arrive at once, each in the time that a slow line needs, and so many
+# be worked on.
+ARRIVING: Final = 16
 LARGE_AT_ONCE: Final = 4
 SLOWEST: Final = 262_144.0
 WRITE_SECONDS: Final = 30.0
@@ -59,6 +61,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._places: SimpleQueue[None] = SimpleQueue()
         for _ in range(self.cfg.threads):
             self._places.put(None)
+        self._arriving = BoundedSemaphore(ARRIVING)
         self._large = BoundedSemaphore(LARGE_AT_ONCE)
         self._reading: dict[socket.socket, float] = {}
         super().init_process()
@@ -77,17 +80,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         def answer(environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
             line = environ["gunicorn.socket"]
             size = _declared(environ, limit)
-            with self._large if size > SMALL else nullcontext():
-                if size > SMALL:
+            large = size > SMALL
+            with self._arriving if large else nullcontext():
+                if large:
                     self._reading[line] = time.monotonic() + READ_SECONDS + size / SLOWEST
-                environ["wsgi.input"] = _whole(environ, limit)
+                environ["wsgi.input"] = body = _whole(environ, limit, large=large)
                 self._reading.pop(line, None)
                 line.settimeout(WRITE_SECONDS)
-                place = self._places.get()
-                try:
-                    return app(environ, start)
-                finally:
-                    self._places.put(place)
+                with self._large if large else nullcontext(), _closing(body):
+                    place = self._places.get()
+                    try:
+                        return app(environ, start)
+                    finally:
+                        self._places.put(place)
 
         return answer
 
@@ -129,16 +134,22 @@ def _declared(environ: "WSGIEnvironment", limit: int) -> int:
     return min(limit, int(length or (limit if chunked else 0)))
 
 
-def _whole(environ: "WSGIEnvironment", limit: int) -> Any:
+def _whole(environ: "WSGIEnvironment", limit: int, *, large: bool) -> Any:
     """The body, read to its end; what is longer than the limit is left to the application to refuse."""
     stream = environ["wsgi.input"]
     if int(environ.get("CONTENT_LENGTH") or 0) > limit:
         return stream
     try:
-        return BytesIO(stream.read(limit + 1))
+        # A large one waits for its end in a file, and whoever needs all of it in memory reads it there.
+        return spool(stream, limit + 1) if large else BytesIO(stream.read(limit + 1))
     # Whatever is wrong with it, the application tells, when it reads.
     except Exception as error:  # noqa: BLE001
         return _Broken(error)
+
+
+def _closing(body: Any) -> AbstractContextManager[Any]:
+    """What gives the file of a body back."""
+    return closing(body) if is_spool(body) else nullcontext()
 
 
 class _Broken:

@@ -10,13 +10,12 @@ from sqlalchemy.orm import Session
 from app.services import ingest, strict_json
 from app.services.errors import Refusal
 from app.services.ingest import Arrival
+from app.services.json_items import PIECE, Item, too_large
+from app.services.json_window import Source
 
 # An event's place in its batch is a part of its id.
 MOST_ITEMS = 1_000_000
 MOST_ERRORS = 1_000
-
-# An item's text and value, or what is wrong with it.
-Item = tuple[str, Any] | Refusal
 
 
 @dataclass(frozen=True)
@@ -75,40 +74,30 @@ def accept(session: Session, items: Iterable[Item], *, source: str, now: datetim
     return batch
 
 
-def lines(raw: bytes, longest: int) -> Iterator[Item]:
+def lines(source: Source, longest: int) -> Iterator[Item]:
     """The items of NDJSON; `longest` in bytes. Empty lines are none."""
-    start = 0
-    while start < len(raw):
-        end = raw.find(b"\n", start)
-        end = len(raw) if end < 0 else end
-        line = raw[start:end]
-        start = end + 1
+    for line in _lines(source, longest):
         if line and not line.isspace():
             yield read(line, longest)
 
 
 def read(line: bytes, longest: int) -> Item:
     """One event as sent; `longest` in bytes."""
+    if len(line) > longest:
+        return too_large(longest)
     try:
-        _check_length(len(line), longest)
         text = strict_json.decode(line)
         return text, strict_json.parse(text)
     except Refusal as error:
         return error
 
 
-def array(raw: bytes, longest: int) -> Iterator[Item]:
-    """The items of a JSON array; `longest` in characters."""
-    for text, value in strict_json.items(strict_json.decode(raw)):
-        try:
-            if isinstance(value, Refusal):
-                raise value
-            _check_length(len(text), longest)
-            yield text, value
-        except Refusal as error:
-            yield error
-
-
-def _check_length(length: int, longest: int) -> None:
-    if length > longest:
-        raise Refusal(f"is larger than {longest} bytes", code="too_large")
+def _lines(source: Source, longest: int) -> Iterator[bytes]:
+    rest = b""
+    while piece := source.read(PIECE):
+        *ended, rest = (rest + piece).split(b"\n")
+        yield from ended
+        if len(rest) > longest:
+            # Of what is too long only that is kept, and whether there is anything in it.
+            rest = rest[:longest] + (b" " if rest.isspace() else b"x")
+    yield rest

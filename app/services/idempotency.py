@@ -1,7 +1,7 @@
 """`Idempotency-Key`: the first answer again, for 24 hours, to whoever sends the same."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -35,8 +35,12 @@ class Idempotency:
     digest: bytes
 
     @classmethod
-    def of(cls, owner: str, key: str, raw_body: bytes) -> "Idempotency":
-        return cls(owner, key, hashlib.sha256(raw_body).digest())
+    def of(cls, owner: str, key: str, sent: Iterable[bytes]) -> "Idempotency":
+        """Of what was sent, in pieces."""
+        digest = hashlib.sha256()
+        for piece in sent:
+            digest.update(piece)
+        return cls(owner, key, digest.digest())
 
 
 def take(

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.ids import uuid7
 from app.models.rules import Ruleset
 from app.services import idempotency
-from app.services.bulk import Row, copy_rows, escape, execute_arrays
+from app.services.bulk import copy_rows, escape, execute_arrays, in_pieces
 from app.services.errors import Refusal
 from app.services.idempotency import Idempotency
 
@@ -34,6 +34,8 @@ _STORE = """
     INSERT INTO pending_events (event_id, wake_at) SELECT id, accepted_at + interval '5 seconds' FROM given
 """
 
+_EVENTS = "events (id, type, source, body, accepted_at, occurred_at, revision)"
+_PENDING = "pending_events (event_id, wake_at)"
 
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -127,17 +129,12 @@ def spell(arrivals: Iterable[Arrival], *, source: str) -> Iterator[Spelled]:
 def store_spelled(session: Session, events: Iterable[Spelled]) -> list[str]:
     """Store events whose rows are ready, as `store_many` does."""
     revision = str(session.execute(select(Ruleset.revision)).scalar_one())
-    pending: list[Row] = []
-
-    def rows() -> Iterator[Row]:
-        for key, fields, wake in events:
-            pending.append((key, wake))
-            yield fields, revision
-
-    columns = "id, type, source, body, accepted_at, occurred_at, revision"
-    copy_rows(session.connection(), f"events ({columns})", rows())
-    copy_rows(session.connection(), "pending_events (event_id, wake_at)", pending)
-    return [row[0] for row in pending]
+    connection, ids = session.connection(), list[str]()
+    for some in in_pieces(events, lambda event: len(event[1])):
+        copy_rows(connection, _EVENTS, [(fields, revision) for _, fields, _ in some])
+        copy_rows(connection, _PENDING, [(key, wake) for key, _, wake in some])
+        ids += [key for key, _, _ in some]
+    return ids
 
 
 def _occurred_at(body: Mapping[str, Any], now: datetime) -> datetime:

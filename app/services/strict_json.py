@@ -6,8 +6,7 @@ thousands of digits, deep nesting, NUL, lone surrogates, any encoding but UTF-8.
 
 import json
 import math
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 from app.services.errors import Refusal
@@ -15,7 +14,6 @@ from app.services.errors import Refusal
 MAX_DEPTH: Final = 32
 MAX_NODES: Final = 10_000
 MAX_DIGITS: Final = 4_300
-_SPACE: Final = re.compile(r"[ \t\n\r]*")
 
 
 class BadJson(Refusal):
@@ -40,60 +38,19 @@ def parse(text: str, most: int = MAX_NODES) -> Any:
         raise _no_json(error) from None
     except RecursionError:
         raise _too_deep() from None
-    _check_size(text, value, most)
+    check_size(text, value, most)
     return value
 
 
-def items(text: str) -> Iterator[tuple[str, Any]]:
-    """The items of a text that is an array, each as its own text and its value, or the `BadJson` that it is.
+def decode_at(text: str, place: int) -> tuple[Any, int]:
+    """The value that begins at a place, and where it ends; raises `BadJson`, or what `json` does where none ends.
 
-    Raises `BadJson` where one does not end, since nobody knows where the next would begin.
+    Its size is for the caller to check.
     """
     try:
-        yield from _items(text)
-    except json.JSONDecodeError as error:
-        raise _no_json(error) from None
+        return _STRICT.raw_decode(text, place)
     except RecursionError:
         raise _too_deep() from None
-
-
-def _items(text: str) -> Iterator[tuple[str, Any]]:
-    place = _after_space(text, _expect(text, _after_space(text, 0), "["))
-    if text.startswith("]", place):
-        return _expect_end(text, place + 1)
-    while True:
-        value, end = _item(text, place)
-        yield text[place:end], value
-        place = _after_space(text, end)
-        if text.startswith("]", place):
-            return _expect_end(text, place + 1)
-        place = _after_space(text, _expect(text, place, ","))
-
-
-def _item(text: str, place: int) -> tuple[Any, int]:
-    try:
-        value, end = _STRICT.raw_decode(text, place)
-        _check_size(text[place:end], value)
-    except BadJson as error:
-        # Valid, though not acceptable: it has an end.
-        return error, json.JSONDecoder().raw_decode(text, place)[1]
-    return value, end
-
-
-def _after_space(text: str, place: int) -> int:
-    found = _SPACE.match(text, place)
-    return found.end() if found else place
-
-
-def _expect(text: str, place: int, mark: str) -> int:
-    if not text.startswith(mark, place):
-        raise json.JSONDecodeError(f"Expecting '{mark}'", text, place)
-    return place + 1
-
-
-def _expect_end(text: str, place: int) -> None:
-    if _after_space(text, place) != len(text):
-        raise json.JSONDecodeError("Extra data", text, place)
 
 
 def decode(raw: bytes) -> str:
@@ -101,10 +58,20 @@ def decode(raw: bytes) -> str:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise BadJson(f"not UTF-8 (byte {error.start})", "bad_encoding") from None
-    if text.startswith("\ufeff") or "\0" in text:
-        raise BadJson("must be UTF-8 without a byte order mark", "bad_encoding")
+        raise no_utf8(error.start) from None
+    check_marks(text)
     return text
+
+
+def no_utf8(place: int) -> BadJson:
+    """What is wrong with a body of which a byte is no UTF-8."""
+    return BadJson(f"not UTF-8 (byte {place})", "bad_encoding")
+
+
+def check_marks(text: str, *, first: bool = True) -> None:
+    """Refuse what another encoding looks like; `first` where the text begins a body."""
+    if (first and text.startswith("\ufeff")) or "\0" in text:
+        raise BadJson("must be UTF-8 without a byte order mark", "bad_encoding")
 
 
 def _decode(text: str) -> Any:
@@ -154,8 +121,9 @@ _STRICT: Final = json.JSONDecoder(
 _SCAN: Final[Callable[[str, int], tuple[Any, int]]] = vars(_STRICT)["scan_once"]
 
 
-def _check_size(text: str, value: Any, most: int = MAX_NODES) -> None:
-    """Walk the value once, without recursion: its own depth is what is in question."""
+def check_size(text: str, value: Any, most: int = MAX_NODES) -> None:
+    """Refuse a value that is too deep or too many, or a text within that is none; raises `BadJson`."""
+    # Once and without recursion: its own depth is what is in question.
     # Most bodies are too small to be too large, and have nothing escaped that could be bad.
     brackets = text.count("[") + text.count("{")
     if len(text) < 2 * MAX_NODES and brackets <= MAX_DEPTH and "\\u" not in text:

@@ -3,8 +3,11 @@
 import re
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from io import SEEK_END, BytesIO
+from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
 
 from flask import Request
 from marshmallow import Schema
@@ -15,6 +18,7 @@ from app.runtime import runtime
 from app.schemas.common import OptionalBody
 from app.services import strict_json
 from app.services.errors import Refusal
+from app.web.spool import SMALL, is_spool, spool
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -65,21 +69,45 @@ def check_content_type(request: Request, *media_types: str) -> None:
 
 def whole_body(request: Request, limit: int) -> bytes:
     """All of the body, or a refusal: a part of it may be JSON too."""
+    with _arriving(request, limit):
+        raw = request.get_data()
+    _check_arrived(request, len(raw), limit)
+    return raw
+
+
+def body_file(request: Request, limit: int) -> IO[bytes]:
+    """The same to be read in pieces from its beginning: of a large one no more is in memory."""
+    if (request.content_length or limit) <= SMALL:
+        return BytesIO(whole_body(request, limit))
+    with _arriving(request, limit):
+        # Where its size is refused nothing is read.
+        stream = request.stream
+        arrived = request.environ["wsgi.input"]
+        body = arrived if is_spool(arrived) else spool(stream, limit + 1)
+    _check_arrived(request, body.seek(0, SEEK_END), limit)
+    body.seek(0)
+    return body
+
+
+@contextmanager
+def _arriving(request: Request, limit: int) -> Iterator[None]:
     # One byte more than is allowed, so that a body over the limit is seen to be.
     request.max_content_length = limit + 1
     try:
-        raw = request.get_data()
+        yield
     except HTTPException:
         raise
     # Each WSGI server has errors of its own for broken chunks; whichever it is, the body is not whole.
     except Exception as error:
         raise BadBody("the body does not arrive whole", code="broken_body") from error
+
+
+def _check_arrived(request: Request, length: int, limit: int) -> None:
     # Without a Content-Length, reading stops at the limit without a word.
-    if len(raw) > limit:
+    if length > limit:
         raise RequestEntityTooLarge
-    if request.content_length not in (None, len(raw)):
+    if request.content_length not in (None, length):
         raise BadBody("the body is shorter than its Content-Length", code="broken_body")
-    return raw
 
 
 class BadBody(Refusal):

@@ -4,7 +4,9 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import requests
@@ -183,3 +185,65 @@ def test_a_request_that_drips_is_ended_within_its_time(stack: Stack) -> None:
                 continue
         assert text.startswith(b"HTTP/1.1 400")
         assert time.monotonic() - began < 20
+
+
+def slow_batch(stack: Stack) -> socket.socket:
+    """A client that has sent half of a batch."""
+    line = socket.create_connection(("127.0.0.1", stack.ports.api), timeout=40)
+    body = b'{"type": "slow"}\n' * 30_000
+    line.sendall(post(b"Content-Length: %d" % (2 * len(body)), body=body))
+    return line
+
+
+def test_clients_that_are_slow_to_send_their_batches_stop_no_batch(stack: Stack) -> None:
+    batch = b'{"type": "quick"}\n' * 20_000
+    headers = {"Content-Type": "application/x-ndjson"}
+    with ExitStack() as held:
+        for _ in range(10):
+            held.enter_context(slow_batch(stack))
+        for _ in range(3):
+            sent = requests.post(stack.api_url + "/events", data=batch, headers=headers, timeout=30)
+            assert sent.json()["accepted"] == 20_000
+        # None of them holds a transaction.
+        begun = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'"
+        assert stack.eventually(lambda: stack.sql(begun) == [(0,)])
+
+
+def test_a_batch_that_ends_early_is_400_and_nothing_of_it_is_stored(stack: Stack) -> None:
+    with slow_batch(stack) as line:
+        line.shutdown(socket.SHUT_WR)
+        assert line.recv(65_536).startswith(b"HTTP/1.1 400")
+    assert stack.sql("SELECT count(*) FROM events WHERE type = 'slow'") == [(0,)]
+
+
+def test_a_chunked_batch_over_the_limit_is_413(stack: Stack) -> None:
+    pieces = (b'{"type": "a"}\n' * 1_000 for _ in range(1_400))
+    headers = {"Content-Type": "application/x-ndjson"}
+    sent = requests.post(stack.api_url + "/events", data=pieces, headers=headers, timeout=30)
+    assert sent.status_code == 413
+
+
+def grown(pid: int, since: dict[int, int]) -> int:
+    """MiB that a process has at its peak, more than before."""
+    return (memory(pid, "VmHWM") - since[pid]) // 1024
+
+
+def memory(pid: int, name: str) -> int:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(status.partition(name + ":")[2].split()[0])
+
+
+def test_batches_that_come_at_once_stay_out_of_memory(stack: Stack) -> None:
+    event = b'{"type": "a", "x": "%s"}' % (b"y" * 30_000)
+    body = b"[" + b",".join([event] * 550) + b"]"
+    headers = {"Content-Type": "application/json"}
+
+    def send(_: int) -> int:
+        url = stack.api_url + "/events"
+        answer: int = requests.post(url, data=body, headers=headers, timeout=60).json()["accepted"]
+        return answer
+
+    before = {pid: memory(pid, "VmRSS") for pid in stack.processes["api"].forks}
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(send, range(4))) == [550] * 4
+    assert max(grown(pid, before) for pid in before) < 48

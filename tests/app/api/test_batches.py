@@ -1,6 +1,10 @@
 """Many events in one body: NDJSON and JSON arrays."""
 
 import json
+import resource
+import tracemalloc
+from collections.abc import Iterator
+from io import BytesIO
 from typing import Any
 from uuid import UUID
 
@@ -85,6 +89,7 @@ BAD_ITEMS = {
     "NUL": (b'{"type": "a", "x": "\\u0000"}', "bad_string", ""),
     "bad UTF-8": (b'{"type": "\xff"}', "bad_encoding", ""),
     "too large": (b'{"type": "a", "x": "' + b"y" * 262_144 + b'"}', "too_large", ""),
+    "too many digits": (b'{"type": "a", "x": ' + b"9" * 5_000 + b"}", "bad_number", ""),
     "too many values": (b'{"type": "a", "x": [' + b"0," * 10_000 + b"0]}", "too_many_values", ""),
 }
 # In an array nobody knows where the next item begins after these.
@@ -126,6 +131,8 @@ def test_a_bad_item_of_an_array_is_told_by_its_index(client: Client, name: str) 
         b'[{"type": "a"}, {]',
         b"[" * 100_000,
         b'[{"type": "a"}, "\xff"]',
+        b'[{"type": "a"}, {"x": "' + b"y" * 600_000 + b'", no}]',
+        b'[{"type": "a"}, [' + b"[]," * 200_000 + b"]]",
     ],
 )
 def test_of_an_array_that_is_no_json_nothing_is_stored(client: Client, body: bytes) -> None:
@@ -192,3 +199,64 @@ def test_a_large_batch_is_published_in_chunks_and_counted(client: Client) -> Non
     assert len({UUID(key) for key in answer.json["ids"]}) == 1201
     metrics = client.get("/metrics").text
     assert 'events_ingested_total{outcome="accepted",source="http"} 1201.0' in metrics
+
+
+LARGE = b'{"type": "a", "x": "%s"}' % (b"y" * 65_000)
+LARGE_BATCHES = {
+    "NDJSON": (b"\n".join([LARGE] * 250), NDJSON),
+    "an array": (b"[" + b",".join([LARGE] * 250) + b"]", JSON),
+}
+
+
+@pytest.mark.parametrize("name", LARGE_BATCHES)
+def test_of_a_large_batch_only_a_part_is_in_memory(client: Client, name: str) -> None:
+    body, headers = LARGE_BATCHES[name]
+    given = {"input_stream": BytesIO(body), "content_length": len(body)}
+    tracemalloc.start()
+    answer = client.post("/events", **given, headers=headers | {"Idempotency-Key": "k1"})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert answer.json["accepted"] == 250
+    assert peak < len(body) / 2
+
+
+def test_an_item_without_end_is_not_kept_in_memory(client: Client) -> None:
+    body = b'[{"type": "a"}, [[' + b"[]," * 500_000 + b"[]]]]"
+    given = {"input_stream": BytesIO(body), "content_length": len(body)}
+    tracemalloc.start()
+    answer = client.post("/events", **given, headers=JSON)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [error["code"] for error in answer.json["errors"]] == ["too_large"]
+    # Decoded it would take 40 MB.
+    assert peak < 24 * 1024 * 1024
+
+
+def test_a_line_without_end_is_one_bad_item(client: Client) -> None:
+    body = b'{"type": "a"}\n' + b"x" * 700_000 + b'\n{"type": "b"}\n' + b" " * 700_000
+    answer = client.post("/events", data=body, headers=NDJSON)
+    assert (answer.json["accepted"], answer.json["rejected"]) == (2, 1)
+    assert [(one["index"], one["code"]) for one in answer.json["errors"]] == [(1, "too_large")]
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """No file of this process grows beyond a MiB."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * 1024, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("small_files")
+def test_a_batch_that_there_is_no_room_for_is_503(client: Client) -> None:
+    answer = client.post("/events", data=LARGE_BATCHES["NDJSON"][0], headers=NDJSON)
+    assert (answer.status_code, answer.content_type) == (503, "application/problem+json")
+    assert answer.headers["Retry-After"] == "5"
+    assert stored() == []
+
+
+def test_a_large_event_after_much_space_is_413_and_a_small_one_too(client: Client) -> None:
+    for event in (LARGE * 5, b'{"type": "a"}'):
+        answer = client.post("/events", data=b" " * 300_000 + event, headers=JSON)
+        assert answer.status_code == 413
