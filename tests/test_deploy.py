@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from kubernetes_validate import ValidationError, validate
 
 from tests.test_compose import ROOT, services
 from tests.test_docs import documented_variables
@@ -19,6 +20,7 @@ from tests.test_docs import documented_variables
 UNITS = ROOT / "deploy" / "systemd"
 MANIFESTS = ROOT / "deploy" / "kubernetes"
 ANALYZE = Path("/usr/bin/systemd-analyze")
+KUBERNETES = "1.37"
 API = ["gunicorn", "-c", "deploy/gunicorn.conf.py", "wsgi:app"]
 WORKERS = ("worker", "notifier", "backtester")
 COMMANDS = {
@@ -107,6 +109,16 @@ def pods() -> dict[str, dict[str, Any]]:
 
 def of_kind(kind: str) -> Iterator[dict[str, Any]]:
     return (one for one in manifests() if one["kind"] == kind)
+
+
+def test_the_manifests_are_what_the_schemas_of_kubernetes_know() -> None:
+    example = yaml.safe_load((MANIFESTS / "secret.example.yml").read_text(encoding="utf-8"))
+    for one in [*manifests(), example]:
+        assert validate(one, KUBERNETES, strict=True) == KUBERNETES
+    # Strictly: also a name that it does not know is a fault.
+    [service] = of_kind("Service")
+    with pytest.raises(ValidationError, match="prots"):
+        validate({**service, "spec": {**service["spec"], "prots": []}}, KUBERNETES, strict=True)
 
 
 def test_a_pod_runs_what_the_container_runs() -> None:

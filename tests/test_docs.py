@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from app.channels import registry
 from app.services.backtesting.words import WHY_ELSE
 from tests.chaos.changes import GUARDS
 
@@ -37,14 +36,6 @@ def documented_variables() -> set[str]:
 def test_every_variable_that_is_read_is_documented_and_no_other() -> None:
     read = {name.removesuffix("_FILE") for name in variables_read()} - INTERNAL
     assert read == documented_variables()
-
-
-@pytest.mark.parametrize("kind", registry.kinds())
-def test_every_kind_of_channel_and_each_of_its_settings_is_documented(kind: str) -> None:
-    text = (ROOT / "docs" / "channels.md").read_text(encoding="utf-8")
-    assert f"`{kind}`" in text
-    for name in registry.get(kind).config_schema.fields:
-        assert f"`{name}`" in text
 
 
 def links() -> list[tuple[Path, str]]:
