@@ -7,6 +7,7 @@ rows by COPY a third of what they cost as an array.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import chain, islice
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
@@ -21,8 +22,8 @@ Field = str | int | UUID | datetime
 Row = tuple[str, ...]
 # Rows go out in pieces of about this many, so that memory stays flat.
 ROWS_A_PIECE = 1000
-# What is stored piece by piece, each in a statement: about so many characters, or rows.
-LONGEST_PIECE = 1_048_576
+# What is stored piece by piece, each in a statement, which must not last too long: about so many characters, or rows.
+LONGEST_PIECE = 4_194_304
 MOST_TOGETHER = 5_000
 _WHOLE = frozenset({int, type(None)})
 _TEXT = {str}
@@ -30,18 +31,20 @@ _BETWEEN = "\0"
 _ESCAPES = (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
 
 
-def in_pieces(items: Iterable[T], length: Callable[[T], int]) -> Iterator[list[T]]:
-    """Any number of items, a bounded part of them at a time."""
-    piece: list[T] = []
+def in_pieces(items: Iterable[T], length: Callable[[T], int]) -> Iterator[Iterator[T]]:
+    """Any number of items, a bounded part of them at a time; each is to be used up before the next is asked for."""
+    rest = iter(items)
+    for first in rest:
+        yield _piece(chain([first], rest), length)
+
+
+def _piece(items: Iterable[T], length: Callable[[T], int]) -> Iterator[T]:
     room = LONGEST_PIECE
-    for item in items:
-        piece.append(item)
+    for item in islice(items, MOST_TOGETHER):
+        yield item
         room -= length(item)
-        if room <= 0 or len(piece) == MOST_TOGETHER:
-            yield piece
-            piece, room = [], LONGEST_PIECE
-    if piece:
-        yield piece
+        if room <= 0:
+            return
 
 
 def copy_rows(connection: Connection, table: str, rows: Iterable[Row]) -> None:

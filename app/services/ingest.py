@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.ids import uuid7
 from app.models.rules import Ruleset
 from app.services import idempotency
-from app.services.bulk import copy_rows, escape, execute_arrays, in_pieces
+from app.services.bulk import Row, copy_rows, escape, execute_arrays, in_pieces
 from app.services.errors import Refusal
 from app.services.idempotency import Idempotency
 
@@ -131,10 +131,18 @@ def store_spelled(session: Session, events: Iterable[Spelled]) -> list[str]:
     revision = str(session.execute(select(Ruleset.revision)).scalar_one())
     connection, ids = session.connection(), list[str]()
     for some in in_pieces(events, lambda event: len(event[1])):
-        copy_rows(connection, _EVENTS, [(fields, revision) for _, fields, _ in some])
-        copy_rows(connection, _PENDING, [(key, wake) for key, _, wake in some])
-        ids += [key for key, _, _ in some]
+        pending: list[Row] = []
+        # While one is parsed, PostgreSQL stores those before it.
+        copy_rows(connection, _EVENTS, _rows(some, revision, pending))
+        copy_rows(connection, _PENDING, pending)
+        ids += [key for key, _ in pending]
     return ids
+
+
+def _rows(events: Iterable[Spelled], revision: str, pending: list[Row]) -> Iterator[Row]:
+    for key, fields, wake in events:
+        pending.append((key, wake))
+        yield fields, revision
 
 
 def _occurred_at(body: Mapping[str, Any], now: datetime) -> datetime:

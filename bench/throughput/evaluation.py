@@ -64,7 +64,7 @@ def events_rate(stack: Stack, events: int, ledger: Ledger) -> float:
 def tasks_rate(stack: Stack, tasks: int) -> float:
     """Tasks that do nothing, a second, from the first to the last."""
     env = parts.celery_env(stack)
-    noop.celery.conf.update(broker_url=env["BENCH_BROKER"])
+    noop.use(env["BENCH_BROKER"])
     for _ in range(tasks):
         noop.nothing.delay()
     client = redis.Redis.from_url(f"{stack.env['REDIS_URL']}?db=1")

@@ -96,7 +96,7 @@ class _Chain(ExitStack):
         self._file = Path(self.enter_context(tempfile.TemporaryDirectory())) / "reached"
         self._file.touch()
         env = parts.celery_env(self._stack, self._file)
-        noop.celery.conf.update(broker_url=env["BENCH_BROKER"])
+        noop.use(env["BENCH_BROKER"])
         for queue, pool in ((noop.FIRST, POOL), (noop.SECOND, THREADS)):
             self.enter_context(parts.running(parts.celery_words(queue, *pool), env))
         return self

@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from typing import Any, cast
 
 from celery import Celery
 
@@ -11,6 +12,12 @@ FIRST, SECOND = "noop-first", "noop-second"
 celery = Celery("noop", broker=os.environ.get("BENCH_BROKER"), set_as_current=False)
 celery.config_from_object("celeryconfig")
 celery.conf.update(imports=(), task_routes={}, task_annotations={}, task_default_queue=FIRST)
+
+
+def use(broker: str) -> None:
+    """Send to this broker from now on: what is kept of connections leads to that of a stack that is gone."""
+    celery.conf.update(broker_url=broker)
+    cast(Any, celery)._after_fork()
 
 
 @celery.task(name="noop.nothing", queue=FIRST)
