@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import ceil, inf
 from queue import Empty, Full, Queue
 from typing import Any, Final, cast
 from uuid import UUID
@@ -31,8 +31,9 @@ RECEIVER: Final = "receiver"
 BATCH: Final = 500
 # With as many messages as a queue may hold, Redis stays below 100 MB.
 EVENTS_A_MESSAGE: Final = 100
-# A message costs as much as half a delivery; who gets one to a slow receiver shares it with idle threads.
+# A message costs as much as half a delivery. Few share one until enough threads have something to do.
 NOTIFICATIONS_A_MESSAGE: Final = 8
+THREADS_BUSY: Final = 8
 # Beyond this many waiting messages a queue needs no more of them: workers are busy, and rows wait as well as messages.
 QUEUE_LIMIT: Final = 10_000
 # With so many a queue has work for a while: what may be in it already is not put in again.
@@ -95,15 +96,15 @@ def wake_notification(*ids: UUID, receiver: str = "") -> WakeUp:
     return WakeUp("notifications.deliver", "notifications", ([str(key) for key in ids],), receiver)
 
 
-def wake_notifications(due: Iterable[Due]) -> list[WakeUp]:
-    """The messages that have notifications attempted, several of a receiver in each."""
+def wake_notifications(due: Iterable[Due], *, threads: int = THREADS_BUSY) -> list[WakeUp]:
+    """The messages that have notifications attempted: several of a receiver in each, once so many threads have one."""
     waiting: defaultdict[str, list[UUID]] = defaultdict(list)
     for one in due:
         waiting[one.receiver].append(one.id)
     messages = []
     for receiver, ids in waiting.items():
         # Rows of the release before do not say whose they are.
-        most = NOTIFICATIONS_A_MESSAGE if receiver else 1
+        most = 1 if not receiver else min(NOTIFICATIONS_A_MESSAGE, ceil(len(ids) / threads))
         messages += [
             wake_notification(*ids[start : start + most], receiver=receiver)
             for start in range(0, len(ids), most)

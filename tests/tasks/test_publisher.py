@@ -54,9 +54,11 @@ def test_each_wake_up_goes_to_its_own_queue_at_once(broker: "redis.Redis", ours:
 
 @pytest.mark.parametrize(
     ("waiting", "sizes"),
-    [(1, [1]), (8, [8]), (20, [8, 8, 4]), (100, [8] * 12 + [4])],
+    [(1, [1]), (8, [1] * 8), (20, [3] * 6 + [2]), (100, [8] * 12 + [4])],
 )
-def test_notifications_of_one_receiver_share_messages(waiting: int, sizes: list[int]) -> None:
+def test_notifications_of_one_receiver_share_messages_once_enough_threads_have_one(
+    waiting: int, sizes: list[int]
+) -> None:
     due = [Due(uuid4(), "webhook:erp") for _ in range(waiting)]
     other = Due(uuid4(), "slack:#ops")
     *messages, last = wake_notifications([*due, other])
@@ -64,6 +66,12 @@ def test_notifications_of_one_receiver_share_messages(waiting: int, sizes: list[
     assert [len(ids) for ids in named] == sizes
     assert [key for ids in named for key in ids] == [str(one.id) for one in due]
     assert last.args == ([str(other.id)],)
+
+
+def test_what_takes_the_place_of_one_thread_is_one_message() -> None:
+    due = [Due(uuid4(), "webhook:erp") for _ in range(8)]
+    [message] = wake_notifications(due, threads=1)
+    assert message.args == ([str(one.id) for one in due],)
 
 
 def test_rows_that_do_not_say_whose_they_are_share_no_message() -> None:
