@@ -20,8 +20,9 @@ T = TypeVar("T")
 Field = str | int | UUID | datetime
 # Of texts in PostgreSQL's own spelling: `escape` what may hold anything.
 Row = tuple[str, ...]
-# Rows go out in pieces of about this many, so that memory stays flat.
+# Rows go out in pieces of so many, or so many characters, so that memory stays flat.
 ROWS_A_PIECE = 1000
+LONGEST_WRITE = 524_288
 # What is stored piece by piece, each in a statement, which must not last too long: about so many characters, or rows.
 LONGEST_PIECE = 4_194_304
 MOST_TOGETHER = 5_000
@@ -94,11 +95,15 @@ def _array(column: Sequence[Field] | Sequence[int | None]) -> str:
 
 def _pieces(rows: Iterable[Row]) -> Iterator[str]:
     lines: list[str] = []
+    length = 0
     for row in rows:
-        lines.append("\t".join(row))
-        if len(lines) == ROWS_A_PIECE:
+        line = "\t".join(row)
+        lines.append(line)
+        length += len(line)
+        if len(lines) == ROWS_A_PIECE or length >= LONGEST_WRITE:
             yield "\n".join(lines) + "\n"
             lines.clear()
+            length = 0
     if lines:
         yield "\n".join(lines) + "\n"
 
