@@ -11,16 +11,17 @@ _LONGEST_ESCAPE: Final = len(r"\u0000")
 _WORD: Final = (
     r"(?:-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?|true|false|null|NaN|-?Infinity)"
 )
-_TEXT: Final = r'(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+'
+# Atomic groups, as Python 3.11.2 goes wrong with possessive ones that may backtrack within.
+_TEXT: Final = r'(?>(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*)'
 _S: Final = r"[ \t\n\r]*+"
 # What has nothing within, and is there as a whole since a comma follows.
 _SIMPLE: Final = rf'{_S}(?:"{_TEXT}"|\[{_S}\]|{{{_S}}}|{_WORD}){_S},'
 _IS_WORD: Final = re.compile(_WORD)
 _IN_STRING: Final = re.compile(_TEXT)
-# Many at once: a step of the loop costs more than one of them.
+# Many at once, as a step of the loop costs more than one of them; not all, as each takes memory until the last.
 _MANY: Final = {
-    "]": re.compile(rf"(?:{_SIMPLE})*+"),
-    "}": re.compile(rf'(?:{_S}"{_TEXT}"{_S}:{_SIMPLE})*+'),
+    "]": re.compile(rf"(?>(?:{_SIMPLE}){{0,200}})"),
+    "}": re.compile(rf'(?>(?:{_S}"{_TEXT}"{_S}:{_SIMPLE}){{0,200}})'),
 }
 _ENDS: Final = {"[": "]", "{": "}"}
 
