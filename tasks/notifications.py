@@ -26,8 +26,6 @@ from tasks.wiring import is_busy, publish
 
 # Then a message leaves the rest to another: a receiver that is slow should not keep one thread for all of them.
 MESSAGE_SECONDS: Final = 2.0
-# With as many under way there are at most two for each thread, which is what one kill may repeat (`tests/chaos`).
-MOST_UNWRITTEN: Final = 36
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def _send_each(begun: Sequence[Sending], until: float) -> _Made | None:
     """One after the other, until one fails, which is told; or too much time has gone.
 
     Outcomes are written meanwhile. Nobody goes on while this process has as many to write as it has threads: what is
-    sent and not on record comes again if the process dies.
+    sent and not on record comes again if the process dies: at most two for each thread, with those under way.
     """
     for place, sending in enumerate(begun):
         ended = Ended(sending, delivery.send(sending, runtime().transport))
@@ -123,7 +121,7 @@ def _send_each(begun: Sequence[Sending], until: float) -> _Made | None:
             if rest := begun[place + 1 :]:
                 give_back(rest)
             return None if good else made
-        if len(recorder()) >= MOST_UNWRITTEN:
+        if len(recorder()) >= runtime().settings.delivery_threads:
             wait([made.recorded])
     return None
 
