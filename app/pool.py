@@ -9,7 +9,7 @@ its server still does.
 import select
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any, Final, TypeVar, cast
 
@@ -20,6 +20,8 @@ from psycopg.errors import _WaitTimeout
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection as PooledConnection
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
 RV = TypeVar("RV")
@@ -184,6 +186,13 @@ def bound(engine: Engine) -> None:
 
     # There is no event for it, and a ping costs as much as a statement.
     engine.dialect.do_ping = ping_unless_fresh  # type: ignore[assignment]
+
+
+def undo(session: Session) -> None:
+    """Roll back after an error; never raises, since a database that cannot be told has undone it by itself."""
+    # The session is closed either way, and the pool takes back no connection that cannot be set right.
+    with suppress(SQLAlchemyError):
+        session.rollback()
 
 
 def be_patient(seconds: float) -> None:

@@ -10,6 +10,7 @@ from celery import shared_task
 from sqlalchemy.orm import Session
 
 from app.extensions import session
+from app.pool import undo
 from app.runtime import now, runtime
 from app.services import claims, matching, shares
 from app.services.claims import Claim
@@ -69,7 +70,7 @@ def _evaluate(held: Sequence[Claim], holder: UUID) -> None:
             share = waiting.pop(shares.take(db, waiting))
             began = _record(db, share, guard, began)
     except Exception:  # whatever it was, others shall not wait for the lease
-        db.rollback()
+        undo(db)
         _release(holder)
         raise
 

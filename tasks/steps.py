@@ -9,6 +9,7 @@ from flask import Flask, current_app
 from sqlalchemy.orm import Session
 
 from app.extensions import session
+from app.pool import undo
 from app.runtime import now, runtime
 from app.services import delivery, outcomes, receivers
 from app.services.delivery import Result, Sending
@@ -98,7 +99,7 @@ def _transaction() -> Iterator[Session]:
         yield db
         db.commit()
     except BaseException:  # also a thread's end: the session is the next one's
-        db.rollback()
+        undo(db)
         raise
     finally:
         db.expunge_all()

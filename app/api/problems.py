@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.api.kinds import type_of
 from app.extensions import session
+from app.pool import undo
 from app.services.errors import Refusal, escape_pointer
 from app.web.request import SentinelRequest
 
@@ -68,7 +69,7 @@ def http_problem(error: HTTPException) -> Response:
 
 
 def _refused(error: Refusal) -> Response:
-    session().rollback()
+    undo(session())
     return problem(error.status, error.detail, error.entries)
 
 
@@ -100,7 +101,7 @@ def _walk(pointer: str, node: Any) -> Iterator[tuple[str, str]]:
 
 
 def _unavailable(error: Exception) -> Response:
-    session().rollback()
+    undo(session())
     told = {"request_id": _request_id(), "error": str(error).partition("\n")[0]}
     log.error("database_unavailable", **told)
     return problem(
@@ -112,7 +113,7 @@ def _unavailable(error: Exception) -> Response:
 
 def _database(error: DBAPIError) -> Response:
     if isinstance(error, DataError):
-        session().rollback()
+        undo(session())
         return problem(422, "a value cannot be stored")
     if error.connection_invalidated:
         return _unavailable(error)

@@ -32,6 +32,7 @@ from app.console import editing as editing  # adds its pages to those of rules
 from app.console import session as sign_in
 from app.console import trying as trying
 from app.extensions import session
+from app.pool import undo
 from app.runtime import now, runtime
 from app.services.errors import Refusal
 from app.web.request import SentinelRequest
@@ -122,7 +123,7 @@ def _partial() -> bool:
 
 
 def _refused(error: Refusal) -> ResponseReturnValue:
-    session().rollback()
+    undo(session())
     return _error(error.status, error.detail)
 
 
@@ -134,14 +135,14 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
 
 
 def _unavailable(error: Exception) -> ResponseReturnValue:
-    session().rollback()
+    undo(session())
     return _error(
         503, "The database does not answer. Nothing was changed; load the page again in a moment."
     )
 
 
 def _unexpected(error: Exception) -> ResponseReturnValue:
-    session().rollback()
+    undo(session())
     request_id = cast(SentinelRequest, request).request_id
     log.exception("page_failed", request_id=request_id, path=request.path, error=str(error))
     return _error(500, f"Something went wrong here; the log has it under {request_id}.")

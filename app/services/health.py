@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from app.pool import undo
 from app.services import upkeep
 
 UP, DOWN = "up", "down"
@@ -56,7 +57,7 @@ def check(session: Session, broker: Connection, now: datetime) -> Health:
         if health.migrations == "current":
             health.workers = upkeep.live_workers(session, now)
     except SQLAlchemyError:
-        session.rollback()
+        undo(session)
     # Whoever asks wants to know now, also when the broker hangs.
     broker.transport_options = {**(broker.transport_options or {}), **IMPATIENT}
     try:

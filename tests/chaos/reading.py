@@ -60,3 +60,10 @@ def notifications(stack: ChaosStack) -> list[Notification]:
         )
         for key, cause, target, status in rows
     ]
+
+
+def mistakes(log: str) -> tuple[str, ...]:
+    """What the API wrote of requests that it could not answer as it should, each with its traceback."""
+    return tuple(
+        re.findall(r"^.*Exception on .*(?:\n(?!\[|\{).*)*|^.*request_failed.*$", log, re.M)
+    )

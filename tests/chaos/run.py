@@ -16,7 +16,7 @@ from tests.chaos.faults import Fault, Heal, nothing, schedule
 from tests.chaos.invariants import Evidence, Violation, Window
 from tests.chaos.receiver import OK
 from tests.chaos.sender import Senders
-from tests.chaos.stack import ATTEMPTS, CONCURRENCY, ChaosStack
+from tests.chaos.stack import API, ATTEMPTS, CONCURRENCY, ChaosStack
 
 TICK = 0.05
 # Between two faults at least; and what a fault may cost around it: the second between two writes of the counts,
@@ -30,6 +30,8 @@ SCRAPE_EVERY = 1.0
 # At so many events a second at least, everything included, or the run has failed.
 SLOWEST = 10
 SETTLE_SECONDS = 90
+# Of wrong answers, and of what the API logged of them.
+SHOWN = 2
 
 Tell = Callable[[str], None]
 
@@ -243,8 +245,9 @@ class Run:
         self._violations += invariants.check(seen)
         if self._senders.wrong:
             wrong = tuple(self._senders.wrong)
+            shown = wrong[:SHOWN] + reading.mistakes(stack.processes[API].log)[:SHOWN]
             self._violations.append(
-                Violation("answers", f"{len(wrong)} neither 202 nor 503", wrong)
+                Violation("answers", f"{len(wrong)} neither 202 nor 503", shown)
             )
         return Outcome(self._plan, self._violations, self._table(seen))
 

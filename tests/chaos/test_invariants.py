@@ -9,6 +9,7 @@ import pytest
 from tests.chaos import receiver, sender
 from tests.chaos.faults import KILLS, TROUBLES, schedule
 from tests.chaos.invariants import Attempt, Evidence, Notification, Tally, Window, check
+from tests.chaos.reading import mistakes
 from tests.chaos.receiver import Post
 
 SENT = Attempt(1, datetime.fromtimestamp(100, UTC), "sent", 200)
@@ -141,3 +142,16 @@ def test_events_match_none_one_or_both_of_the_rules() -> None:
         ("/all",),
         ("/all", "/big"),
     }
+
+
+def test_what_went_wrong_in_the_api_is_shown_with_its_traceback() -> None:
+    log = (
+        '{"event": "database_unavailable"}\n'
+        "[2026-03-01 12:00:00 +0000] [7] [ERROR] Exception on /events [POST]\nTraceback:\n  in app\n"
+        "[2026-03-01 12:00:01 +0000] [7] [INFO] Worker exiting\n"
+        '{"event": "request_failed", "exception": "Traceback"}\n'
+    )
+    assert [shown.splitlines()[-1] for shown in mistakes(log)] == [
+        "  in app",
+        '{"event": "request_failed", "exception": "Traceback"}',
+    ]

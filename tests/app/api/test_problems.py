@@ -1,14 +1,21 @@
 """Every problem's `type` points to a page that explains it."""
 
 import json
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import psycopg
 import pytest
+from sqlalchemy import Connection, event
 
 from app.api import server
 from app.api.kinds import KINDS, NOTHING_MORE, Kind, type_of
+from app.extensions import db
 from tests.app.client import Client
 from tests.app.helpers import make_rule
 
@@ -76,3 +83,52 @@ def test_what_never_reaches_the_application_names_its_kind_too() -> None:
 def test_a_status_without_a_kind_says_no_more_than_the_status() -> None:
     assert type_of(HTTPStatus.IM_A_TEAPOT) == NOTHING_MORE
     assert Kind("a", HTTPStatus.OK, "", "").type == "/docs/problems#a"
+
+
+@pytest.fixture
+def gone(client: Client) -> Iterator[None]:
+    """Each statement fails on a connection that seems alive, and is cut when it is to be rolled back."""
+    with changed("before_cursor_execute", _cancel), changed("rollback", _cut):
+        yield
+
+
+@contextmanager
+def changed(name: str, change: Callable[..., Any]) -> Iterator[None]:
+    """While this lasts `change` hears of such events of the engine's."""
+    event.listen(db.engine, name, change, retval=name == "before_cursor_execute")
+    try:
+        yield
+    finally:
+        event.remove(db.engine, name, change)
+
+
+def _cancel(*_: Any) -> tuple[str, tuple[()]]:
+    return "SELECT pg_cancel_backend(pg_backend_pid())", ()
+
+
+def _cut(connection: Connection) -> None:
+    raw = cast("psycopg.Connection", connection.connection.dbapi_connection)
+    with socket.socket(fileno=os.dup(raw.fileno())) as wire:
+        wire.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.usefixtures("gone")
+@pytest.mark.parametrize("path", ["/rules", "/console/rules"])
+def test_an_error_is_answered_where_not_even_a_rollback_comes_through(
+    client: Client, path: str
+) -> None:
+    assert client.get(path).status_code == 503
+
+
+@pytest.mark.usefixtures("gone")
+def test_readiness_is_told_where_not_even_a_rollback_comes_through(client: Client) -> None:
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json["components"]["database"]) == (503, "down")
+
+
+def test_a_refusal_is_told_where_the_database_is_gone_before_it(client: Client) -> None:
+    rule = make_rule(client)
+    with changed("rollback", _cut):
+        stale = client.delete(f"/rules/{rule}", headers={"If-Match": '"0"'})
+    assert stale.json["type"] == "/docs/problems#stale-version"
+    assert client.get(f"/rules/{rule}").status_code == 200
