@@ -60,6 +60,13 @@ class Gate:
         with self._lock:
             return self._has_room(receiver, most)
 
+    def room(self, receiver: str, most: int) -> int:
+        """How many more could go in at once beside who is inside; 0 before the number of threads is known."""
+        with self._lock:
+            threads = self.threads or 0
+            idle = threads - threads // KEPT - self._inside.total()
+            return max(0, min(idle, most - self._inside[receiver]))
+
     def may_look(self, receiver: str) -> bool:
         """Whether it is time to look for those whose messages were lost."""
         moment = time.monotonic()

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,9 +21,10 @@ from app.services.outcomes import Ended
 from tasks import totals
 from tasks.ending import ending
 from tasks.gate import gate
+from tasks.latencies import latencies
 from tasks.publisher import NOTIFICATIONS_A_MESSAGE, RECEIVER, wake_notification
 from tasks.steps import begin, fill, give_back, receiver_of, recorder
-from tasks.wiring import is_busy, publish
+from tasks.wiring import is_busy, is_idle, publish
 
 # Then a message leaves the rest to another: a receiver that is slow should not keep one thread for all of them.
 MESSAGE_SECONDS: Final = 2.0
@@ -54,6 +56,8 @@ def deliver(self: Any, notification_ids: list[str] | str) -> None:
     retries: list[tuple[UUID, float]] = []
     with gate.enter(receiver, ids, most) as inside:
         until = time.monotonic() + MESSAGE_SECONDS
+        if inside:
+            ids = _share(receiver, ids)
         while inside and ids:
             retries += _attempt_each(ids, until)
             ids = [] if _is_over(until) else gate.take(receiver, NOTIFICATIONS_A_MESSAGE)
@@ -90,6 +94,22 @@ def beat(event_id: str) -> None:
         totals.pinged(verdict)
 
 
+def _share(receiver: str, ids: list[UUID]) -> list[UUID]:
+    """What this thread sends itself; the rest is left to idle threads, unless the receiver is known to be quick.
+
+    While messages wait, threads that seem idle are about to get one, and more messages would only keep them waiting.
+    """
+    if len(ids) == 1 or latencies.is_quick(receiver):
+        return ids
+    if not latencies.is_slow(receiver) and not is_idle("notifications"):
+        return ids
+    room = gate.room(receiver, runtime().settings.receivers.concurrency)
+    each = ceil(len(ids) / (1 + room))
+    parts = [ids[start : start + each] for start in range(each, len(ids), each)]
+    publish([wake_notification(*part, receiver=receiver) for part in parts])
+    return ids[:each]
+
+
 def _attempt_each(ids: Sequence[UUID], until: float) -> Iterator[tuple[UUID, float]]:
     """Those to be tried again, and in how many seconds."""
     begun = begin(ids)
@@ -116,6 +136,7 @@ def _send_each(begun: Sequence[Sending], until: float) -> _Made | None:
     for place, sending in enumerate(begun):
         ended = Ended(sending, delivery.send(sending, runtime().transport))
         made = _Made(ended, recorder()(ended))
+        latencies.note(sending.receiver, ended.verdict.latency)
         good = ended.verdict.outcome is Outcome.DELIVERED
         if not good or _is_over(until):
             if rest := begun[place + 1 :]:

@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import ceil, inf
+from math import inf
 from queue import Empty, Full, Queue
 from typing import Any, Final, cast
 from uuid import UUID
@@ -31,9 +31,8 @@ RECEIVER: Final = "receiver"
 BATCH: Final = 500
 # With as many messages as a queue may hold, Redis stays below 100 MB.
 EVENTS_A_MESSAGE: Final = 100
-# A message costs as much as half a delivery. Few share one until enough threads have something to do.
+# A message costs as much as half a delivery; who gets one to a slow receiver shares it with idle threads.
 NOTIFICATIONS_A_MESSAGE: Final = 8
-THREADS_BUSY: Final = 8
 # Beyond this many waiting messages a queue needs no more of them: workers are busy, and rows wait as well as messages.
 QUEUE_LIMIT: Final = 10_000
 # With so many a queue has work for a while: what may be in it already is not put in again.
@@ -45,6 +44,9 @@ LONGEST_SUMMARY: Final = 200
 # events as for one.
 GATHER_SECONDS: Final = 0.02
 COMPANY: Final = 1.5
+# Where so many wait, whoever takes one up does the work of many, and a message that comes in addition only costs.
+CROWD: Final = 16
+CROWDED_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -96,15 +98,15 @@ def wake_notification(*ids: UUID, receiver: str = "") -> WakeUp:
     return WakeUp("notifications.deliver", "notifications", ([str(key) for key in ids],), receiver)
 
 
-def wake_notifications(due: Iterable[Due], *, threads: int = THREADS_BUSY) -> list[WakeUp]:
-    """The messages that have notifications attempted: several of a receiver in each, once so many threads have one."""
+def wake_notifications(due: Iterable[Due]) -> list[WakeUp]:
+    """The messages that have notifications attempted, several of a receiver in each."""
     waiting: defaultdict[str, list[UUID]] = defaultdict(list)
     for one in due:
         waiting[one.receiver].append(one.id)
     messages = []
     for receiver, ids in waiting.items():
         # Rows of the release before do not say whose they are.
-        most = 1 if not receiver else min(NOTIFICATIONS_A_MESSAGE, ceil(len(ids) / threads))
+        most = NOTIFICATIONS_A_MESSAGE if receiver else 1
         messages += [
             wake_notification(*ids[start : start + most], receiver=receiver)
             for start in range(0, len(ids), most)
@@ -176,8 +178,17 @@ class Publisher:
 
     def is_busy(self, queue: str) -> bool:
         """Whether the queue held much when it was looked at, a moment ago; no when that is longer ago."""
+        return self._is_known(queue, more_than=BUSY)
+
+    def is_idle(self, queue: str) -> bool:
+        """Whether the queue was empty when it was looked at: now, or a moment ago."""
+        if self._is_stale(queue):
+            self._measure(queue)
+        return self._room[queue] == QUEUE_LIMIT
+
+    def _is_known(self, queue: str, more_than: int) -> bool:
         recent = time.monotonic() - self._measured_at.get(queue, -inf) < 2 * MEASURE_EVERY
-        return recent and self._room.get(queue, 0) < QUEUE_LIMIT - BUSY
+        return recent and self._room.get(queue, 0) < QUEUE_LIMIT - more_than
 
     def _ensure_thread(self) -> None:
         if self._thread is not None and self._thread.is_alive():
@@ -206,7 +217,9 @@ class Publisher:
 
     def _next_batch(self) -> list[WakeUp]:
         batch = [self._queue.get()]
-        if self._pace.company(GATHER_SECONDS, time.monotonic()) > COMPANY:
+        if self._is_known(batch[0].queue, more_than=CROWD):
+            time.sleep(CROWDED_SECONDS)
+        elif self._pace.company(GATHER_SECONDS, time.monotonic()) > COMPANY:
             time.sleep(GATHER_SECONDS)
         while len(batch) < BATCH:
             try:

@@ -83,3 +83,18 @@ def test_what_is_parked_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_somebody_looks_for_lost_messages_now_and_then() -> None:
     gate = Gate()
     assert [gate.may_look(name) for name in ("a", "a", "b")] == [True, False, True]
+
+
+def test_the_room_is_what_neither_the_cap_nor_others_take() -> None:
+    threads = Gate(threads=18)
+    with threads.enter("a", [], 4):
+        assert threads.room("a", 4) == 3
+        with ExitStack() as others:
+            for number in range(14):
+                others.enter_context(threads.enter(f"other{number}", [], 4))
+            # Two of the three that are left are kept for receivers that have none.
+            assert threads.room("a", 4) == 1
+            others.enter_context(threads.enter("one more", [], 4))
+            others.enter_context(threads.enter("and one more", [], 4))
+            assert threads.room("a", 4) == 0
+    assert Gate().room("a", 4) == 0

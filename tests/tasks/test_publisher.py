@@ -54,11 +54,9 @@ def test_each_wake_up_goes_to_its_own_queue_at_once(broker: "redis.Redis", ours:
 
 @pytest.mark.parametrize(
     ("waiting", "sizes"),
-    [(1, [1]), (8, [1] * 8), (20, [3] * 6 + [2]), (100, [8] * 12 + [4])],
+    [(1, [1]), (8, [8]), (20, [8, 8, 4]), (100, [8] * 12 + [4])],
 )
-def test_notifications_of_one_receiver_share_messages_once_enough_threads_have_one(
-    waiting: int, sizes: list[int]
-) -> None:
+def test_notifications_of_one_receiver_share_messages(waiting: int, sizes: list[int]) -> None:
     due = [Due(uuid4(), "webhook:erp") for _ in range(waiting)]
     other = Due(uuid4(), "slack:#ops")
     *messages, last = wake_notifications([*due, other])
@@ -66,12 +64,6 @@ def test_notifications_of_one_receiver_share_messages_once_enough_threads_have_o
     assert [len(ids) for ids in named] == sizes
     assert [key for ids in named for key in ids] == [str(one.id) for one in due]
     assert last.args == ([str(other.id)],)
-
-
-def test_what_takes_the_place_of_one_thread_is_one_message() -> None:
-    due = [Due(uuid4(), "webhook:erp") for _ in range(8)]
-    [message] = wake_notifications(due, threads=1)
-    assert message.args == ([str(one.id) for one in due],)
 
 
 def test_rows_that_do_not_say_whose_they_are_share_no_message() -> None:
@@ -91,6 +83,33 @@ def test_a_queue_is_busy_while_it_was_long_a_moment_ago(
     assert not ours.is_busy("notifications")
     monkeypatch.setattr(publisher, "MEASURE_EVERY", 0.0)
     assert not ours.is_busy("events")
+
+
+def test_a_queue_is_idle_while_it_was_empty_a_moment_ago(
+    broker: "redis.Redis", ours: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ours.is_idle("notifications")
+    broker.lpush("sentinel:notifications", "a message")
+    assert ours.is_idle("notifications")
+    monkeypatch.setattr(publisher, "MEASURE_EVERY", 0.0)
+    assert not ours.is_idle("notifications")
+
+
+def test_wake_ups_for_a_queue_with_a_crowd_wait_for_company(
+    broker: "redis.Redis", ours: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "CROWDED_SECONDS", 1.0)
+    broker.lpush("sentinel:events", *["a message"] * (publisher.CROWD + 1))
+    assert not ours.is_idle("events")
+    first, second = uuid4(), uuid4()
+    ours.publish([wake_events([first])])
+    time.sleep(0.1)
+    ours.publish([wake_events([second])])
+    ours.flush(30)
+    assert broker.llen("sentinel:events") == publisher.CROWD + 2
+    assert broker.lindex("sentinel:events", 1) == b"a message"
+    broker.ltrim("sentinel:events", 0, 0)
+    assert bodies(broker, "events") == [[[str(first), str(second)]]]
 
 
 def test_it_knows_how_many_messages_wait(broker: "redis.Redis", ours: Publisher) -> None:
