@@ -150,6 +150,7 @@ class Publisher:
         self._queue: Queue[WakeUp] = Queue(maxsize=QUEUE_LIMIT)
         self._thread: threading.Thread | None = None
         self._room: dict[str, int] = {}
+        self._waited: dict[str, int] = {}
         self._measured_at: dict[str, float] = {}
         self._pace = Pace()
 
@@ -184,11 +185,11 @@ class Publisher:
         """Whether the queue was empty when it was looked at: now, or a moment ago."""
         if self._is_stale(queue):
             self._measure(queue)
-        return self._room[queue] == QUEUE_LIMIT
+        return self._waited[queue] == 0
 
     def _is_known(self, queue: str, more_than: int) -> bool:
         recent = time.monotonic() - self._measured_at.get(queue, -inf) < 2 * MEASURE_EVERY
-        return recent and self._room.get(queue, 0) < QUEUE_LIMIT - more_than
+        return recent and self._waited[queue] > more_than
 
     def _ensure_thread(self) -> None:
         if self._thread is not None and self._thread.is_alive():
@@ -254,8 +255,10 @@ class Publisher:
         return time.monotonic() - self._measured_at.get(queue, -inf) > MEASURE_EVERY
 
     def _measure(self, queue: str) -> None:
+        waiting = self.waiting(queue)
+        self._room[queue] = room_beside(waiting)
+        self._waited[queue] = QUEUE_LIMIT if waiting is None else waiting
         self._measured_at[queue] = time.monotonic()
-        self._room[queue] = self.room(queue)
 
     def _drop_waiting(self) -> None:
         """After a failure the rest would fail as slowly; the sweep knows about all of it."""

@@ -74,11 +74,10 @@ def test_rows_that_do_not_say_whose_they_are_share_no_message() -> None:
 def test_a_queue_is_busy_while_it_was_long_a_moment_ago(
     broker: "redis.Redis", ours: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not ours.is_busy("events")
     monkeypatch.setattr(publisher, "BUSY", 2)
-    for _ in range(3):
-        ours.publish([wake_events([uuid4()])])
-        ours.flush(30)
+    broker.lpush("sentinel:events", *["a message"] * 3)
+    assert not ours.is_busy("events")
+    assert not ours.is_idle("events")
     assert ours.is_busy("events")
     assert not ours.is_busy("notifications")
     monkeypatch.setattr(publisher, "MEASURE_EVERY", 0.0)
@@ -110,6 +109,20 @@ def test_wake_ups_for_a_queue_with_a_crowd_wait_for_company(
     assert broker.lindex("sentinel:events", 1) == b"a message"
     broker.ltrim("sentinel:events", 0, 0)
     assert bodies(broker, "events") == [[[str(first), str(second)]]]
+
+
+def test_what_it_has_published_itself_is_no_crowd(
+    broker: "redis.Redis", ours: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "CROWD", 0)
+    monkeypatch.setattr(publisher, "CROWDED_SECONDS", 30.0)
+    monkeypatch.setattr(publisher, "MEASURE_EVERY", 60.0)
+    assert ours.is_idle("events")
+    for _ in range(3):
+        ours.publish([wake_events([uuid4()])])
+        ours.flush(10)
+        # A worker takes it up.
+        assert broker.delete("sentinel:events")
 
 
 def test_it_knows_how_many_messages_wait(broker: "redis.Redis", ours: Publisher) -> None:
