@@ -16,10 +16,10 @@ COLUMNS, ROWS = 80, 24
 SECONDS = 60
 
 
-def need_tmux() -> None:
-    """Skip where there is none; in CI there must be one."""
-    if shutil.which("tmux") is None and not os.environ.get("CI"):
-        pytest.skip("needs tmux: apt-get install tmux")
+def need(program: str) -> None:
+    """Skip where it is not installed; in CI it must be."""
+    if shutil.which(program) is None and not os.environ.get("CI"):
+        pytest.skip(f"needs {program}: apt-get install {program}")
 
 
 class Terminal:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.acceptance.receiver import Answer
 from tests.acceptance.stack import Stack
-from tests.acceptance.terminal import COLUMNS, SECONDS, Terminal, need_tmux
+from tests.acceptance.terminal import COLUMNS, SECONDS, Terminal, need
 from tests.acceptance.waiting import wait_until
 
 pytestmark = pytest.mark.acceptance
@@ -16,7 +16,7 @@ NAME = "Orders that are far too large for the customer who made them"
 @pytest.fixture(scope="module")
 def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     """A terminal before a Sentinel with rules, events, an alert, and a notification that was refused."""
-    need_tmux()
+    need("tmux")
     with Stack() as stack:
         fill(stack)
         env = {"SENTINEL_URL": stack.api_url, "SENTINEL_HOME": str(stack.home.path)}
@@ -64,8 +64,22 @@ def test_a_line_that_is_wider_would_be_seen(terminal: Terminal) -> None:
     assert "x" * 90 in terminal.run(f"echo {'x' * 90}")
 
 
-def test_tab_completes_commands_and_the_names_that_the_server_knows(terminal: Terminal) -> None:
-    terminal.run('eval "$(sentinel completion bash)"')
+# How each shell is started, and given what it completes with.
+SHELLS = {
+    "bash": ("bash --norc", 'eval "$(sentinel completion bash)"'),
+    "zsh": ("zsh -f", 'autoload -U compinit; compinit -D; eval "$(sentinel completion zsh)"'),
+    "fish": ("fish --no-config", "sentinel completion fish | source"),
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_tab_completes_commands_and_the_names_that_the_server_knows(
+    terminal: Terminal, shell: str
+) -> None:
+    need(shell)
+    start, prepare = SHELLS[shell]
+    terminal.type(f"clear; {start}", "Enter")
+    terminal.type(f"{prepare}; clear", "Enter")
     terminal.type("sentinel rule sho", "Tab")
     wait_until(lambda: terminal.shown()[-1].endswith("sentinel rule show"), SECONDS)
     terminal.type("Ord", "Tab")
@@ -73,3 +87,4 @@ def test_tab_completes_commands_and_the_names_that_the_server_knows(terminal: Te
     wait_until(lambda: terminal.shown()[-1].endswith(f"sentinel rule show {escaped}"), SECONDS)
     terminal.type("", "Enter")
     wait_until(lambda: f'rule "{NAME}"' in terminal.shown(), SECONDS)
+    terminal.type("exit", "Enter")
