@@ -7,8 +7,8 @@ import click
 
 from app.cli.local.completing import RULES
 from app.cli.local.rulesfound import rule_id_of
+from app.cli.local.server import connect
 from app.cli.local.told import AS_JSON, below, key_of, moment, told
-from app.client import Client
 
 MOST = 10_000
 COMMENT = click.option("--comment", help="What to say to it.")
@@ -31,7 +31,7 @@ def alert() -> None:
 def listing(limit: int, rule: str | None, as_json: bool, **which: object) -> None:
     """List alerts, newest first."""
     with told():
-        client = Client.from_env()
+        client = connect()
         rule_id = rule_id_of(client, rule) if rule else None
         found = client.alerts(limit, rule=rule_id, **which)
     if as_json:
@@ -47,7 +47,7 @@ def listing(limit: int, rule: str | None, as_json: bool, **which: object) -> Non
 def show(alert_id: object, as_json: bool) -> None:
     """Show an alert with its history, and what it held back."""
     with told():
-        found = Client.from_env().alert(str(alert_id))
+        found = connect().alert(str(alert_id))
     tell(found, as_json)
 
 
@@ -96,7 +96,7 @@ def reopen(alert_id: object, as_json: bool, **said: str | None) -> None:
 def _do(alert_id: object, verb: str, said: dict[str, str | None], as_json: bool) -> None:
     body = {{"span": "for"}.get(name, name): text for name, text in said.items() if text}
     with told():
-        found = Client.from_env().change_alert(str(alert_id), verb, body)
+        found = connect().change_alert(str(alert_id), verb, body)
     tell(found, as_json)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from app.cli.local.completing import CHANNELS
+from app.cli.local.server import connect
 from app.cli.local.tables import table
 from app.cli.local.told import AS_JSON, below, moment, told
-from app.client import Client
 
 DELIVERED = "delivered"
 NAME = click.argument("name", shell_complete=CHANNELS)
@@ -25,7 +25,7 @@ def channel() -> None:
 def listing(as_json: bool) -> None:
     """List channels."""
     with told():
-        found = Client.from_env().channels()
+        found = connect().channels()
     if as_json:
         click.echo(json.dumps(found))
         return
@@ -38,7 +38,7 @@ def listing(as_json: bool) -> None:
 def show(name: str, as_json: bool) -> None:
     """Show a channel and how its receiver is doing."""
     with told():
-        found = Client.from_env().channel(name)
+        found = connect().channel(name)
     click.echo(json.dumps(found)) if as_json else write(found)
 
 
@@ -57,7 +57,7 @@ def create(name: str, kind: str, config: Any, said: tuple[str, ...], as_json: bo
             raise click.UsageError(f"--set {pair}: say FIELD=VALUE")
         fields[field] = value
     with told():
-        made = Client.from_env().create_channel({"name": name, "kind": kind, "config": fields})
+        made = connect().create_channel({"name": name, "kind": kind, "config": fields})
     if as_json:
         click.echo(json.dumps(made))
         return
@@ -90,7 +90,7 @@ def disable(name: str, as_json: bool) -> None:
 def test(name: str, as_json: bool) -> None:
     """Send a message to a channel now, and show what its receiver answers."""
     with told():
-        answer = Client.from_env().test_channel(name)
+        answer = connect().test_channel(name)
     if as_json:
         click.echo(json.dumps(answer))
     elif answer["outcome"] is None:
@@ -109,14 +109,14 @@ def test(name: str, as_json: bool) -> None:
 def delete(name: str, as_json: bool) -> None:
     """Delete a channel; notifications that still name it become dead letters."""
     with told():
-        Client.from_env().delete_channel(name)
+        connect().delete_channel(name)
     click.echo(json.dumps({"deleted": name}) if as_json else f"{name} is deleted.")
 
 
 def switch(name: str, as_json: bool, *, on: bool) -> None:
     """Switch a channel on or off, and say so."""
     with told():
-        changed = Client.from_env().change_channel(name, {"enabled": on})
+        changed = connect().change_channel(name, {"enabled": on})
     click.echo(json.dumps(changed) if as_json else f"{target(changed)} is {standing(changed)}.")
 
 

@@ -7,8 +7,8 @@ from dataclasses import asdict
 import click
 
 from app.cli.local.examination import Finding, Verdict, examine
+from app.cli.local.server import connect
 from app.cli.local.told import AS_JSON, COLUMNS
-from app.client import Client
 
 MARKS = {
     Verdict.GOOD: ("ok  ", "green"),
@@ -28,7 +28,7 @@ def doctor(as_json: bool) -> None:
 
     home, found = Home.from_env(), []
     folders = (home.path, home.postgres_data)
-    for finding in examine(Client.from_env(), folders, system_clock):
+    for finding in examine(connect(), folders, system_clock):
         found.append(finding)
         if not as_json:
             write(finding)

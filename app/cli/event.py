@@ -9,6 +9,7 @@ import click
 from app.cli.local.completing import RULES
 from app.cli.local.ids import ids_of
 from app.cli.local.rulesfound import rule_id_of
+from app.cli.local.server import connect
 from app.cli.local.times import MOMENT
 from app.cli.local.told import AS_JSON, told
 from app.client import Client
@@ -40,7 +41,7 @@ def event() -> None:
 def listing(limit: int, as_json: bool, **which: object) -> None:
     """List events, newest first."""
     with told():
-        found = Client.from_env().events(limit, **which)
+        found = connect().events(limit, **which)
     if as_json:
         click.echo(json.dumps(found))
         return
@@ -56,7 +57,7 @@ def show(event_ids: Sequence[str], as_json: bool) -> None:
     """Show events with all that they have caused."""
     for event_id in _ids(event_ids):
         with told():
-            trace = Client.from_env().trace(event_id)
+            trace = connect().trace(event_id)
         if as_json:
             click.echo(json.dumps(trace))
             continue
@@ -74,7 +75,7 @@ def show(event_ids: Sequence[str], as_json: bool) -> None:
 def why(event_ids: Sequence[str], rule: str | None, limit: int, as_json: bool) -> None:
     """Say why a rule, or each, did or did not fire on an event."""
     with told():
-        client = Client.from_env()
+        client = connect()
         rule_id = rule_id_of(client, rule) if rule else None
         for event_id in _ids(event_ids):
             answer = client.explain(event_id, limit, rule_id)
@@ -103,7 +104,7 @@ def replay(
     if chosen and "since" not in chosen:
         raise click.UsageError("say from when on: --since")
     with told():
-        client = Client.from_env()
+        client = connect()
         if chosen:
             found, ids = _replay_selected(client, chosen, limit, dry_run)
         else:

@@ -10,8 +10,9 @@ from dataclasses import asdict
 
 import click
 
+from app.cli.local.server import connect
 from app.cli.local.told import AS_JSON, below, told
-from app.client import ApiError, Client, KeyInfo
+from app.client import ApiError, KeyInfo
 
 SCOPES = ("ingest", "read", "write", "admin")
 
@@ -36,7 +37,7 @@ def create(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
     """Create a key and show it, this once."""
     with told():
         if os.environ.get("SENTINEL_API_KEY"):
-            made, text = Client.from_env().create_key(name, scopes)
+            made, text = connect().create_key(name, scopes)
         else:
             made, text = _first_key(name, scopes)
     if as_json:
@@ -51,7 +52,7 @@ def create(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
 def listing(as_json: bool) -> None:
     """List keys, also those revoked."""
     with told():
-        found = Client.from_env().keys()
+        found = connect().keys()
     if as_json:
         click.echo(json.dumps([asdict(one) for one in found]))
         return
@@ -67,7 +68,7 @@ def listing(as_json: bool) -> None:
 def revoke(key_id: str, as_json: bool) -> None:
     """Revoke a key at once."""
     with told():
-        gone = Client.from_env().revoke_key(key_id)
+        gone = connect().revoke_key(key_id)
     click.echo(json.dumps(asdict(gone)) if as_json else f"Key {gone.name!r} is revoked.")
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import click
 
 from app.cli.local.ids import ids_of
+from app.cli.local.server import connect
 from app.cli.local.times import MOMENT
 from app.cli.local.told import AS_JSON, below, told
-from app.client import Client
 
 MOST = 10_000
 
@@ -26,7 +26,7 @@ def notification() -> None:
 def listing(status: str | None, channel: str | None, limit: int, as_json: bool) -> None:
     """List notifications, newest first."""
     with told():
-        found = Client.from_env().notifications(limit, status=status, channel=channel)
+        found = connect().notifications(limit, status=status, channel=channel)
     if as_json:
         click.echo(json.dumps(found))
         return
@@ -62,7 +62,7 @@ def retry(
     if not chosen:
         raise click.UsageError("say which: ids, --channel, --since, --until or --all")
     with told():
-        retried = Client.from_env().retry_notifications(chosen)
+        retried = connect().retry_notifications(chosen)
     click.echo(json.dumps({"retried": retried}) if as_json else f"Tried again: {retried}.")
 
 

@@ -10,8 +10,8 @@ from typing import IO, Any
 import click
 
 from app.cli.local.progress import progress
+from app.cli.local.server import connect
 from app.cli.local.told import AS_JSON, told
-from app.client import Client
 
 A_BATCH = 1_000
 
@@ -44,13 +44,13 @@ def send(what: str, fields: tuple[str, ...], as_json: bool) -> None:
 
 def _one(body: dict[str, Any], as_json: bool) -> None:
     with told():
-        answer = Client.from_env().send(body)
+        answer = connect().send(body)
     click.echo(json.dumps(answer) if as_json else answer["id"])
 
 
 def _many(lines: IO[bytes], size: int | None, as_json: bool) -> None:
     """Batch by batch; those that were refused are told by their line."""
-    client, begun, sent = Client.from_env(), 0, 0
+    client, begun, sent = connect(), 0, 0
     accepted: list[str] = []
     refused: list[dict[str, Any]] = []
     with progress("sends", quiet=as_json) as show:

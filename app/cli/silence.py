@@ -7,8 +7,8 @@ import click
 
 from app.cli.local.completing import RULES
 from app.cli.local.rulesfound import rule_id_of
+from app.cli.local.server import connect
 from app.cli.local.told import AS_JSON, below, moment, told
-from app.client import Client
 
 MOST = 10_000
 
@@ -25,7 +25,7 @@ def silence() -> None:
 def listing(state: str | None, limit: int, as_json: bool) -> None:
     """List silences, newest first."""
     with told():
-        found = Client.from_env().silences(limit, state=state)
+        found = connect().silences(limit, state=state)
     if as_json:
         click.echo(json.dumps(found))
         return
@@ -52,7 +52,7 @@ def create(as_json: bool, span: str | None, **said: Any) -> None:
     wish = {name: value for name, value in said.items() if value}
     wish |= {"for": span} if span else {}
     with told():
-        client = Client.from_env()
+        client = connect()
         if said["rule_id"]:
             wish["rule_id"] = rule_id_of(client, said["rule_id"])
         made = client.create_silence(wish)
@@ -65,7 +65,7 @@ def create(as_json: bool, span: str | None, **said: Any) -> None:
 def expire(silence_id: object, as_json: bool) -> None:
     """End a silence now."""
     with told():
-        ended = Client.from_env().expire_silence(str(silence_id))
+        ended = connect().expire_silence(str(silence_id))
     click.echo(json.dumps(ended)) if as_json else write_line(ended)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from app.cli.local.server import connect
 from app.cli.local.told import AS_JSON, told
 from app.client import Client
 
@@ -25,7 +26,7 @@ MOST = 10_000
 @AS_JSON
 def tail(follow: bool, limit: int, as_json: bool, **which: Any) -> None:
     """Show the last events, oldest first; with -f also those that come."""
-    client = Client.from_env()
+    client = connect()
     with told():
         newest = client.events(1)
         last = client.events(limit, **which)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import click
 
+from app.cli.local.server import connect
 from app.cli.local.told import AS_JSON, told
-from app.client import Client
 from app.config import hook_secrets
 from app.environment import ConfigError
 from app.hooks import examples, registry, secrets
@@ -63,7 +63,7 @@ def _secret(source: str) -> str | None:
 
 
 def _send(example: Example, secret: str | None) -> list[str]:
-    client = Client.from_env()
+    client = connect()
     if secret is None:
         return [client.send(one.body())["id"] for one in example.heard()]
     headers = example.signed(secret)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -31,11 +32,12 @@ class Up:
         self.port = port
         self.output = home.with_name(f"{home.name}-{time.monotonic_ns()}.out")
         clean = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
+        self._env = {**clean, "SENTINEL_HOME": str(home)}
         extras = {"SENTINEL_FLOWER_PORT": str(free_port())}
         with self.output.open("wb") as out:
             self.process = subprocess.Popen(
                 [CHECKOUT / "sentinel", "up", "--port", str(port)],
-                env={**clean, **extras, "SENTINEL_HOME": str(home), **env},
+                env={**self._env, **extras, **env},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -62,6 +64,12 @@ class Up:
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(STOP_SECONDS)
+
+    def beside(self, *words: str) -> str:
+        """What another command says meanwhile, which is told of the home alone."""
+        command = [CHECKOUT / "sentinel", *words]
+        done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr
 
     def exit_code(self) -> int:
         return self.process.wait(START_SECONDS)
@@ -129,6 +137,8 @@ def test_it_is_ready_refuses_a_second_and_stops_without_a_trace(
 ) -> None:
     first = start().until_ready()
     assert status(port, "/readyz") == 200
+
+    assert re.search("API +answers", first.beside("doctor"))
 
     second = Up(home, port)
     assert second.exit_code() == 1

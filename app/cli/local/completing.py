@@ -6,6 +6,7 @@ from typing import Any, Final
 import click
 from click.shell_completion import CompletionItem
 
+from app.cli.local.server import connect
 from app.client import ApiError, Client
 
 # Somebody waits with a finger on the key.
@@ -20,7 +21,7 @@ def _asked(ask: Callable[[Client], Iterable[str]]) -> Choices:
         _ctx: click.Context, _param: click.Parameter, begun: str
     ) -> list[CompletionItem[Any]]:
         try:
-            names = list(ask(Client.from_env(seconds=SECONDS)))
+            names = list(ask(connect(seconds=SECONDS)))
         except ApiError:
             return []
         return [CompletionItem(name) for name in names if name.startswith(begun)]

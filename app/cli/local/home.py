@@ -13,6 +13,7 @@ import pwd
 import secrets
 import stat
 from base64 import urlsafe_b64encode
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +81,7 @@ class Home:
             self.path.mkdir(PRIVATE, parents=True, exist_ok=True)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (self.path / "url").unlink(missing_ok=True)
         except BlockingIOError:
             raise LocalError(
                 f"another `./sentinel up` runs on {self.path} (pid {self._holder()}). "
@@ -118,6 +120,17 @@ class Home:
                 out.write(urlsafe_b64encode(secrets.token_bytes(size)))
             fresh.replace(file)
         return file.read_text(encoding="ascii").strip()
+
+    def tell(self, url: str) -> None:
+        """Leave word of where the API is, for commands; it holds as long as the lock."""
+        (self.path / "url").write_text(url, encoding="utf-8")
+
+    def url(self) -> str | None:
+        """Where the API of the `up` is that holds this home now."""
+        with suppress(OSError):
+            if self.holder():
+                return (self.path / "url").read_text(encoding="utf-8")
+        return None
 
     def holder(self) -> int | None:
         """The pid of the `up` that holds this home now."""

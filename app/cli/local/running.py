@@ -54,6 +54,7 @@ def _keep(stack: LocalStack, screen: Screen, demo: bool) -> None:
     stack.check()
     stack.start_servers()
     stack.migrate()
+    stack.home.tell(stack.ports.url)
     services = stack.start_services()
     screen.heading(f"Sentinel is ready, {screen.since_start():.1f} s")
     extras = Extras(stack, services, screen.note)

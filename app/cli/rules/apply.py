@@ -11,6 +11,7 @@ from app.cli.local.errors import LocalError
 from app.cli.local.proving import prove
 from app.cli.local.rulefiles import FILES, Loaded, load
 from app.cli.local.ruleplan import Plan, Step, plan_of
+from app.cli.local.server import connect
 from app.cli.local.told import AS_JSON, told
 from app.cli.rules.diff import tell
 from app.client import Client, standing
@@ -30,7 +31,7 @@ def apply(files: tuple[str, ...], prune: bool, dry_run: bool, as_json: bool) -> 
     loaded = load(files)
     _test(loaded)
     with told():
-        client = Client.from_env()
+        client = connect()
         plan = plan_of(loaded, client.rules(), prune=prune)
         _check(client, plan)
     if not as_json:

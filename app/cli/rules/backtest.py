@@ -13,6 +13,7 @@ import click
 from app.cli.local.backtests import report
 from app.cli.local.drafts import Draft, drafts
 from app.cli.local.progress import progress
+from app.cli.local.server import connect
 from app.cli.local.told import AS_JSON, told
 from app.client import ApiError, Client
 
@@ -49,7 +50,7 @@ def backtest(
     found = drafts(which)
     sides = _Sides(which[0], version, against, named)
     with told():
-        client = Client.from_env()
+        client = connect()
         begun = (
             _of_saved(client, sides, wish)
             if found is None

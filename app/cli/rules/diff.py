@@ -7,8 +7,8 @@ import click
 
 from app.cli.local.rulefiles import FILES, load
 from app.cli.local.ruleplan import Plan, Step, plan_of
+from app.cli.local.server import connect
 from app.cli.local.told import AS_JSON, told
-from app.client import Client
 
 PRUNE = click.option(
     "--prune", is_flag=True, help="Count rules that only the server has as to be deleted."
@@ -23,7 +23,7 @@ def diff(files: tuple[str, ...], prune: bool, as_json: bool) -> None:
     """Show what `apply` would change on the server; exit 1 where that is something."""
     loaded = load(files)
     with told():
-        plan = plan_of(loaded, Client.from_env().rules(), prune=prune)
+        plan = plan_of(loaded, connect().rules(), prune=prune)
     if as_json:
         click.echo(json.dumps([step.to_json() for step in plan.steps]))
     else:

@@ -9,8 +9,8 @@ import click
 from app.cli.local.completing import RULES
 from app.cli.local.ruleplan import of_server
 from app.cli.local.rulesfound import the_rule
+from app.cli.local.server import connect
 from app.cli.local.told import AS_JSON, told
-from app.client import Client
 
 
 @click.command()
@@ -20,7 +20,7 @@ from app.client import Client
 def export(names: tuple[str, ...], output: str | None, as_json: bool) -> None:
     """Write rules as a file that `apply` takes: all, or those of NAMES."""
     with told():
-        rules = Client.from_env().rules()
+        rules = connect().rules()
         chosen = [the_rule(rules, name) for name in names] if names else rules
     text = "\n\n".join(of_server(each) for each in chosen)
     if as_json:

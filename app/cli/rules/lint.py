@@ -8,8 +8,8 @@ import click
 from app.cli.local.linting import lint as findings_in
 from app.cli.local.linting import seen_by
 from app.cli.local.rulefiles import FILES, load
+from app.cli.local.server import connect
 from app.cli.local.told import AS_JSON, told
-from app.client import Client
 
 
 @click.command()
@@ -26,7 +26,7 @@ def lint(
     fields = None
     if seen or url:
         with told():
-            fields = seen_by(Client.from_env(url), loaded)
+            fields = seen_by(connect(url), loaded)
     found = [each for each in findings_in(loaded, fields) if each.warning.code not in allow]
     if as_json:
         click.echo(json.dumps([each.to_json() for each in found]))

@@ -5,9 +5,9 @@ from dataclasses import asdict
 
 import click
 
+from app.cli.local.server import connect
 from app.cli.local.tables import table
 from app.cli.local.told import AS_JSON, told
-from app.client import Client
 
 
 @click.command("list")
@@ -16,7 +16,7 @@ from app.client import Client
 def list_(tag: str | None, as_json: bool) -> None:
     """List rules, oldest first."""
     with told():
-        found = [each for each in Client.from_env().rules() if tag is None or tag in each.tags]
+        found = [each for each in connect().rules() if tag is None or tag in each.tags]
     if as_json:
         click.echo(json.dumps([asdict(each) for each in found]))
         return

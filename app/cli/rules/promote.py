@@ -7,8 +7,8 @@ import click
 
 from app.cli.local.completing import RULES
 from app.cli.local.rulesfound import the_rule
+from app.cli.local.server import connect
 from app.cli.local.told import AS_JSON, told
-from app.client import Client
 
 
 @click.command()
@@ -17,6 +17,6 @@ from app.client import Client
 def promote(name: str, as_json: bool) -> None:
     """Let a rule in shadow notify people."""
     with told():
-        client = Client.from_env()
+        client = connect()
         moved = client.move_rule(the_rule(client.rules(), name).id, "promote")
     click.echo(json.dumps(asdict(moved)) if as_json else f"{moved.name} is {moved.mode}")

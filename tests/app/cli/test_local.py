@@ -13,8 +13,10 @@ from app.cli.local.errors import LocalError, Stopped
 from app.cli.local.home import CHECKOUT, Home, User, private_folder
 from app.cli.local.ports import is_free, next_free
 from app.cli.local.process import Spec
+from app.cli.local.server import connect
 from app.cli.local.services import broker_url
 from app.cli.local.supervisor import Supervisor
+from app.client import ApiError
 
 PORTS = Ports(api=8000, inbox=8025)
 
@@ -193,3 +195,22 @@ def test_the_inbox_is_shown_to_this_machine_alone(tmp_path: Path, host: str, inb
     env = complete(home, Ports(8000, 8025, host), {}, "postgresql:///x", "unix:///x")
     assert env["SENTINEL_INBOX"] == inbox
     assert ("SLACK_BOT_TOKEN" in env) == (inbox == "on")
+
+
+def test_commands_ask_the_up_of_their_home_while_it_holds_the_lock(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SENTINEL_URL", raising=False)
+    monkeypatch.setenv("SENTINEL_HOME", str(home.path))
+    # Neither is there a server: who is asked is in the answer.
+    for url in ("http://127.0.0.1:1", "http://127.0.0.1:2"):
+        home.lock()
+        assert home.url() is None
+        home.tell(url)
+        with pytest.raises(ApiError, match=url):
+            connect().keys()
+        home.unlock()
+        assert home.url() is None
+    monkeypatch.setenv("SENTINEL_URL", "http://127.0.0.1:3")
+    with pytest.raises(ApiError, match=r"http://127\.0\.0\.1:3"):
+        connect().keys()
