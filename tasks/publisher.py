@@ -26,6 +26,8 @@ from tasks.pace import Pace
 log = structlog.get_logger()
 
 EVALUATE: Final = "events.evaluate"
+# No task: somebody wants to know how long the queue is, and must not wait for the broker.
+LOOK: Final = ""
 # A header of the message, which the release before does not look at.
 RECEIVER: Final = "receiver"
 BATCH: Final = 500
@@ -182,10 +184,10 @@ class Publisher:
         return self._is_known(queue, more_than=BUSY)
 
     def is_idle(self, queue: str) -> bool:
-        """Whether the queue was empty when it was looked at: now, or a moment ago."""
+        """Whether the queue was empty when it was last looked at; has it looked at again where that is long ago."""
         if self._is_stale(queue):
-            self._measure(queue)
-        return self._waited[queue] == 0
+            self.publish([WakeUp(LOOK, queue, ())])
+        return not self._waited.get(queue)
 
     def _is_known(self, queue: str, more_than: int) -> bool:
         recent = time.monotonic() - self._measured_at.get(queue, -inf) < 2 * MEASURE_EVERY
@@ -203,7 +205,8 @@ class Publisher:
         while True:
             batch = self._next_batch()
             try:
-                self._send([one for one in together(batch) if self._has_room(one.queue)])
+                wake_ups = together([one for one in batch if one.task != LOOK])
+                self._send([one for one in wake_ups if self._has_room(one.queue)])
                 # After the batch, so that no wake-up waits for it.
                 for queue in {wake_up.queue for wake_up in batch}:
                     if self._is_stale(queue):
