@@ -152,7 +152,8 @@ class Publisher:
         self._queue: Queue[WakeUp] = Queue(maxsize=QUEUE_LIMIT)
         self._thread: threading.Thread | None = None
         self._room: dict[str, int] = {}
-        self._waited: dict[str, int] = {}
+        # As it was when it was looked at; `_room` counts what was published since.
+        self._held: dict[str, int] = {}
         self._measured_at: dict[str, float] = {}
         self._pace = Pace()
 
@@ -181,17 +182,17 @@ class Publisher:
 
     def is_busy(self, queue: str) -> bool:
         """Whether the queue held much when it was looked at, a moment ago; no when that is longer ago."""
-        return self._is_known(queue, more_than=BUSY)
+        return self._held_lately(queue, more_than=BUSY)
 
     def is_idle(self, queue: str) -> bool:
         """Whether the queue was empty when it was last looked at; has it looked at again where that is long ago."""
         if self._is_stale(queue):
             self.publish([WakeUp(LOOK, queue, ())])
-        return not self._waited.get(queue)
+        return not self._held.get(queue)
 
-    def _is_known(self, queue: str, more_than: int) -> bool:
+    def _held_lately(self, queue: str, more_than: int) -> bool:
         recent = time.monotonic() - self._measured_at.get(queue, -inf) < 2 * MEASURE_EVERY
-        return recent and self._waited[queue] > more_than
+        return recent and self._held[queue] > more_than
 
     def _ensure_thread(self) -> None:
         if self._thread is not None and self._thread.is_alive():
@@ -221,7 +222,7 @@ class Publisher:
 
     def _next_batch(self) -> list[WakeUp]:
         batch = [self._queue.get()]
-        if self._is_known(batch[0].queue, more_than=CROWD):
+        if self._held_lately(batch[0].queue, more_than=CROWD):
             time.sleep(CROWDED_SECONDS)
         elif self._pace.company(GATHER_SECONDS, time.monotonic()) > COMPANY:
             time.sleep(GATHER_SECONDS)
@@ -260,7 +261,7 @@ class Publisher:
     def _measure(self, queue: str) -> None:
         waiting = self.waiting(queue)
         self._room[queue] = room_beside(waiting)
-        self._waited[queue] = QUEUE_LIMIT if waiting is None else waiting
+        self._held[queue] = QUEUE_LIMIT if waiting is None else waiting
         self._measured_at[queue] = time.monotonic()
 
     def _drop_waiting(self) -> None:
