@@ -67,7 +67,7 @@ class Up:
 
     def beside(self, *words: str) -> str:
         """What another command says meanwhile, which is told of the home alone."""
-        command = [CHECKOUT / "sentinel", *words]
+        command = [str(CHECKOUT / "sentinel"), *words]
         done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False)
         return done.stdout + done.stderr
 
