@@ -29,7 +29,7 @@ from app.services.errors import Refusal
 from app.services.idempotency import Idempotency
 from app.services.json_items import PIECE, Item
 from app.web.request import body_file, check_content_type
-from tasks.publisher import wake_all, wake_events
+from tasks.publisher import wake_events, wake_stored
 from tasks.wiring import publish
 
 JSON: Final = "application/json"
@@ -133,7 +133,7 @@ def _batch(items: Iterable[Item], key: Idempotency | None) -> Response:
     if key is not None:
         idempotency.answer(session(), key, answer)
     session().commit()
-    publish(wake_all(batch.ids))
+    publish(wake_stored(batch.ids))
     totals.count(EVENTS_INGESTED, SOURCE, ACCEPTED, by=len(batch.ids))
     follow(batch.ids, moment, SOURCE)
     if batch.rejected:

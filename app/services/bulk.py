@@ -20,9 +20,8 @@ T = TypeVar("T")
 Field = str | int | UUID | datetime
 # Of texts in PostgreSQL's own spelling: `escape` what may hold anything.
 Row = tuple[str, ...]
-# Rows go out in pieces of so many, or so many characters, so that memory stays flat.
-ROWS_A_PIECE = 1000
-LONGEST_WRITE = 524_288
+# Rows go out in pieces of so many characters, which a socket holds: while PostgreSQL stores one, the next is made.
+LONGEST_WRITE = 65_536
 # What is stored piece by piece, each in a statement, which must not last too long: about so many characters, or rows.
 LONGEST_PIECE = 4_194_304
 MOST_TOGETHER = 5_000
@@ -75,8 +74,10 @@ def execute_arrays(
 
 def escape(text: str) -> str:
     """A text as COPY reads it."""
+    # Most texts have none of them, and to look costs a tenth of what replacing does.
     for mark, escaped in _ESCAPES:
-        text = text.replace(mark, escaped)
+        if mark in text:
+            text = text.replace(mark, escaped)
     return text
 
 
@@ -100,7 +101,7 @@ def _pieces(rows: Iterable[Row]) -> Iterator[str]:
         line = "\t".join(row)
         lines.append(line)
         length += len(line)
-        if len(lines) == ROWS_A_PIECE or length >= LONGEST_WRITE:
+        if length >= LONGEST_WRITE:
             yield "\n".join(lines) + "\n"
             lines.clear()
             length = 0

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
-from app.ids import uuid7
+from app.ids import text_of, uuid7
 from app.models.rules import Ruleset
 from app.services import idempotency
 from app.services.bulk import Row, copy_rows, escape, execute_arrays, in_pieces
@@ -121,7 +121,7 @@ def spell(arrivals: Iterable[Arrival], *, source: str) -> Iterator[Spelled]:
             moment = one.accepted_at
             accepted, wake = str(moment), str(moment + FIRST_WAKE)
         occurred = accepted if one.occurred_at is moment else str(one.occurred_at)
-        key = str(one.id)
+        key = text_of(one.id)
         fields = key, escape(one.type), source, escape(one.text), accepted, occurred
         yield key, "\t".join(fields), wake
 

@@ -6,6 +6,7 @@ thousands of digits, deep nesting, NUL, lone surrogates, any encoding but UTF-8.
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from app.services.errors import Refusal
 MAX_DEPTH: Final = 32
 MAX_NODES: Final = 10_000
 MAX_DIGITS: Final = 4_300
+# Python's own limit, whatever its environment says: a function of ours for each number takes longer than all the rest.
+sys.set_int_max_str_digits(MAX_DIGITS)
 
 
 class BadJson(Refusal):
@@ -36,6 +39,8 @@ def parse(text: str, most: int = MAX_NODES) -> Any:
         value = _decode(text)
     except json.JSONDecodeError as error:
         raise _no_json(error) from None
+    except ValueError:
+        raise _too_long() from None
     except RecursionError:
         raise _too_deep() from None
     check_size(text, value, most)
@@ -49,6 +54,10 @@ def decode_at(text: str, place: int) -> tuple[Any, int]:
     """
     try:
         return _STRICT.raw_decode(text, place)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        raise _too_long() from None
     except RecursionError:
         raise _too_deep() from None
 
@@ -98,12 +107,6 @@ def _finite(text: str) -> float:
     return number
 
 
-def _bounded_int(text: str) -> int:
-    if len(text.lstrip("-")) > MAX_DIGITS:
-        raise BadJson(f"a number has more than {MAX_DIGITS} digits", "bad_number")
-    return int(text)
-
-
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
@@ -114,7 +117,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _STRICT: Final = json.JSONDecoder(
     parse_constant=_refuse_constant,
     parse_float=_finite,
-    parse_int=_bounded_int,
     object_pairs_hook=_unique,
 )
 # What `raw_decode` calls; typeshed does not know it.
@@ -162,6 +164,10 @@ def _no_json(error: json.JSONDecodeError) -> BadJson:
     return BadJson(
         f"not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})", "bad_json"
     )
+
+
+def _too_long() -> BadJson:
+    return BadJson(f"a number has more than {MAX_DIGITS} digits", "bad_number")
 
 
 def _too_deep() -> BadJson:

@@ -1,12 +1,14 @@
 """Keys sort by time and carry it."""
 
 import os
+import pickle
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.ids import uuid7, uuid7_floor
+from app.ids import text_of, uuid7, uuid7_floor
 
 moments = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1)).map(  # noqa: DTZ001
     lambda naive: naive.replace(tzinfo=UTC)
@@ -18,6 +20,16 @@ def test_a_key_is_a_uuid_of_version_7_that_holds_its_milliseconds(moment: dateti
     key = uuid7(moment)
     assert (key.version, key.variant) == (7, "specified in RFC 4122")
     assert abs((key.int >> 80) - moment.timestamp() * 1000) <= 1
+
+
+@given(moments)
+def test_a_key_is_like_one_that_was_made_from_its_text(moment: datetime) -> None:
+    key = uuid7(moment)
+    made = UUID(text_of(key))
+    assert text_of(key) == str(key) == str(made)
+    assert (key, hash(key), repr(key)) == (made, hash(made), repr(made))
+    assert pickle.loads(pickle.dumps(key)) == made
+    assert key.is_safe is made.is_safe
 
 
 @given(moments, st.integers(2, 10**12))
