@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from app.streams.source import Source
 
 CLOSE_SECONDS = 10
+YOUNG_OBJECTS = 100_000
+SWITCH_SECONDS = 0.001
 GROUP = click.option("--group", default="sentinel", show_default=True, help="The consumer group.")
 DEAD = click.option("--dead", help="Where bad messages go; the name with `.dead` behind it.")
 
@@ -85,8 +87,12 @@ def _run(make: Callable[[str | None], "Source"]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: pump.stop())
     click.echo("Taking events. Ctrl-C stops.", err=True)
-    # What is loaded by now stays: to look through it for garbage, batch after batch, costs as much as reading them.
+    # What is loaded by now stays, and batches are many objects: to look through either for garbage, again and again,
+    # costs as much as reading them.
     gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)
+    # The thread that feeds PostgreSQL has a piece to send now and then, and must not wait for the one that parses.
+    sys.setswitchinterval(SWITCH_SECONDS)
     pump.run()
     # Nothing can be lost by now. librdkafka was seen to wait for its own threads without an end, holding the
     # interpreter, so that no thread of ours could end it.

@@ -12,7 +12,7 @@ from app.services.errors import Refusal
 from app.services.streams import Range
 
 # A transaction costs less for each event the more there are in it; in memory they stay at about so many bytes.
-MOST_AT_ONCE = 2000
+MOST_AT_ONCE = 5000
 FIRST_AT_ONCE = 500
 BYTES_AT_ONCE = 4 << 20
 WAIT_SECONDS = 1.0
