@@ -11,7 +11,7 @@ from app.console.paging import Page, page_of
 from app.extensions import session
 from app.models.alerts import AlertState
 from app.runtime import now, runtime
-from app.services import alerts, suppressions, why
+from app.services import alerts, rules, suppressions, why
 from app.services.alerts import FLAPPING_FROM, Hand, Shown
 from app.services.errors import NotFound, Refusal
 from app.services.why import Why
@@ -37,14 +37,22 @@ def listing() -> str:
     """Alerts of one state, newest first."""
     view = request.args.get("view", "open")
     which: dict[str, Any] = dict(VIEWS.get(view) or {})
-    if rule := request.args.get("rule", type=UUID):
-        which["rule_id"] = rule
+    rule_id = request.args.get("rule", type=UUID)
+    if rule_id:
+        which["rule_id"] = rule_id
 
     def found(after: UUID | None, limit: int) -> list[Shown]:
         return alerts.listing(session(), which, after, limit, now())
 
     page: Page[Shown] = page_of(found, lambda shown: shown.alert.id)
-    return render_template("console/alerts.html", page=page, view=view, views=VIEWS)
+    return render_template(
+        "console/alerts.html",
+        page=page,
+        view=view,
+        views=VIEWS,
+        rule_id=rule_id,
+        rule=rules.names(session(), {rule_id}).get(rule_id) if rule_id else None,
+    )
 
 
 @bp.get("/<uuid:alert_id>")

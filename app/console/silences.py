@@ -102,11 +102,14 @@ def _wish(form: Form) -> dict[str, Any]:
 
 
 def _form(form: Form) -> str:
-    offered = rules.listing(session(), None, RULES_OFFERED)
+    offered = {str(one.rule_id): one.name for one in rules.listing(session(), None, RULES_OFFERED)}
+    # Who has more rules than are offered may come from the page of any.
+    if asked := request.values.get("rule_id", type=UUID):
+        offered |= {str(key): name for key, name in rules.names(session(), {asked}).items()}
     return render_template(
         "console/silence_form.html",
         form=form,
-        rules=[(version.rule_id, version.name) for version in offered],
+        rules=list(offered.items()),
         severities=[(severity, severity) for severity in SEVERITIES],
     )
 

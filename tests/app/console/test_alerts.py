@@ -1,6 +1,7 @@
 """The console's alerts."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from markupsafe import escape
@@ -32,6 +33,18 @@ def test_an_open_alert_is_listed_and_its_name_never_becomes_markup(
     html = browser.open("/console/alerts")
     assert "Big &lt;orders&gt;" in html
     assert f"/console/alerts/{alert}" in html
+
+
+def test_alerts_of_one_rule_say_so_in_each_state_and_lead_back_to_all(
+    browser: Browser, alert: str, client: Client
+) -> None:
+    rule = client.get(f"/alerts/{alert}").json["rule_id"]
+    html = browser.open(f"/console/alerts?rule={rule}")
+    assert f"/console/alerts/{alert}" in html
+    assert f'Those of the rule <a href="/console/rules/{rule}">Big &lt;orders&gt;</a>' in html
+    assert f'href="/console/alerts?rule={rule}&amp;view=resolved"' in html
+    assert 'href="/console/alerts?view=open"' in html
+    assert f"/console/alerts/{alert}" not in browser.open(f"/console/alerts?rule={uuid4()}")
 
 
 def test_an_alert_is_acknowledged_reopened_snoozed_and_resolved(

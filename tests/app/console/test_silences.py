@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pytest
+
+from app.console import silences
 from tests.app.client import Client
 from tests.app.console.browser import Browser
 from tests.app.helpers import evaluate, make_rule, post_event
@@ -75,3 +78,20 @@ def test_what_is_wrong_stands_at_its_field_and_what_was_typed_stays(browser: Bro
 def test_a_form_can_begin_with_a_rule(browser: Browser, client: Client) -> None:
     rule = make_rule(client)
     assert f'value="{rule}" selected' in browser.open(f"{NEW}?rule_id={rule}")
+
+
+def test_the_rule_that_it_is_made_for_is_offered_however_many_there_are(
+    browser: Browser, client: Client, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silences, "RULES_OFFERED", 1)
+    made = []
+    for name in ("first", "second", "third"):
+        clock.tick(1)
+        made.append(make_rule(client, name=name))
+    for rule, name in zip(made, ("first", "second", "third"), strict=True):
+        html = browser.open(f"{NEW}?rule_id={rule}")
+        assert f'<option value="{rule}" selected>{name}</option>' in html
+    # One that is refused comes back with the same rule.
+    sent = {"rule_id": made[2], "for": "no span"}
+    html = browser.send(LIST, status=422, **sent)
+    assert f'<option value="{made[2]}" selected>third</option>' in html
