@@ -43,7 +43,7 @@ def of_parts(health: Health, broker: Broker) -> list[Trouble]:
                 "The database does not answer.", "Events are refused until it does, with a 503."
             )
         )
-    elif health.migrations != "current":
+    elif not health.ready:
         more = "Events are refused until `./sentinel up` has run, or in containers the service `migrate`."
         found.append(Trouble("Migrations are missing: this release needs a newer schema.", more))
     if health.broker != UP:

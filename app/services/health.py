@@ -19,6 +19,8 @@ from app.pool import undo
 from app.services import upkeep
 
 UP, DOWN = "up", "down"
+# A migration only adds: what the next release has migrated serves this one, while it is replaced and if it comes back.
+CURRENT, NEWER, PENDING, UNKNOWN = "current", "newer", "pending", "unknown"
 QUEUES = ("events", "notifications")
 MIGRATIONS: Final = str(Path(__file__).parents[2] / "migrations")
 # Those of Redis, and RabbitMQ's.
@@ -30,20 +32,20 @@ class Health:
     """What answers. Without the broker events are still accepted, so only the database decides readiness."""
 
     database: str = DOWN
-    migrations: str = "unknown"
+    migrations: str = UNKNOWN
     broker: str = DOWN
     workers: dict[str, int] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
         """Whether a POST would be answered 202."""
-        return self.database == UP and self.migrations == "current"
+        return self.database == UP and self.migrations in (CURRENT, NEWER)
 
     @property
     def down(self) -> list[str]:
         """The names of what is missing."""
         names = [name for name in ("database", "broker") if getattr(self, name) == DOWN]
-        names += ["migrations"] if self.migrations not in ("current", "unknown") else []
+        names += ["migrations"] if self.migrations == PENDING else []
         return names + [f"workers:{queue}" for queue in QUEUES if not self.workers.get(queue)]
 
 
@@ -54,7 +56,7 @@ def check(session: Session, broker: Connection, now: datetime) -> Health:
         session.execute(text("SELECT 1"))
         health.database = UP
         health.migrations = _migrations(session)
-        if health.migrations == "current":
+        if health.ready:
             health.workers = upkeep.live_workers(session, now)
     except SQLAlchemyError:
         undo(session)
@@ -70,10 +72,14 @@ def check(session: Session, broker: Connection, now: datetime) -> Health:
 
 def _migrations(session: Session) -> str:
     current = MigrationContext.configure(session.connection()).get_current_revision()
-    return "current" if current == _head() else "pending"
+    head, known = _known()
+    if current == head:
+        return CURRENT
+    return PENDING if current is None or current in known else NEWER
 
 
 @cache
-def _head() -> str | None:
-    """The newest migration that this process knows: reading all their scripts takes 20 ms."""
-    return ScriptDirectory(MIGRATIONS).get_current_head()
+def _known() -> tuple[str | None, frozenset[str]]:
+    """The newest migration that this process knows, and all of them: reading their scripts takes 20 ms."""
+    scripts = ScriptDirectory(MIGRATIONS)
+    return scripts.get_current_head(), frozenset(one.revision for one in scripts.walk_revisions())

@@ -1,13 +1,14 @@
 """Short ways to put an application into a state, through its own doors and verbs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from threading import Event
 from typing import Any
 from uuid import UUID, uuid4
 
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.channels.base import Verdict
 from app.config import ReceiverPolicy, RetryPolicy, Settings
@@ -123,3 +124,20 @@ def end_attempt(
     [result] = outcomes.finish(session(), [Ended(begun, verdict)], policy, care, clock())
     session().commit()
     return result
+
+
+@contextmanager
+def schema_of(revision: str) -> Iterator[None]:
+    """The database as the release with that migration would have left it, by what it says of itself."""
+
+    def say(which: str) -> str:
+        had = session().execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+        session().execute(text("UPDATE alembic_version SET version_num = :which"), {"which": which})
+        session().commit()
+        return str(had)
+
+    had = say(revision)
+    try:
+        yield
+    finally:
+        say(had)

@@ -73,7 +73,7 @@ def parts(components: Mapping[str, Any]) -> Iterator[Finding]:
         "Database", up, components["database"], "start PostgreSQL, and look at DATABASE_URL"
     )
     if up:
-        current = components["migrations"] == "current"
+        current = components["migrations"] in ("current", "newer")
         yield _found("Schema", current, components["migrations"], "`flask --app wsgi db upgrade`")
     up = components["broker"] == "up"
     fix = "start Redis or RabbitMQ, and look at CELERY_BROKER_URL; events are kept meanwhile"

@@ -14,7 +14,10 @@ VERSIONS = CHECKOUT / "migrations" / "versions"
 
 
 def is_current(database_url: str) -> bool:
-    """Whether nothing is to be done: a look that saves loading the application."""
+    """Whether nothing is to be done: a look that saves loading the application.
+
+    Nor is there where a newer release has migrated: it only added, so this one can go on, or come back.
+    """
     import psycopg
 
     try:
@@ -26,7 +29,7 @@ def is_current(database_url: str) -> bool:
             }
     except psycopg.OperationalError as error:
         raise LocalError(f"cannot connect to the database: {str(error).splitlines()[0]}") from error
-    return found == heads()
+    return found == heads() or not found <= _revisions()
 
 
 def upgrade(
@@ -50,14 +53,17 @@ def upgrade(
 
 def heads() -> set[str]:
     """The revisions that no other one follows."""
+    return _revisions() - _assigned("down_revision")
+
+
+def _revisions() -> set[str]:
+    return _assigned("revision")
+
+
+def _assigned(variable: str) -> set[str]:
     texts = [file.read_text(encoding="utf-8") for file in VERSIONS.glob("*.py")]
-    revisions = {name for text in texts for name in _assigned("revision", text)}
-    return revisions - {name for text in texts for name in _assigned("down_revision", text)}
-
-
-def _assigned(variable: str, text: str) -> list[str]:
-    lines = re.findall(rf"^{variable}\b[^=\n]*=(.*)$", text, re.MULTILINE)
-    return [name for line in lines for name in re.findall(r"""["']([^"']+)["']""", line)]
+    lines = re.findall(rf"^{variable}\b[^=\n]*=(.*)$", "\n".join(texts), re.MULTILINE)
+    return {name for line in lines for name in re.findall(r"""["']([^"']+)["']""", line)}
 
 
 def _plain(url: str) -> str:

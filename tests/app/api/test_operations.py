@@ -12,13 +12,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.api.acceptance import group
 from app.broker import Broker
+from app.cli.local.migrations import is_current
 from app.config import Settings
 from app.extensions import session
 from app.factory import create_app
 from app.metrics import RULES_TRIGGERED, Totals, TotalsCollector, totals
 from app.services import upkeep
 from tests.app.client import Client
-from tests.app.helpers import post_event
+from tests.app.helpers import post_event, schema_of
 from tests.conftest import TestClock
 
 
@@ -40,6 +41,21 @@ def test_ready_means_that_events_are_accepted_and_says_which_workers_live(
     upkeep.beat(session(), "a", ["events", "notifications"], clock())
     session().commit()
     assert client.get("/readyz").json["status"] == "ready"
+
+
+@pytest.mark.parametrize(
+    ("revision", "told", "status"), [("0001", "pending", 503), ("9999", "newer", 200)]
+)
+def test_a_schema_that_a_newer_release_has_migrated_serves_this_one_and_an_older_does_not(
+    client: Client, settings: Settings, revision: str, told: str, status: int
+) -> None:
+    assert is_current(settings.database_url)
+    with schema_of(revision):
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json["components"]["migrations"]) == (status, told)
+        assert ("migrations" in ready.json["down"]) == (status == 503)
+        # What a container waits for before it starts.
+        assert is_current(settings.database_url) == (status == 200)
 
 
 def test_without_a_broker_events_are_still_accepted(

@@ -18,7 +18,7 @@ from app.models.notifications import Notification, Status
 from app.services import upkeep
 from tests.app.cli.conftest import Command
 from tests.app.client import Client
-from tests.app.helpers import evaluate, make_rule, post_event
+from tests.app.helpers import evaluate, make_rule, post_event, schema_of
 from tests.conftest import TestClock
 
 WORKERS = ("events", "notifications", "backtests")
@@ -52,6 +52,17 @@ def test_the_well_are_told_so(
     seen = found(command, code=0)
     assert {one["verdict"] for one in seen.values()} == {"good"}
     assert {"API", "Database", "Schema", "Broker", "Workers of events", "Channels"} <= set(seen)
+
+
+def test_a_missing_migration_is_found_and_a_newer_schema_is_none(
+    command: Command, served: str, at_work: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENTINEL_URL", served)
+    with schema_of("0001"):
+        schema = found(command, code=1)["Schema"]
+        assert (schema["verdict"], schema["fix"]) == ("bad", "`flask --app wsgi db upgrade`")
+    with schema_of("9999"):
+        assert found(command, code=0)["Schema"]["verdict"] == "good"
 
 
 def test_a_missing_worker_is_found(

@@ -18,7 +18,7 @@ from app.services import health, receivers, samples, upkeep
 from app.services.receivers import Hold
 from tests.app.client import Client
 from tests.app.console.browser import Browser
-from tests.app.helpers import evaluate, make_rule, post_event
+from tests.app.helpers import evaluate, make_rule, post_event, schema_of
 from tests.conftest import TestClock
 
 
@@ -208,10 +208,10 @@ def test_a_storm_is_told_until_its_digest_is(
 
 
 def test_missing_migrations_are_told_and_nothing_else_is_asked(
-    browser: Browser, used: None, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, used: None
 ) -> None:
-    monkeypatch.setattr(health, "_head", lambda: "9999")
-    html = browser.open("/")
+    with schema_of("0001"):
+        html = browser.open("/")
     assert "Migrations are missing" in html
     assert 'class="tile' not in html
 
