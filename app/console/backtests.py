@@ -15,6 +15,7 @@ from app.extensions import session
 from app.models.backtests import Backtest, BacktestState
 from app.runtime import now
 from app.services import backtests, rulebook, rules
+from app.services.backtesting.tally import MOST_COLUMNS
 from app.services.backtesting.words import WHY_ELSE
 from app.services.backtests import Wish
 from app.services.errors import Refusal
@@ -31,8 +32,6 @@ PRESETS: Final = {
 UNTIL: Final = {"now": timedelta(0)} | {f"{name} ago": ago for name, ago in PRESETS.items()}
 DEFAULT: Final = "24h"
 LISTED: Final = 25
-# Events of long ago may stretch a chart past what can be drawn.
-MOST_COLUMNS: Final = 400
 VERSIONS_OFFERED: Final = 20
 OPEN: Final = (BacktestState.QUEUED, BacktestState.RUNNING)
 SIDES: Final = {
@@ -190,6 +189,7 @@ def _points(chart: dict[str, Any], name: str, row: Backtest) -> list[Point]:
         row.since.timestamp() // chart["seconds"] * chart["seconds"], tz=row.since.tzinfo
     )
     begin, end = min([first, *found]), max([row.until, *found])
+    # Events of long ago, few and far between, may stretch it past what can be drawn.
     if (end - begin) / width > MOST_COLUMNS:
         return [Point(at, value) for at, value in sorted(found.items())]
     count = int((end - begin) / width) + 1

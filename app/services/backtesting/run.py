@@ -15,7 +15,7 @@ from app.services.backtesting.differences import AgainstLive, BetweenRules, show
 from app.services.backtesting.opened import Opened
 from app.services.backtesting.past import Past, Stretch
 from app.services.backtesting.reasons import Version, array, reasons
-from app.services.backtesting.tally import Room, Tally, width_of
+from app.services.backtesting.tally import Room, Tally, widen_together, width_of
 from app.services.backtesting.together import together
 from app.services.backtesting.trial import About, Surroundings, Trial, Tried
 from app.services.backtesting.types import types_of
@@ -100,6 +100,8 @@ class Run:
         if self._names is not None:
             made = together(self._names, self.tallies)
             return {"events": self.events, **made, "other": None, "difference": None}
+        # Two charts are read beside each other.
+        widen_together(self.tallies)
         first, *others = [tally.shown() for tally in self.tallies]
         return {
             "events": self.events,

@@ -1,11 +1,14 @@
 """Tallies: what became of a rule in a trial, all of it counted, the first of it listed.
 
-A chart says when. Its columns are as wide as makes some two hundred of them, however long the time.
+A chart says when. Its columns are as wide as makes some two hundred of them, however long the time. They go by the
+times of events, though, and what was imported in an hour may tell of years: past a number of columns all get wider.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import add
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,9 +17,13 @@ from app.services.machines import moment
 MOST_LISTED: Final = 1000
 LONGEST_MESSAGE: Final = 500
 COLUMNS: Final = 200
+# As many as a console can draw.
+MOST_COLUMNS: Final = 400
 SECOND: Final = 1_000_000
-# What people can read off an axis.
+# What people can read off an axis; each fits into the next one some times.
 WIDTHS: Final = (60, 300, 900, 3600, 4 * 3600, 12 * 3600, 86_400, 7 * 86_400)
+# The first second that there is a date for.
+_EARLIEST: Final = -62_135_596_800
 MATCHES, NOTIFICATIONS, HELD = range(3)
 
 
@@ -142,12 +149,33 @@ class Tally:
             },
         }
 
+    def widen(self, width: int) -> None:
+        """Make columns of another width, into which the present one fits some times."""
+        before, self.chart = self.chart, {}
+        factor, self.width = width // self.width, width
+        for place, counts in before.items():
+            column = self.chart.setdefault(self._place(place // factor), [0, 0, 0])
+            column[:] = map(add, column, counts)
+
+    def add_chart(self, other: "Tally") -> None:
+        """Count what another's columns hold, which are no wider."""
+        for place, counts in other.chart.items():
+            column = self._column(place * other.width * SECOND)
+            column[:] = map(add, column, counts)
+
     def _column(self, at: int) -> list[int]:
-        place = at // (self.width * SECOND)
+        place = self._place(at // (self.width * SECOND))
         column = self.chart.get(place)
-        if column is None:
-            column = self.chart[place] = [0, 0, 0]
-        return column
+        if column is not None:
+            return column
+        self.chart[place] = [0, 0, 0]
+        while len(self.chart) > MOST_COLUMNS:
+            self.widen(_wider(self.width))
+        return self.chart[self._place(at // (self.width * SECOND))]
+
+    def _place(self, place: int) -> int:
+        """One whose begin can be told: the first days of the year 1 count with those that follow."""
+        return max(place, -(-_EARLIEST // self.width))
 
     def _list(self, told: Told, target: str | None, message: str | None) -> None:
         if not self.room.notifications:
@@ -173,6 +201,18 @@ def width_of(since: datetime, until: datetime) -> int:
     """The seconds of a chart's column."""
     seconds = (until - since).total_seconds()
     return next((width for width in WIDTHS if seconds / width <= COLUMNS), WIDTHS[-1])
+
+
+def _wider(width: int) -> int:
+    return next((each for each in WIDTHS if each > width), 2 * width)
+
+
+def widen_together(tallies: Sequence[Tally]) -> None:
+    """Let charts that are read beside each other have columns of one width."""
+    width = max(each.width for each in tallies)
+    for each in tallies:
+        if each.width < width:
+            each.widen(width)
 
 
 def text_of(at: int) -> str:

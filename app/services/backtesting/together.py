@@ -42,7 +42,7 @@ def _short(tally: Tally) -> dict[str, Any]:
 
 def _sum(tallies: Sequence[Tally]) -> Tally:
     """One that has counted what they have, and lists nothing."""
-    total = Tally(tallies[0].width, Room(0))
+    total = Tally(max(each.width for each in tallies), Room(0))
     for each in tallies:
         total.matches += each.matches
         total.opened += each.opened
@@ -52,7 +52,5 @@ def _sum(tallies: Sequence[Tally]) -> Tally:
         total.targets.update(each.targets)
         total.held.update(each.held)
         total.errors.update(each.errors)
-        for at, counts in each.chart.items():
-            before = total.chart.get(at, (0, 0, 0))
-            total.chart[at] = [n + more for n, more in zip(before, counts, strict=True)]
+        total.add_chart(each)
     return total
