@@ -27,7 +27,6 @@ from app.services.deciding import BY_EVENT, can_be_held
 from app.services.machines import alert_key, moment
 from rules_dsl import Rule, RuleSet
 from rules_dsl.memory import (
-    LATE,
     Decision,
     Limits,
     Machine,
@@ -98,6 +97,11 @@ class _Rule:
             self.machine = Machine(tried.compiled, lateness, limits)
             self.states = TimedStates(place, self.machine, timers)
             self.is_open: Callable[[str, str], bool] = nothing_open
+
+    @property
+    def goes_by_time(self) -> bool:
+        """Whether live refuses what comes too late; rules of clauses alone do not."""
+        return self.machine is not None and self.machine.plan.timed
 
     @property
     def waits_for_others(self) -> bool:
@@ -195,14 +199,16 @@ class Trial:
         occurrence = Occurrence(event.id, body, event.occurred_at, event.accepted_at)
         about = About(body, event.accepted_at)
         matched = []
+        came_late = occurrence.accepted_at - occurrence.time > self._lateness
         for rule in rules:
-            for decision in self._ask(rule, occurrence):
+            decisions = self._ask(rule, occurrence)
+            if came_late and rule.goes_by_time and _took_in(decisions):
+                self._tallies[rule.place].late += 1
+            for decision in decisions:
                 if decision.alert is not None or decision.verdict is not None:
                     self._follow(rule, decision, about)
                     if decision.kind == BY_EVENT and decision.outcome is True:
                         matched.append(rule.place)
-                elif decision.reason == LATE:
-                    self._tallies[rule.place].late += 1
             rule.states.settle(self._now)
         return matched
 
@@ -312,6 +318,11 @@ def _message(
     rule: _Rule, body: dict[str, Any], at: int, reason: str | None = None, matches: int = 1
 ) -> str:
     return worded(rule.name, rule.compiled, body, moment(at), reason, matches)
+
+
+def _took_in(decisions: Sequence[Decision]) -> bool:
+    """Whether the event was of use: it had the key, and the rule could be evaluated. Its decision is the last one."""
+    return bool(decisions) and (decisions[-1].outcome is True or decisions[-1].reason is None)
 
 
 def _held(verdict: Verdict) -> tuple[str, str | None, int | None] | None:

@@ -163,6 +163,34 @@ def test_what_lost_its_memory_is_marked(client: Client, clock: TestClock) -> Non
     assert differing(client, rule_id)["reason"] == "dropped"
 
 
+def test_what_live_knew_from_before_the_begin_is_marked(client: Client, clock: TestClock) -> None:
+    rule_id = make_rule(client, 'when count() over 5m by u >= 2 then notify("slack:#a")')
+    post_event(client, u=1)
+    evaluate(clock.tick(1))
+    since = clock.tick(60).isoformat()
+    second = post_event(client, u=1)
+    evaluate(clock.tick(1))
+    found = ran(client, begin(client, f"/rules/{rule_id}/backtest", since=since))
+    difference = found["result"]["difference"]
+    assert (difference["both"], difference["only_backtest"], difference["only_live"]) == (0, 0, 1)
+    [one] = difference["listed"]["only_live"]
+    assert (one["event_id"], one["reason"], one["detail"]) == (str(second), "start", None)
+
+
+def test_what_came_later_than_is_allowed_is_counted(client: Client, clock: TestClock) -> None:
+    counted = 'type == "order" and count() over 5m by u >= 9 then notify("slack:#a")'
+    clock.tick(600)
+    for seconds in (0, 59, 60, 61, 300):
+        post_event(client, u=1, time=(clock.tick(1) - timedelta(seconds=seconds)).isoformat())
+    # Without the key, and of another type: neither is anything to the rule.
+    post_event(client, time=(clock() - timedelta(seconds=300)).isoformat())
+    post_event(client, u=1, type="login", time=(clock() - timedelta(seconds=300)).isoformat())
+    clock.tick(1)
+    assert ran(client, begin(client, dsl=f"when {counted}"))["result"]["late"] == 2
+    for dsl in (ORDERS, f"{ORDERS} throttle 1 per 5m"):
+        assert ran(client, begin(client, dsl=dsl))["result"]["late"] == 0
+
+
 def test_two_versions_are_held_against_each_other(client: Client, clock: TestClock) -> None:
     rule_id = make_rule(client)
     client.patch(f"/rules/{rule_id}", json={"dsl": ORDERS.replace("500", "100")})
