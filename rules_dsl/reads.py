@@ -39,7 +39,21 @@ def fields_read(rule: tree.Sentence) -> frozenset[Steps]:
 
 def types_asked(rule: tree.Sentence) -> frozenset[str]:
     """The types of the events that a rule can be true of; none where it does not say."""
-    return _types(rule.condition)
+    return types_in(rule.condition)
+
+
+def types_in(node: tree.Expression) -> frozenset[str]:
+    """Likewise, of a condition or a part of one."""
+    for each in tree.conjuncts(node):
+        found = _types_of(each)
+        if found:
+            return found
+    return frozenset()
+
+
+def is_type(node: tree.Expression) -> bool:
+    """Whether it is the type of the event, and not one of an element that a quantifier names."""
+    return isinstance(node, tree.Path) and node.variable is None and node.steps == _TYPE
 
 
 def _step(step: str | None) -> str:
@@ -72,32 +86,24 @@ def _place(path: tree.Path, names: Mapping[str, Steps | None]) -> Steps | None:
     return (*begin, *(ELEMENT if isinstance(step, int) else step for step in path.steps))
 
 
-def _types(node: tree.Expression) -> frozenset[str]:
-    for each in tree.conjuncts(node):
-        found = _types_of(each)
-        if found:
-            return found
-    return frozenset()
-
-
 def _types_of(node: tree.Expression) -> frozenset[str]:
     match node:
-        case tree.Comparison(operator="==" | "in", left=tree.Path(steps=steps), right=right):
-            return _texts(right) if steps == _TYPE else frozenset()
-        case tree.Comparison(operator="==", left=left, right=tree.Path(steps=steps)):
-            return _texts(left) if steps == _TYPE else frozenset()
+        case tree.Comparison(operator="==" | "in", left=left, right=right) if is_type(left):
+            return _texts(right)
+        case tree.Comparison(operator="==", left=left, right=right) if is_type(right):
+            return _texts(left)
         case (
             tree.Comparison(left=tree.Window() as window)
             | tree.Comparison(right=tree.Window() as window)
         ):
             body = window.value if window.function == "count" else window.where
-            return _types(body) if body else frozenset()
+            return types_in(body) if body else frozenset()
         case tree.Held() | tree.Absence():
-            return _types(node.body)
+            return types_in(node.body)
         case tree.Sequence():
-            return _all([_types(step.condition) for step in node.steps])
+            return _all([types_in(step.condition) for step in node.steps])
         case tree.Or():
-            return _all([_types(item) for item in node.items])
+            return _all([types_in(item) for item in node.items])
         case _:
             return frozenset()
 

@@ -13,7 +13,7 @@ from rules_dsl.kinds import Kind
 from rules_dsl.overlap import overlaps
 from rules_dsl.possible import FALSE, TRUE, UNKNOWN, Outcomes, possible
 from rules_dsl.run import BudgetSpent, Run
-from rules_dsl.seen import Seen, SeenField, lint_by_seen
+from rules_dsl.seen import Seen, SeenField, lint_by_seen, types_of
 from rules_dsl.tree import Expression
 from tests.rules_dsl.strategies import HERE, conditions, constant, events, number, text
 
@@ -284,7 +284,100 @@ def test_a_literal_that_never_occurs_is_found() -> None:
     assert unseen('type == "ordr"') == [("unseen_type", "did you mean `order`?")]
 
 
+WITH_MEMORY = [
+    'count(type == "order" and amonut > 1) over 1h >= 3',
+    'type == "order" and count(amonut > 1) over 1h >= 3',
+    'sum(amonut where type == "order") over 1h > 5',
+    'count(type == "order") over 1h by usr.id >= 3',
+    '2 * count(type == "order" and amonut > 1) over 1h > count(type == "refund") over 1h',
+    'count(type == "order") over 1h by user.id > count(type == "refund") over 1h by user.id',
+    'absent(type == "order" and amonut > 1) for 10m',
+    'absent(type == "order") for 10m by usr.id',
+    'seq(a: type == "order" and amonut > 1 -> b: type == "refund") within 10m',
+    'seq(a: type == "order" -> b: type == "refund" and amonut > 1) within 10m',
+    'seq(a: type == "order" -> not (type == "refund" and amonut > 1)) within 10m',
+    'seq(a: type == "order" -> b: type == "refund" and b.amount < a.amonut) within 10m',
+    'seq(a: type == "order" -> b: type == "refund") within 10m by user.id',
+    'type == "order" and amonut > 1 for 5m',
+    'type == "order" and amount > 1 for 5m by usr.id',
+]
+
+
+@pytest.mark.parametrize("condition", WITH_MEMORY)
+def test_a_field_that_no_event_of_the_type_had_is_found_in_rules_with_memory(
+    condition: str,
+) -> None:
+    assert [code for code, _ in unseen(condition)] == ["unseen_field"]
+
+
+CLAUSES = [
+    'resolve when type == "refund" and amonut > 1',
+    'resolve when type == "refund" and amount > 1 by country',
+    "throttle 1 per 1h by usr.id",
+    "group 30s by contry",
+    'unless open("db-down") by regoin',
+]
+
+
+@pytest.mark.parametrize("clauses", CLAUSES)
+def test_a_field_that_no_event_of_the_type_had_is_found_in_clauses(clauses: str) -> None:
+    assert [code for code, _ in unseen('type == "order"', clauses)] == ["unseen_field"]
+
+
+def test_literals_that_never_occur_are_found_in_rules_with_memory() -> None:
+    condition = 'count(type == "order" and country == "dee") over 1h >= 3'
+    assert unseen(condition) == [("unseen_value", "did you mean `de`?")]
+    condition = 'seq(a: type == "order" -> b: type == "refund" and a.paid == "x") within 1h'
+    assert unseen(condition) == [("unseen_kind", "it was a boolean")]
+
+
+def test_a_type_that_was_never_seen_is_found_wherever_it_is_written() -> None:
+    told = [("unseen_type", "did you mean `order`?")]
+    assert unseen('"ordr" == type') == told
+    assert unseen('count(type == "ordr" and whatever > 1) over 1h >= 3') == told
+    assert unseen('type == "order"', 'resolve when type == "ordr" and whatever > 1') == told
+
+
+def test_each_branch_is_looked_at_by_the_types_that_it_names() -> None:
+    assert unseen('type == "order" and amount > 1 or type == "refund" and paid == true') == [
+        ("unseen_field", "without it the comparison is unknown")
+    ]
+
+
+def test_the_types_that_are_asked_for_are_those_of_clauses_too() -> None:
+    when = 'rule "R" when "a" == type' + THEN + ' resolve when type in ["b", "c"]'
+    (rule,) = read_rules_file(when)
+    assert types_of(rule.rule.tree) == {"a", "b", "c"}
+
+
+QUIET_CLAUSES = [
+    # The event that ends an alert may be of any type.
+    ('type == "order"', 'resolve when reason == "x"'),
+    ('type == "order"', 'resolve when type == "refund" and reason == "x" by amount'),
+    ('type == "order"', "throttle 1 per 1h by user.id"),
+    # Any event may come when so many were counted.
+    ('count(type == "order") over 1h >= 3', 'message "{{ reason }}" throttle 1 per 1h by reason'),
+    ('count(type == "order") over 1h < 1 and reason == "x"', ""),
+    # What is absent is told by what stands in for an event.
+    ('absent(type == "order") for 10m', 'message "{{ last.whatever }}"'),
+]
+
+
+@pytest.mark.parametrize(("condition", "clauses"), QUIET_CLAUSES)
+def test_what_may_be_read_of_another_event_is_left_alone(condition: str, clauses: str) -> None:
+    assert unseen(condition, clauses) == []
+
+
 QUIET = [
+    'type == "order" and country == "de" or type == "refund" and reason == "x"',
+    'type == "order" and country == "de" or reason == "x"',
+    'not (type == "refund" and reason == "x") and type in ["order", "refund"]',
+    'type in ["order", "sentinel.heartbeat"] and whatever == 5',
+    'count(type == "order" and country == "de" or type == "refund" and reason == "x") over 1h > 3',
+    'seq(a: type == "order" -> b: type == "refund" and b.reason == a.country) within 10m by amount',
+    'seq(a: type == "order" -> b: whatever == 5) within 10m by user.id',
+    'absent(type == "order" and paid == true) for 10m by user.id',
+    'any item in items: (item.type == "order" and whatever == 5)',
     'type == "order" and amount > 5 and country == "de" and items[0].sku == "x"',
     'type == "order" and missing reason',
     'type == "order" and user is not null and exists items',

@@ -64,6 +64,7 @@ def test_what_stands_in_for_an_absent_event_is_no_field() -> None:
         ('absent(type == "a") for 5m', {"a"}),
         ('seq(s: type == "a" -> t: type == "b") within 5m', {"a", "b"}),
         ('seq(s: type == "a" -> t: x == 1) within 5m', set()),
+        ('seq(s: type == "a" -> t: s.type == "a") within 5m', set()),
     ],
 )
 def test_the_types_that_a_rule_asks_for_are_told(condition: str, types: set[str]) -> None:
