@@ -2,9 +2,11 @@
 
 import json
 import sys
+from pathlib import Path
 
 import click
 
+from app.cli.local.junit import JUNIT, of_lint
 from app.cli.local.linting import lint as findings_in
 from app.cli.local.linting import seen_by
 from app.cli.local.rulefiles import FILES, load
@@ -17,9 +19,15 @@ from app.cli.local.told import AS_JSON, told
 @click.option("--seen", is_flag=True, help="Ask the server which fields events have had.")
 @click.option("--url", help="That server, where SENTINEL_URL is not the one.")
 @click.option("--allow", multiple=True, metavar="CODE", help="Say nothing of this code.")
+@JUNIT
 @AS_JSON
 def lint(
-    files: tuple[str, ...], seen: bool, url: str | None, allow: tuple[str, ...], as_json: bool
+    files: tuple[str, ...],
+    seen: bool,
+    url: str | None,
+    allow: tuple[str, ...],
+    report: str | None,
+    as_json: bool,
 ) -> None:
     """Look for mistakes in FILES, and for what is seldom meant; asks no server unless told to."""
     loaded = load(files)
@@ -28,6 +36,8 @@ def lint(
         with told():
             fields = seen_by(connect(url), loaded)
     found = [each for each in findings_in(loaded, fields) if each.warning.code not in allow]
+    if report:
+        Path(report).write_bytes(of_lint(loaded, found))
     if as_json:
         click.echo(json.dumps([each.to_json() for each in found]))
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from app.cli.local.junit import junit
+from app.cli.local.junit import JUNIT, of_tests
 from app.cli.local.proving import Proven, prove
 from app.cli.local.rulefiles import FILES, Loaded, load
 from app.cli.local.told import AS_JSON
@@ -14,16 +14,14 @@ from app.cli.local.told import AS_JSON
 
 @click.command()
 @FILES
-@click.option(
-    "--junit", "report", type=click.Path(dir_okay=False), help="Write a JUnit report there."
-)
+@JUNIT
 @AS_JSON
 def test(files: tuple[str, ...], report: str | None, as_json: bool) -> None:
     """Run the tests of the rules in FILES; sends nothing, and asks no server."""
     loaded = load(files)
     proven = prove(loaded)
     if report:
-        Path(report).write_bytes(junit(proven))
+        Path(report).write_bytes(of_tests(proven))
     if as_json:
         click.echo(json.dumps([each.to_json() for each in proven]))
     else:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -53,6 +54,46 @@ def test_what_is_allowed_is_not_told_and_a_clean_file_exits_with_0(
     done = command("rule", "lint", "a.rules", "--allow", "never_true")
     assert (done.exit_code, done.output) == (0, "2 rules, 0 findings.\n")
     assert command("rule", "lint", "-", said=OTHER).exit_code == 0
+
+
+def test_a_junit_report_has_a_failure_for_each_finding_and_a_case_for_each_clean_rule(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "a.rules").write_text(FILE)
+    (tmp_path / "b.rules").write_text(OTHER)
+    done = command("rule", "lint", "a.rules", "b.rules", "--junit", "out.xml")
+    assert (done.exit_code, done.output.splitlines()[-1]) == (1, "3 rules, 2 findings.")
+    root = ElementTree.fromstring((tmp_path / "out.xml").read_bytes())
+    assert (root.tag, root.get("tests"), root.get("failures")) == ("testsuites", "3", "2")
+    suites = root.findall("testsuite")
+    assert [(each.get("name"), each.get("tests"), each.get("failures")) for each in suites] == [
+        ("a.rules", "2", "1"),
+        ("b.rules", "1", "1"),
+    ]
+    never, clean, again = root.findall("testsuite/testcase")
+    assert (clean.get("classname"), clean.get("name"), clean.get("line")) == ("Twice", "lint", "7")
+    assert clean.find("failure") is None
+    assert (never.get("classname"), never.get("file"), never.get("line")) == (
+        "Never",
+        "a.rules",
+        "3",
+    )
+    assert str(again.get("name")).startswith("overlap: `slack:#b` hears twice")
+    failure = never.find("failure")
+    assert failure is not None
+    assert failure.get("type") == "never_true"
+    assert str(failure.get("message")).endswith("is never true")
+    assert str(failure.text).startswith("a.rules:3:6: ")
+
+
+def test_a_junit_report_has_no_failure_where_lint_exits_with_0(
+    command: Command, tmp_path: Path
+) -> None:
+    words = ("--allow", "never_true", "--junit", "out.xml", "--json")
+    done = command("rule", "lint", "-", *words, said=FILE)
+    assert (done.exit_code, json.loads(done.output)) == (0, [])
+    root = ElementTree.fromstring((tmp_path / "out.xml").read_bytes())
+    assert (root.get("tests"), root.get("failures")) == ("2", "0")
 
 
 def test_what_events_had_is_asked_of_a_server_only_when_told_to(command: Command) -> None:
