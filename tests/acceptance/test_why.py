@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -64,6 +65,8 @@ def test_an_event_is_asked_why_and_replayed_by_the_rules_of_now(stack: Stack) ->
     assert "✓ Orders v1 fired: webhook:erp was notified" in fired
     assert "└── ✓ amount > 500 · amount was 750" in fired
     assert "  200  " in fired
+    matched = datetime.fromisoformat(why(stack, large, "Orders")["matched_at"])
+    assert f"decided {matched:%Y-%m-%d %H:%M:%S} UTC" in fired
     missed = said(stack, f"event why {small} --rule Orders")
     assert "✗ Orders v1 did not fire: amount was 300, needed > 500" in missed
     assert "nearest miss: amount > 500 had to be true; amount was 300, 200 away" in missed

@@ -99,6 +99,8 @@ def show_why(console: Console, why: dict[str, Any]) -> None:
     """One rule in full."""
     put(console, verdict(why))
     parts: list[RenderableType] = []
+    if why["matched_at"]:
+        parts.append(Text(f"decided {clock(why['matched_at'])} UTC", style="dim"))
     if why["explanation"]:
         parts.append(clauses(why["explanation"]))
     parts += [*heard(why["notifications"]), *held(why["suppressions"])]
