@@ -2,7 +2,7 @@
 
 import os
 
-from app.cli.local.environment import for_commands
+from app.cli.local.environment import with_servers
 from app.cli.local.errors import LocalError
 from app.config import database_url
 from app.environment import ConfigError
@@ -11,7 +11,7 @@ from app.environment import ConfigError
 def chosen_url() -> str:
     """The configured database, or this machine's embedded one where none is; raises `LocalError`."""
     try:
-        return database_url(for_commands(os.environ))
+        return database_url(with_servers(os.environ))
     except ConfigError as error:
         raise LocalError(str(error)) from None
 

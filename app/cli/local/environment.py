@@ -97,15 +97,21 @@ def complete(
 
 
 def for_commands(given: Mapping[str, str]) -> dict[str, str]:
-    """What a command of this machine gets that works beside `up`: the caller's, completed by the embedded servers."""
+    """What a command of this machine gets that works beside `up`: the caller's, completed by what the home has."""
+    env = with_servers(given)
+    if not is_set("SENTINEL_SECRET_KEY", env):
+        env["SENTINEL_SECRET_KEY"] = Home.from_env().secret("secret_key")
+    return env
+
+
+def with_servers(given: Mapping[str, str]) -> dict[str, str]:
+    """The caller's, completed by the embedded servers; nothing is made."""
     home = Home.from_env()
     env = dict(given)
     if not is_set("DATABASE_URL", env):
         env["DATABASE_URL"] = Postgres(home).url()
     if not is_set("REDIS_URL", env):
         env["REDIS_URL"] = Redis(home).url
-    if not is_set("SENTINEL_SECRET_KEY", env):
-        env["SENTINEL_SECRET_KEY"] = home.secret("secret_key")
     return env
 
 

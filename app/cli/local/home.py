@@ -113,6 +113,7 @@ class Home:
         """Random bytes in URL-safe base64 (32 are a Fernet key), made on first use and kept."""
         file = self.path / name
         if not file.exists():
+            self.path.mkdir(PRIVATE, parents=True, exist_ok=True)
             fresh = file.with_suffix(".new")
             with os.fdopen(
                 os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
