@@ -81,13 +81,15 @@ def fire(session: Session, memory: Memory, storm_limit: int | None, now: datetim
 
 def _due(session: Session, until: datetime) -> dict[UUID, list[Address]]:
     rows = session.execute(
-        select(RuleState.rule_version_id, RuleState.scope, RuleState.key)
+        select(RuleState.due, RuleState.scope, RuleState.key, RuleState.rule_version_id)
         .where(RuleState.due <= microseconds(until))
         .order_by(RuleState.due)
         .limit(TOGETHER)
     )
     due: dict[UUID, list[Address]] = defaultdict(list)
-    for version, scope, key in rows:
+    # Of what is due at one moment the first may be the one that is told: by its key, as in a backtest. The database
+    # would have to read all of that moment to order them.
+    for _, scope, key, version in sorted(rows):
         due[version].append((scope, key))
     return due
 
