@@ -85,9 +85,9 @@ def diff(rule_id: UUID) -> Response:
 def get(backtest_id: UUID) -> str:
     """How far it is, and what came of it; a part of the page for a page that waits."""
     row = backtests.get(session(), backtest_id)
-    part = "HX-Request" in request.headers
+    part = "_backtest_beside" if "beside" in request.args else "_backtest"
     return render_template(
-        "console/_backtest.html" if part else "console/backtest.html",
+        f"console/{part if _is_part() else 'backtest'}.html",
         row=row,
         running=row.state in OPEN,
         sentence=colours.sentence,
@@ -134,19 +134,27 @@ def _listed(rule_id: UUID | None, refusal: Refusal | None = None) -> str:
 
 
 def _asked(rule_id: UUID | None, make: Callable[[], Backtest]) -> ResponseReturnValue:
-    """Begin one; where that is refused, show the form again with the reason."""
+    """Begin one; where that is refused, show the form again with the reason, or beside a draft the reason alone."""
     try:
         row = make()
     except Refusal as refusal:
         session().rollback()
+        if _is_part():
+            return render_template("console/_refused.html", refusal=refusal)
         return _listed(rule_id, refusal), refusal.status
     return _begun(row)
+
+
+def _is_part() -> bool:
+    """Whether a page asks for what stands in a place of it."""
+    return "HX-Request" in request.headers
 
 
 def _begun(row: Backtest) -> Response:
     session().commit()
     publish([wake_backtest(row.id)])
-    return door.see_other(url_for("console.backtests.get", backtest_id=row.id))
+    beside = "1" if _is_part() else None
+    return door.see_other(url_for("console.backtests.get", backtest_id=row.id, beside=beside))
 
 
 def _wish() -> Wish:

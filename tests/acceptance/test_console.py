@@ -112,6 +112,28 @@ def test_a_question_mark_lists_the_keys_and_escape_closes_them(page: Page) -> No
     expect(listed).to_be_hidden()
 
 
+def test_keys_without_control_can_be_switched_off_and_on_again(page: Page) -> None:
+    page.goto("/console/alerts")
+    press(page, "?")
+    wanted = page.get_by_role("checkbox", name="Use keys without Ctrl")
+    wanted.uncheck()
+    page.keyboard.press("Escape")
+    page.goto("/console/rules")
+    press(page, "g", "a")
+    press(page, "?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    assert path_of(page) == "/console/rules"
+    press(page, "Control+K")
+    expect(page.get_by_role("combobox", name="Jump to")).to_be_focused()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Keys").click()
+    expect(wanted).not_to_be_checked()
+    wanted.check()
+    page.keyboard.press("Escape")
+    press(page, "g", "a")
+    heading(page, "Alerts")
+
+
 def test_control_k_jumps_to_what_is_typed(page: Page) -> None:
     page.goto("/")
     press(page, "Control+K")
@@ -234,6 +256,49 @@ def test_a_rule_that_was_typed_and_not_saved_is_not_left_without_a_question(page
     page.keyboard.press("Control+Enter")
     heading(page, "Half a rule")
     assert asked == ["beforeunload"]
+
+
+def test_the_editor_completes_colours_and_tries_a_sentence_that_is_not_saved(
+    page: Page, stack: Stack
+) -> None:
+    stack.start("backtests")
+    for amount in (3, 750):
+        body = {"type": "parcel", "weight": amount, "street": "Am Wall"}
+        assert stack.post("/events", body).status_code == 202
+    page.goto("/console/rules/new")
+    page.get_by_role("textbox", name="Name").fill("Heavy")
+    editor = page.locator(".cm-content")
+    offered = page.get_by_role("listbox", name="Completions").get_by_role("option")
+    editor.click()
+    page.keyboard.type("wh")
+    offered.filter(has_text="when").first.click()
+    expect(editor).to_contain_text("when")
+    page.keyboard.type(' type == "parcel" and le')
+    expect(offered.filter(has_text="len").first).to_be_visible()
+    page.keyboard.press("Backspace")
+    page.keyboard.press("Backspace")
+    # A field that such events have.
+    page.keyboard.type("wei")
+    page.keyboard.press("Control+Space")
+    offered.filter(has_text="weight").first.click()
+    expect(editor).to_contain_text("weight")
+    page.keyboard.type(' > 500 then notify("slack:#parcels")')
+    expect(editor.locator(".tok-keyword").first).to_have_text("when")
+
+    expect(page.locator("#preview")).to_contain_text("1 match")
+    trial = page.locator("#trial")
+    page.get_by_role("textbox", name="Event").fill('{"type": "parcel", "weight": 3}')
+    expect(trial).to_contain_text("weight was 3")
+
+    page.get_by_role("button", name="Backtest").click()
+    beside = page.locator("#further")
+    expect(beside).to_contain_text("Would notify")
+    expect(beside.get_by_role("progressbar")).to_have_count(0)
+    expect(beside).to_contain_text("Matches1")
+    expect(beside.get_by_role("img", name="Matches")).to_be_visible()
+    assert path_of(page) == "/console/rules/new"
+    expect(page.get_by_role("textbox", name="Name")).to_have_value("Heavy")
+    expect(editor).to_contain_text("weight > 500")
 
 
 def test_a_mistake_is_shown_while_it_is_typed(page: Page) -> None:

@@ -12,7 +12,7 @@ from app.services import backtests
 from app.services.backtests import Standing
 from tasks.backtests import run
 from tests.app.client import Client
-from tests.app.console.browser import Browser
+from tests.app.console.browser import ORIGIN, Browser
 from tests.app.console.reading import text_of
 from tests.app.helpers import ORDERS, evaluate, make_rule, post_event
 from tests.conftest import TestClock
@@ -61,6 +61,27 @@ def test_a_sentence_is_tried_watched_and_read(
     assert "Matches: at most" in html
     assert client.get("/notifications").json["data"] == []
     assert at in browser.open("/console/backtests")
+
+
+def test_beside_a_draft_stands_how_far_it_is_or_why_it_was_not_begun(
+    browser: Browser, client: Client, clock: TestClock
+) -> None:
+    orders(client, clock, 100, 600)
+    browser.open("/console/rules/new")
+    asked = {"headers": {"HX-Request": "true", "Origin": ORIGIN}, "follow_redirects": True}
+    sent = {"csrf": browser.token, "since": "1h"}
+    refused = browser.client.post("/console/backtests", data={**sent, "dsl": "when"}, **asked)
+    assert refused.status_code == 200
+    assert refused.text.startswith('<div class="note bad" role="alert"><p>It was not begun:')
+
+    begun = browser.client.post("/console/backtests", data={**sent, "dsl": ORDERS}, **asked)
+    assert begun.text.lstrip().startswith('<div class="backtest" hx-get="/console/backtests/')
+    at = begun.request.path
+    run.run(at.rsplit("/", 1)[1])
+    done = browser.client.get(f"{at}?beside=1", headers={"HX-Request": "true"})
+    assert "hx-get" not in done.text
+    assert "Events 2 Matches 1 Would notify 1" in text_of(done.text)
+    assert f'<a href="{at}" target="_blank"' in done.text
 
 
 def test_a_waiting_page_fetches_a_part_of_itself(

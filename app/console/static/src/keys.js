@@ -2,6 +2,7 @@
 import { open } from "./dialogs.js";
 
 const PAUSE = 1200;
+const KEPT = "sentinel-single-keys";
 
 function places() {
   const words = document.getElementById("places").dataset.places.trim().split(/\s+/);
@@ -19,8 +20,17 @@ function walk(step) {
   next.querySelector("a")?.focus();
 }
 
+// Who speaks to the machine says letters all the time; so keys by themselves can be switched off (WCAG 2.1.4).
+function choice() {
+  const box = document.querySelector("[data-single-keys]");
+  box.checked = localStorage.getItem(KEPT) !== "off";
+  box.addEventListener("change", () => localStorage.setItem(KEPT, box.checked ? "on" : "off"));
+  return box;
+}
+
 export function keys() {
   let waiting = 0;
+  const wanted = choice();
   const goes = places();
   const single = {
     "/": () => document.querySelector("[data-search]")?.focus(),
@@ -30,7 +40,7 @@ export function keys() {
     n: () => document.querySelector("[data-new]")?.click(),
   };
   document.addEventListener("keydown", (event) => {
-    if (typing(event.target) || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (!wanted.checked || typing(event.target) || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     const soon = Date.now() - waiting < PAUSE;
     waiting = event.key === "g" && !soon ? Date.now() : 0;
     if (soon && goes[event.key]) {
