@@ -172,7 +172,14 @@ class Totals:
         )
 
     def flush(self) -> None:
-        """Write down what was counted since the last time; kept for the next time where that fails."""
+        """Write down what was counted since the last time; kept for the next time where that fails.
+
+        What another thread is writing is written when this returns: else a process that ends would take it along.
+        """
+        with self._writing:
+            self._write()
+
+    def _write(self) -> None:
         with self._lock:
             deltas, self._deltas = self._deltas, defaultdict(float)
         if not deltas or self._engine is None:
@@ -198,6 +205,7 @@ class Totals:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._deltas = defaultdict(float)
         self._started = False
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -9,6 +10,7 @@ from typing import cast
 import pytest
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import text
 
 from app.api.acceptance import group
 from app.broker import Broker
@@ -149,6 +151,20 @@ def test_what_could_not_be_written_down_is_kept_for_the_next_time(app: Flask) ->
     [family] = [f for f in TotalsCollector(db.engine).collect() if f.name == "rules_triggered"]
     assert [s.value for s in family.samples if s.labels == {"rule": "Kept"}] == [1]
     totals.flush()
+
+
+def test_who_has_all_written_down_waits_for_what_another_thread_is_writing(app: Flask) -> None:
+    from app.extensions import db
+
+    process = Totals()
+    process.bind(db.engine)
+    process.count(RULES_TRIGGERED, "Slow")
+    with db.engine.begin() as other, ThreadPoolExecutor(2) as pool:
+        other.execute(text("LOCK TABLE metric_totals IN EXCLUSIVE MODE"))
+        flushes = [pool.submit(process.flush) for _ in range(2)]
+        assert wait(flushes, timeout=0.5).done == set()
+        other.rollback()
+        assert wait(flushes, timeout=30).not_done == set()
 
 
 def test_rules_past_a_thousand_share_one_label(app: Flask) -> None:
