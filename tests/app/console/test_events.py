@@ -20,7 +20,7 @@ MARKUP = "<img src=x onerror=alert(1)>"
 
 def tail_of(html: str) -> str:
     """Where a page asks for what is newer."""
-    found = re.search(r'id="tail"[^>]* hx-get="([^"]+)"', html)
+    found = re.search(r'id="tail"[^>]* hx-get="([^"]+)" hx-trigger="every 1s"', html)
     assert found, html
     return unescape(found[1])
 

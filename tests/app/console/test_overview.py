@@ -1,5 +1,6 @@
 """The console's first page: numbers, charts, and in words whatever is wrong."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
@@ -10,6 +11,7 @@ from sqlalchemy import update
 
 from app.broker import broker_of
 from app.config import Settings
+from app.console import tiles
 from app.extensions import session
 from app.metrics import totals
 from app.models.channels import ChannelRow, Receiver
@@ -94,6 +96,10 @@ def test_each_number_stands_beside_its_chart(
     sample(clock)
     clock.tick(1)
     html = browser.open("/")
+    shown = re.findall(r'id="tile-(\w+)"', html)
+    assert len(shown) == len((*tiles.RATES, *tiles.LEVELS, *tiles.FAILURES))
+    for name in shown:
+        assert "<svg" in tile(html, name), name
     assert ">1 <small>a minute" in tile(html, "ingested")
     assert '1 <span class="within">in the last hour' in tile(html, "ingested")
     assert 'aria-label="Events accepted a minute: at most 1"' in tile(html, "ingested")

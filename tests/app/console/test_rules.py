@@ -49,6 +49,8 @@ def test_a_rule_is_listed_with_what_it_did_and_its_name_never_becomes_markup(
     assert f"/console/rules/{rule}" in html
     assert "the last of which is today: 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3" in html
     assert "1 of 1 alert ignored" in text_of(html)
+    fired = client.get(f"/rules/{rule}/scorecard").json["last_fired_at"]
+    assert f'<time datetime="{fired[:19]}' in html
 
 
 def test_rules_are_found_by_mode_name_and_tag(browser: Browser, rule: str, client: Client) -> None:
