@@ -8,11 +8,14 @@ from uuid import UUID
 
 import pytest
 
+from app.channels.base import Outcome, Verdict
+from app.config import Settings
 from app.extensions import session
 from app.models.events import FailedEvent, PendingEvent
 from tests.app.client import Client
 from tests.app.console.browser import Browser
-from tests.app.helpers import evaluate, make_rule, post_event
+from tests.app.console.reading import text_of
+from tests.app.helpers import begin_attempt, end_attempt, evaluate, make_rule, post_event
 from tests.conftest import TestClock
 
 MARKUP = "<img src=x onerror=alert(1)>"
@@ -241,6 +244,21 @@ def test_an_events_page_says_why_each_rule_did_or_did_not_fire(
     assert f"/console/alerts/{alert}" in html
     assert f"/console/notifications/{notification}" in html
     assert f"/console/rules/new?event={event}" in html
+
+
+def test_an_events_page_tells_each_attempt_and_what_the_receiver_answered(
+    browser: Browser, client: Client, clock: TestClock, settings: Settings
+) -> None:
+    make_rule(client)
+    event = post_event(client)
+    [key] = evaluate(clock(), [event]).notification_ids
+    busy = Verdict(Outcome.TRANSIENT, 503, "HTTP 503 <b>", latency=0.012)
+    end_attempt(begin_attempt(key, settings, clock), clock, busy, settings.retry)
+    session().expire_all()
+    html = browser.open(f"/console/events/{event}")
+    attempt = text_of(html.split('class="attempt">')[1].split("</div>")[0])
+    assert attempt.startswith("1. ")
+    assert attempt.endswith(" 503 12 ms HTTP 503 <b>")
 
 
 def test_one_rules_answer_has_an_address(
