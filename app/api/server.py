@@ -66,8 +66,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._arriving = BoundedSemaphore(ARRIVING)
         self._large = BoundedSemaphore(LARGE_AT_ONCE)
         self._reading: dict[socket.socket, float] = {}
-        # What is loaded by now stays, and a batch holds many objects for a moment: to look through either for garbage,
-        # again and again, took an eighth of a batch's time.
+        # What is loaded by now stays, and shared with the master as long as nobody looks through it for garbage; nor is
+        # there any in the many objects that a batch holds for a moment.
         gc.freeze()
         gc.set_threshold(YOUNG_OBJECTS)
         super().init_process()

@@ -3,16 +3,18 @@
 Rules without memory take events as they were accepted, which is the order of their keys. Those with memory take them
 by event time. Most events are stored within seconds of it: they are read by their keys and put in order as they come,
 since what follows is at most that much earlier. Those that came later, however many, are noted in a temporary table
-first, sorted there, and joined in. So the order is exact, and memory holds some seconds of events at a time.
+first, sorted there, and joined in. So the order is exact, and memory holds some seconds of events at a time. Where
+those are too many, as in an import, none waits for another: all that came after its own time is noted.
 """
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
 from itertools import chain, islice
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -22,11 +24,17 @@ from app.services.bulk import cursor_of
 from app.services.heartbeat import SOURCE, TYPE
 from app.services.machines import microseconds, moment
 
+if TYPE_CHECKING:
+    import psycopg
+
 # Who comes later than this after its event time is read apart.
 PROMPT: Final = 5_000_000
 ROWS: Final = 4_000
 BYTES: Final = 4_000_000
 NOTED: Final = 10_000
+# About so many bytes wait in memory for what may be earlier; an event takes so many beside its text.
+IN_HAND: Final = 50_000_000
+AN_EVENT: Final = 500
 # PostgreSQL counts from 2000.
 _MILLENNIUM: Final = 946_684_800_000_000
 
@@ -53,13 +61,14 @@ _MAKE: Final = "CREATE TEMPORARY TABLE IF NOT EXISTS late_events (time timestamp
 _EMPTY: Final = "TRUNCATE late_events"
 _NOTE: Final = f"""
     WITH chunk AS (
-        SELECT id, occurred_at, accepted_at FROM events
+        SELECT id, occurred_at, accepted_at, octet_length(body::text) AS size FROM events
         WHERE {_WITHIN} ORDER BY id LIMIT %(rows)s
     ), noted AS (
         INSERT INTO late_events SELECT occurred_at, id FROM chunk
         WHERE accepted_at - occurred_at > %(prompt)s * interval '1 microsecond'
     )
-    SELECT id FROM chunk ORDER BY id DESC LIMIT 1
+    SELECT (SELECT id FROM chunk ORDER BY id LIMIT 1), (SELECT id FROM chunk ORDER BY id DESC LIMIT 1),
+        count(*) * {AN_EVENT} + sum(size) FROM chunk
 """  # noqa: S608 - of constants alone
 _SORT: Final = "CREATE INDEX IF NOT EXISTS late_events_order ON late_events (time, id)"
 _ANALYZE: Final = "ANALYZE late_events"
@@ -104,7 +113,7 @@ class Stretch:
         only = types[0] if types and len(types) == 1 else None
         return {
             "end": uuid7_floor(self.until), "heartbeat": TYPE, "source": SOURCE, "type": only,
-            "types": None if only else types, "rows": ROWS, "bytes": BYTES, "prompt": PROMPT,
+            "types": None if only else types, "rows": ROWS, "bytes": BYTES,
         }  # fmt: skip
 
     @property
@@ -125,6 +134,7 @@ class Past:
         self._connection = connection
         self._stretch = stretch
         self._words = stretch.words | {"rows": rows}
+        self._prompt = PROMPT
 
     def as_accepted(self) -> Iterator[list[Stored]]:
         """In the order of their acceptance."""
@@ -141,31 +151,44 @@ class Past:
         late = _Late(self._late() if self._note(beat) else iter(()))
         waiting: list[Stored] = []
         for page in self.as_accepted():
-            waiting += [one for one in page if one.accepted_at - one.time <= PROMPT]
+            waiting += [one for one in page if one.accepted_at - one.time <= self._prompt]
             waiting.sort()
             # No event that is read from here on is earlier, but for the late ones.
-            cut = page[-1].accepted_at - PROMPT
-            place = bisect_left(waiting, (cut,))
+            cut = page[-1].accepted_at - self._prompt
+            place = bisect_left(waiting, (cut,)) if self._prompt else len(waiting)
             ready, waiting = waiting[:place], waiting[place:]
             yield from late.joined(ready, cut)
         yield from late.joined(waiting, None)
 
     def _note(self, beat: Callable[[float], None]) -> bool:
         """Note the late ones; whether there are any."""
-        after = self._stretch.first
         with cursor_of(self._connection, _NOTE) as cursor:
             cursor.execute(_MAKE)
-            cursor.execute(_EMPTY)
-            while True:
-                words = self._words | {"after": after, "rows": NOTED}
-                found = cursor.execute(_NOTE.encode(), words, prepare=False).fetchone()
-                if found is None:
-                    break
-                after = found[0]
-                beat(self._stretch.share(microseconds(moment_of(after))))
+            if not self._walked(cursor, beat):
+                self._prompt = 0
+                self._walked(cursor, beat)
             cursor.execute(_SORT)
             cursor.execute(_ANALYZE)
             return cursor.execute(_ANY).fetchone() is not None
+
+    def _walked(self, cursor: "psycopg.Cursor[Any]", beat: Callable[[float], None]) -> bool:
+        """Note the late ones from the beginning; no where those that are not would be too many in hand."""
+        cursor.execute(_EMPTY)
+        after, hand = self._stretch.first, _Hand()
+        while True:
+            words = self._words | {"after": after, "rows": NOTED, "prompt": self._prompt}
+            found = cursor.execute(_NOTE.encode(), words, prepare=False).fetchone()
+            if found is None or found[0] is None:
+                return True
+            first, last, size = found
+            ended = microseconds(moment_of(last))
+            if (
+                hand.holds(microseconds(moment_of(first)), ended, int(size)) > IN_HAND
+                and self._prompt
+            ):
+                return False
+            after = last
+            beat(self._stretch.share(ended))
 
     def _late(self) -> Iterator[list[Stored]]:
         """The late ones, by their time."""
@@ -179,6 +202,20 @@ class Past:
             # Planned anew each time, so that only the days in question are looked at.
             cursor.execute(statement.encode(), self._words | words, prepare=False, binary=True)
             return [_stored(*row) for row in cursor.fetchall()]
+
+
+class _Hand:
+    """About how many bytes of events wait at a time, for one that may be earlier."""
+
+    def __init__(self) -> None:
+        self._chunks: deque[tuple[int, float]] = deque()
+
+    def holds(self, first: int, last: int, size: int) -> float:
+        """Now that a chunk was read whose events were accepted from `first` to `last`."""
+        self._chunks.append((last, size * min(1.0, PROMPT / max(1, last - first))))
+        while self._chunks[0][0] < last - PROMPT:
+            self._chunks.popleft()
+        return sum(share for _, share in self._chunks)
 
 
 class _Late:

@@ -80,6 +80,30 @@ def test_the_order_is_that_of_event_time(
     assert [one.id for one in accepted] == sorted(one.id for one in accepted)
     assert len(accepted) == len(drawn)
     assert by_time(connection, rows) == sorted(accepted)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(past, "IN_HAND", 1)
+        assert by_time(connection, rows) == sorted(accepted)
+
+
+def test_of_an_import_no_event_waits_in_memory_for_another(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store([(0.001, late) for late in (0.0, 3.0, 0.0, 1.0, 0.0, 0.0, 2.0, 0.0)] * 20)
+    everything = Past(connection, ALL, 10)
+    assert [len(page) for page in everything.by_time(nobody) if page][:1] == [160]
+    monkeypatch.setattr(past, "IN_HAND", 100 * past.AN_EVENT)
+    monkeypatch.setattr(past, "NOTED", 10)
+    pages = [page for page in Past(connection, ALL, 10).by_time(nobody) if page]
+    assert max(map(len, pages)) < 100
+    assert [one for page in pages for one in page] == by_time(connection)
+
+
+def test_a_quiet_time_is_no_import_however_much_there_is_of_it() -> None:
+    hand = past._Hand()
+    for hour in range(24):
+        begin = hour * 3_600_000_000
+        assert hand.holds(begin, begin + 3_599_000_000, past.IN_HAND) < past.IN_HAND / 100
+    assert hand.holds(0, 1_000_000, past.IN_HAND + 1) > past.IN_HAND
 
 
 def test_a_page_holds_so_many_bytes_or_one_event(
