@@ -201,6 +201,32 @@ def test_two_versions_are_held_against_each_other(client: Client, clock: TestClo
     assert (found["result"]["matches"], found["result"]["other"]["matches"]) == (1, 2)
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        # Of five orders in a row: the third to the fifth, or the fifth.
+        ("count() over 10m by user >= 3", "count() over 10m by user >= 5", (1, 2, 0)),
+        # The time comes true by itself, of one event; of the other rule never.
+        ("amount > 500 for 1m", "amount > 500 for 2h", (0, 1, 0)),
+        # Before the first and after the last of them, without an event.
+        ('absent(type == "order") for 5m', 'absent(type == "order") for 5m', (2, 0, 0)),
+    ],
+)
+def test_versions_with_memory_are_held_against_each_other(
+    client: Client, clock: TestClock, one: str, other: str, expected: tuple[int, int, int]
+) -> None:
+    then = ' then notify("slack:#a")'
+    rule_id = make_rule(client, f"when {one}{then}")
+    client.patch(f"/rules/{rule_id}", json={"dsl": f"when {other}{then}", "tags": ["new"]})
+    for _ in range(5):
+        post_event(client, amount=600, user="ada")
+        clock.tick(10)
+    clock.tick(3600)
+    found = ran(client, begin(client, f"/rules/{rule_id}/diff", **{"from": 1, "to": 2}))
+    difference = found["result"]["difference"]
+    assert (difference["both"], difference["only_this"], difference["only_other"]) == expected
+
+
 def test_a_version_is_held_against_a_sentence(client: Client, clock: TestClock) -> None:
     rule_id = make_rule(client)
     orders(client, clock, 50, 600)
