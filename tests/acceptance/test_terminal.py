@@ -4,24 +4,32 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.cli.rules.backtest import WAITS
 from tests.acceptance.receiver import Answer
 from tests.acceptance.stack import Stack
 from tests.acceptance.terminal import COLUMNS, SECONDS, Terminal, need
 from tests.acceptance.waiting import wait_until
 
 pytestmark = pytest.mark.acceptance
+BAR = "━━━"
 NAME = "Orders that are far too large for the customer who made them"
 
 
 @pytest.fixture(scope="module")
-def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
-    """A terminal before a Sentinel with rules, events, an alert, and a notification that was refused."""
+def stack() -> Iterator[Stack]:
+    """A Sentinel with rules, events, an alert, and a notification that was refused."""
     need("tmux")
-    with Stack() as stack:
-        fill(stack)
-        env = {"SENTINEL_URL": stack.api_url, "SENTINEL_HOME": str(stack.home.path)}
-        with Terminal(tmp_path_factory.mktemp("terminal"), env) as made:
-            yield made
+    with Stack() as running:
+        fill(running)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def terminal(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+    """A terminal before it."""
+    env = {"SENTINEL_URL": stack.api_url, "SENTINEL_HOME": str(stack.home.path)}
+    with Terminal(tmp_path_factory.mktemp("terminal"), env) as made:
+        yield made
 
 
 def fill(stack: Stack) -> None:
@@ -62,6 +70,17 @@ def test_no_line_is_wider_than_the_terminal(terminal: Terminal, words: str, show
 
 def test_a_line_that_is_wider_would_be_seen(terminal: Terminal) -> None:
     assert "x" * 90 in terminal.run(f"echo {'x' * 90}")
+
+
+def test_a_backtest_shows_a_bar_that_fits_and_goes_when_it_is_done(
+    terminal: Terminal, stack: Stack
+) -> None:
+    terminal.type(f"clear; sentinel rule backtest '{NAME}' --since 1h", "Enter")
+    wait_until(lambda: any(WAITS in line and BAR in line for line in terminal.shown()), SECONDS)
+    assert [line for line in terminal.shown() if len(line) > COLUMNS] == []
+    stack.start("backtests")
+    wait_until(lambda: any("1 match" in line for line in terminal.shown()), SECONDS)
+    assert not any(BAR in line for line in terminal.shown())
 
 
 # How each shell is started, and given what it completes with.
