@@ -24,6 +24,9 @@ from tests.acceptance.stack import Stack
 pytestmark = pytest.mark.acceptance
 # For a consumer that is told to stop, on a machine that is busy.
 STOPPED_WITHIN = 60
+# What a consumer has in hand at most: one batch is being stored, one is ready. There is more to take.
+IN_HAND = FIRST_AT_ONCE + MOST_AT_ONCE
+MANY = IN_HAND + 2000
 BAD = b'{"type": "a", "x": NaN}'
 
 
@@ -164,47 +167,47 @@ def test_what_a_killed_consumer_of_redis_had_taken_is_stored_once(stack: Stack) 
 def test_a_consumer_that_is_killed_with_a_batch_read_ahead_loses_and_doubles_nothing(
     stack: Stack,
 ) -> None:
-    fill(stack, 0, 5000)
+    fill(stack, 0, MANY)
     with held(stack), consumer(stack, "redis") as first:
         # One batch is being stored, one is ready, and no more are taken.
-        stack.eventually(lambda: pending(stack) == FIRST_AT_ONCE + MOST_AT_ONCE)
+        stack.eventually(lambda: pending(stack) == IN_HAND)
         time.sleep(2 * WAIT_SECONDS)
-        assert pending(stack) == FIRST_AT_ONCE + MOST_AT_ONCE
+        assert pending(stack) == IN_HAND
         first.kill()
         first.wait()
     assert numbers(stack) == []
     abandon(stack)
     with consumer(stack, "redis"):
-        stack.eventually(lambda: len(numbers(stack)) == 5000, 60)
+        stack.eventually(lambda: len(numbers(stack)) == MANY, 60)
         stack.eventually(lambda: pending(stack) == 0, 60)
-    assert numbers(stack) == list(range(5000))
+    assert numbers(stack) == list(range(MANY))
 
 
 def test_a_consumer_that_is_stopped_stores_what_it_has_read_ahead(stack: Stack) -> None:
-    fill(stack, 0, 5000)
+    fill(stack, 0, MANY)
     with held(stack) as lock, consumer(stack, "redis") as process:
-        stack.eventually(lambda: pending(stack) == FIRST_AT_ONCE + MOST_AT_ONCE)
+        stack.eventually(lambda: pending(stack) == IN_HAND)
         process.send_signal(signal.SIGTERM)
         lock.close()
         assert process.wait(STOPPED_WITHIN) == 0
-    assert numbers(stack) == list(range(FIRST_AT_ONCE + MOST_AT_ONCE))
+    assert numbers(stack) == list(range(IN_HAND))
     assert stack.redis.xinfo_consumers("events", "sentinel") == []
 
 
 def test_consumers_of_a_redis_stream_that_is_read_again_store_each_entry_once(stack: Stack) -> None:
     """The group is set back while both have batches in hand, as by a Redis that has lost its last second."""
-    fill(stack, 0, 9000)
+    fill(stack, 0, 2 * MANY)
     with held(stack) as lock, consumer(stack, "redis"), consumer(stack, "redis"):
-        stack.eventually(lambda: pending(stack) == 2 * (FIRST_AT_ONCE + MOST_AT_ONCE))
+        stack.eventually(lambda: pending(stack) == 2 * IN_HAND)
         entries: Any = stack.redis.xrange("events", count=1300)
         middle: Any = entries[-1][0]
         stack.redis.xgroup_setid("events", "sentinel", id=middle)
         lock.close()
-        stack.eventually(lambda: len(numbers(stack)) >= 9000, 60)
-        fill(stack, 9000, 9010)
-        stack.eventually(lambda: len(numbers(stack)) >= 9010, 60)
+        stack.eventually(lambda: len(numbers(stack)) >= 2 * MANY, 60)
+        fill(stack, 2 * MANY, 2 * MANY + 10)
+        stack.eventually(lambda: len(numbers(stack)) >= 2 * MANY + 10, 60)
         stack.eventually(lambda: pending(stack) == 0, 60)
-    assert numbers(stack) == list(range(9010))
+    assert numbers(stack) == list(range(2 * MANY + 10))
 
 
 def test_of_entries_that_are_suddenly_large_fewer_are_read_at_once(stack: Stack) -> None:
