@@ -22,10 +22,17 @@ function walk(step) {
 
 // Who speaks to the machine says letters all the time; so keys by themselves can be switched off (WCAG 2.1.4).
 function choice() {
+  const wanted = { single: localStorage.getItem(KEPT) !== "off" };
+  // The sign-in page has no list of keys.
   const box = document.querySelector("[data-single-keys]");
-  box.checked = localStorage.getItem(KEPT) !== "off";
-  box.addEventListener("change", () => localStorage.setItem(KEPT, box.checked ? "on" : "off"));
-  return box;
+  if (box) {
+    box.checked = wanted.single;
+    box.addEventListener("change", () => {
+      wanted.single = box.checked;
+      localStorage.setItem(KEPT, box.checked ? "on" : "off");
+    });
+  }
+  return wanted;
 }
 
 export function keys() {
@@ -40,7 +47,7 @@ export function keys() {
     n: () => document.querySelector("[data-new]")?.click(),
   };
   document.addEventListener("keydown", (event) => {
-    if (!wanted.checked || typing(event.target) || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (!wanted.single || typing(event.target) || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     const soon = Date.now() - waiting < PAUSE;
     waiting = event.key === "g" && !soon ? Date.now() : 0;
     if (soon && goes[event.key]) {
