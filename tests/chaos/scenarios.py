@@ -28,6 +28,7 @@ from tests.chaos.staging import (
     make_rule,
     post_event,
     send_task,
+    set_system,
     sweep,
     unjudged,
 )
@@ -164,6 +165,8 @@ def publish_after_commit(stack: ChangedStack) -> None:
 def durable_commit(stack: ChangedStack) -> None:
     """PostgreSQL is shut down at once after a 202."""
     stack.sql("ALTER ROLE sentinel SET synchronous_commit = on")
+    # What it writes by itself a moment later would hide on a slow machine that a commit did not.
+    set_system(stack, "wal_writer_delay", "10s")
     accepted = {post_event(stack) for _ in range(20)}
     postgres = stack.processes["postgres"]
     postgres.signal(SIGQUIT)

@@ -107,6 +107,13 @@ class Gate:
         self._held[number].set()
 
 
+def set_system(stack: ChangedStack, name: str, value: str) -> None:
+    """A setting of the whole PostgreSQL, at once."""
+    with psycopg.connect(stack.database_url, autocommit=True) as connection:
+        connection.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
+        connection.execute("SELECT pg_reload_conf()")
+
+
 @contextmanager
 def locked(stack: ChangedStack, table: str) -> Iterator[None]:
     """A table that nobody else reads or writes meanwhile."""
