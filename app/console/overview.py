@@ -9,7 +9,7 @@ from flask import Blueprint, Response, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 
 from app.console import troubles
-from app.console.tiles import Figures, groups
+from app.console.tiles import LOST, Figures, groups
 from app.extensions import session
 from app.models.alerts import AlertState
 from app.runtime import now, runtime
@@ -67,6 +67,8 @@ def _look(view: View, moment: datetime) -> dict[str, Any]:
         series=samples.series(past, samples.frame(moment, view.length, view.step)),
         moment=moment,
     )
+    given_up = {name: samples.grown(past, name, figures.now) or 0 for name in LOST}
+    wrong += troubles.of_failures(given_up, view.within)
     latest = alerts.listing(session(), {"state": AlertState.OPEN}, None, OPEN_SHOWN, moment)
     return {
         "troubles": wrong + troubles.of_work(session(), found, figures.now, moment),

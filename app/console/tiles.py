@@ -61,6 +61,8 @@ FAILURES: Final = (
     Kind("given_up", "Events given up", "console.events.listing"),
     Kind("rejected", "Events rejected", "console.events.listing"),
 )
+# Nobody tries these again by himself; the others are tried again, or were refused with a reason.
+LOST: Final = frozenset({"dead", "given_up"})
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def _failure(kind: Kind, figures: Figures) -> Tile:
         None if rate is None else rate * figures.series.frame.step for rate in _known(kind, figures)
     ]
     chart = charts.bars(_points(values, figures.series.frame), kind.label)
-    tone = "bad" if grown else ""
+    tone = ("bad" if kind.name in LOST else "warn") if grown else ""
     return Tile(kind.name, kind.label, count(grown), "", "", chart, kind.address, tone)
 
 

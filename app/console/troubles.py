@@ -1,6 +1,6 @@
 """Troubles: what is wrong just now, in sentences."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -63,6 +63,23 @@ def of_work(
         *_receivers(session),
         *_storms(session, now),
     ]
+
+
+def of_failures(given_up: Mapping[str, int], within: str) -> list[Trouble]:
+    """What was given up in the time that is looked at, by the names of totals: somebody has to retry it."""
+    found = []
+    if dead := given_up["dead"]:
+        which = "1 notification was" if dead == 1 else f"{count(dead)} notifications were"
+        where = url_for("console.notifications.listing", view="dead")
+        more = "Those that are still dead can be retried."
+        found.append(Trouble(f"{which} given up {within}.", more, where))
+    if events := given_up["given_up"]:
+        which = "1 event was" if events == 1 else f"{count(events)} events were"
+        more = "No rule has judged them; each can be evaluated again."
+        found.append(
+            Trouble(f"{which} given up {within}.", more, url_for("console.events.listing"))
+        )
+    return found
 
 
 def _workers(session: Session, health: Health, now: datetime) -> Iterator[Trouble]:

@@ -24,6 +24,12 @@ def console_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return bundle.unpacked(tmp_path_factory.mktemp("console"))
 
 
+@pytest.fixture(scope="session")
+def axe(console_sources: Path) -> str:
+    """The source of axe-core, which looks for what keeps people out."""
+    return (console_sources / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """A running Chromium."""

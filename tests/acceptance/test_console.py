@@ -16,6 +16,7 @@ from tests.acceptance.chromium import Watch, need_chromium
 from tests.acceptance.receiver import Answer
 from tests.acceptance.stack import Stack
 from tests.acceptance.test_spine import settled
+from tests.acceptance.visits import visit
 
 pytestmark = pytest.mark.acceptance
 
@@ -187,6 +188,15 @@ def test_the_gate_opens_to_an_admin_key_and_closes_again(gate: Page, guarded: St
     heading(gate, "Sign in")
     gate.goto("/console/alerts")
     heading(gate, "Sign in")
+
+
+def test_the_gate_is_accessible_and_fits_a_narrow_window(
+    guarded: Stack, chromium: Browser, axe: str
+) -> None:
+    watch = Watch(guarded.api_url)
+    seen = visit(watch, chromium, "/", axe)
+    assert "Sign in" in seen.title
+    assert seen.findings + seen.too_wide + watch.problems == []
 
 
 def test_the_gate_opens_without_scripts_too(guarded: Stack, chromium: Browser) -> None:

@@ -21,7 +21,8 @@ EACH: Final = 3
 MOST: Final = 150
 LOOKS: Final = tuple((scheme, width) for width in (WIDE, NARROW) for scheme in ("light", "dark"))
 AUDIT: Final = """async () => {
-    const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+    const rules = { "target-size": { enabled: true } };
+    const { violations } = await axe.run(document, { resultTypes: ["violations"], rules });
     return violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).flatMap(({ id, nodes }) =>
         nodes.map(({ target, any }) => `${id}: ${target} ${any.map(({ message }) => message).join(" ")}`));
 }"""

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from html import unescape
 from http.cookies import SimpleCookie
 from uuid import uuid4
 
@@ -48,6 +49,11 @@ def test_whoever_has_not_signed_in_is_sent_to_the_gate_and_back_again(
     assert browser.page.request.args["next"] == "/console/alerts?view=resolved"
     assert "Nothing is the matter" not in browser.sign_in(key)
     assert "No alert here" in browser.open("/console/alerts?view=resolved")
+
+
+def test_commands_to_copy_bring_a_key_where_one_is_asked_for(browser: Browser, key: str) -> None:
+    for html in (browser.sign_in(key), browser.open("/console/channels")):
+        assert "Authorization: Bearer $SENTINEL_API_KEY" in unescape(html)
 
 
 @pytest.mark.parametrize("scopes", [("ingest",), ("read",), ("write",)])

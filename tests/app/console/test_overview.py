@@ -13,7 +13,7 @@ from app.broker import broker_of
 from app.config import Settings
 from app.console import tiles
 from app.extensions import session
-from app.metrics import totals
+from app.metrics import DEAD_LETTERS, EVENTS_FAILED, totals
 from app.models.channels import ChannelRow, Receiver
 from app.models.silences import Storm
 from app.services import health, receivers, samples, upkeep
@@ -195,6 +195,24 @@ def test_a_receiver_that_is_held_is_told_with_how_many_wait(
     html = browser.open("/")
     assert f"{key} is held until 12:01:01 UTC." in html.replace("&#39;", "'")
     assert "It failed 5 times in a row; 1 notification waits for it." in html
+
+
+def test_all_is_not_well_while_what_was_given_up_is_in_view(
+    browser: Browser, used: None, clock: TestClock
+) -> None:
+    totals.count(DEAD_LETTERS)
+    totals.count(EVENTS_FAILED, by=2)
+    totals.flush()
+    clock.tick(59)
+    sample(clock)
+    html = browser.open("/")
+    assert "All is well" not in html
+    assert "1 notification was given up in the last hour." in html
+    assert 'href="/console/notifications?view=dead"' in html
+    assert "2 events were given up in the last hour." in html
+    clock.tick(7200)
+    assert "given up in the last hour" not in browser.open("/")
+    assert "1 notification was given up in the last 24 hours." in browser.open("/?view=day")
 
 
 def test_a_storm_is_told_until_its_digest_is(
