@@ -175,6 +175,24 @@ def background(page: Page) -> str:
     return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
 
 
+def test_an_open_console_tells_that_the_database_is_away_and_when_it_is_back(
+    chromium: Browser,
+) -> None:
+    with Stack(start=("api",)) as alone:
+        for page in watched(alone, chromium):
+            page.goto("/")
+            heading(page, "Overview")
+            alone.processes["postgres"].kill()
+            told = page.get_by_text("The database does not answer.")
+            expect(told).to_be_visible()
+            page.goto("/console/alerts")
+            expect(told).to_be_visible()
+            heading(page, "Service Unavailable")
+            page.goto("/")
+            alone.start("postgres")
+            expect(told).to_be_hidden()
+
+
 def test_the_gate_opens_to_an_admin_key_and_closes_again(gate: Page, guarded: Stack) -> None:
     gate.goto("/console/alerts?view=all")
     heading(gate, "Sign in")
