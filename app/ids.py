@@ -29,7 +29,7 @@ def uuid7(now: datetime, place: int = 0) -> UUID:
 
     `place` is below 1,048,576; 42 random bits remain beside it.
     """
-    random = _random()
+    random = random_bits()
     if place:
         random = (place << _RANDOM_BESIDE_PLACE) | (random & _BESIDE_PLACE)
     return _at(now, random)
@@ -51,7 +51,7 @@ def moment_of(key: UUID) -> datetime:
     return _EPOCH + timedelta(milliseconds=key.int >> 80)
 
 
-def _random() -> int:
+def random_bits() -> int:
     """62 random bits."""
     while True:
         try:

@@ -23,6 +23,7 @@ EXTENSION: Final = "sentinel-limits"
 EXEMPT: Final = {"health.healthz", "health.readyz", "prometheus_metrics"}
 # What counts its own calls, as events and not as questions.
 EVENTS: Final = {"hooks.post"}
+NOT_HERE: Final = EXEMPT | EVENTS
 NETWORK_OF_ONE: Final = 64
 FEW: Final = 1000
 
@@ -111,8 +112,9 @@ def count_failure() -> None:
 
 def _count_unguarded() -> None:
     """Count what needs no key, and what does not exist."""
-    view = current_app.view_functions.get(request.endpoint or "")
-    if request.endpoint not in EXEMPT | EVENTS and not hasattr(view, "scope"):
+    endpoint = request.endpoint
+    view = current_app.view_functions.get(endpoint or "")
+    if endpoint not in NOT_HERE and not hasattr(view, "scope"):
         _spend(runtime().settings.rates.calls, "calls", _address())
 
 
