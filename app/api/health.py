@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from celery import Celery
 from flask import current_app
+from flask.sansio.blueprints import BlueprintSetupState
 from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 
@@ -14,6 +15,11 @@ from app.services import health
 RETRY_AFTER = {"Retry-After": "2"}
 
 bp = Blueprint("health", __name__, description="Is it well?")
+
+
+@bp.record_once
+def _read_migrations(_state: BlueprintSetupState) -> None:
+    health.known()
 
 
 class Alive(Schema):

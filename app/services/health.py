@@ -72,14 +72,17 @@ def check(session: Session, broker: Connection, now: datetime) -> Health:
 
 def _migrations(session: Session) -> str:
     current = MigrationContext.configure(session.connection()).get_current_revision()
-    head, known = _known()
+    head, earlier = known()
     if current == head:
         return CURRENT
-    return PENDING if current is None or current in known else NEWER
+    return PENDING if current is None or current in earlier else NEWER
 
 
 @cache
-def _known() -> tuple[str | None, frozenset[str]]:
-    """The newest migration that this process knows, and all of them: reading their scripts takes 20 ms."""
+def known() -> tuple[str | None, frozenset[str]]:
+    """The newest migration that this process knows, and all of them; read once, which takes 20 ms.
+
+    To be called at the start: later a newer release may lie where this one was.
+    """
     scripts = ScriptDirectory(MIGRATIONS)
     return scripts.get_current_head(), frozenset(one.revision for one in scripts.walk_revisions())
