@@ -1,8 +1,16 @@
-"""How Alembic reaches the database: by a connection that waits as long as it takes, one transaction for all steps."""
+"""How Alembic reaches the database, which the release before goes on using: a transaction a step, and no long lock.
+
+A statement that waits for a table holds up everybody who comes after it. So each step gives up before a request
+would, and is tried again.
+"""
+
+import time
 
 from alembic import context
 from flask import current_app
-from sqlalchemy import create_engine
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.exc import OperationalError
 
 # So that `flask db migrate` compares with every table.
 import app.models.alerts
@@ -22,6 +30,10 @@ from app.extensions import db
 
 # Two `migrate` jobs that start together: the second waits here, then finds nothing to do.
 MIGRATION_LOCK = 0x53454E55
+# A request waits 1.4 s for the database (app/pool.py).
+STEP_WAITS = "500ms"
+PAUSE = 1.0
+SECONDS = 120
 
 
 def is_ours(_: object, name: str | None, kind: str, __: bool, ___: object) -> bool:
@@ -32,18 +44,50 @@ def is_ours(_: object, name: str | None, kind: str, __: bool, ___: object) -> bo
 def run_migrations() -> None:
     """Run the steps that are missing."""
     with current_app.app_context(), create_engine(db.engine.url).connect() as connection:
-        connection.exec_driver_sql("SET lock_timeout = '60s'; SET statement_timeout = 0")
-        connection.exec_driver_sql(f"SELECT pg_advisory_lock({MIGRATION_LOCK})")
+        connection.exec_driver_sql("SET statement_timeout = 0")
         connection.commit()
-        context.configure(
-            connection=connection,
-            target_metadata=db.metadata,
-            compare_type=True,
-            include_object=is_ours,
-        )
+        take_turn(connection)
+        # Not where a step makes an index concurrently, outside of a transaction: that may wait, and holds up nobody.
+        event.listen(connection, "begin", be_quick)
+        deadline = time.monotonic() + SECONDS
+        while not are_done(connection, deadline):
+            time.sleep(PAUSE)
+
+
+def take_turn(connection: Connection) -> None:
+    """Wait until nobody else migrates; by looking, since whoever waits in a statement holds up a concurrent index."""
+    while not connection.exec_driver_sql(
+        f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})"
+    ).scalar_one():
+        connection.rollback()
+        time.sleep(PAUSE)
+    connection.commit()
+
+
+def be_quick(connection: Connection) -> None:
+    """For the transaction that begins."""
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{STEP_WAITS}'")
+
+
+def are_done(connection: Connection, deadline: float) -> bool:
+    """Whether no step is left; a step whose table somebody else holds is, until the deadline."""
+    context.configure(
+        connection=connection,
+        target_metadata=db.metadata,
+        compare_type=True,
+        include_object=is_ours,
+        transaction_per_migration=True,
+    )
+    try:
         with context.begin_transaction():
             context.run_migrations()
         connection.commit()
+    except OperationalError as error:
+        if not isinstance(error.orig, LockNotAvailable) or time.monotonic() > deadline:
+            raise
+        connection.rollback()
+        return False
+    return True
 
 
 run_migrations()
