@@ -29,14 +29,23 @@ class Told:
 
 
 class Load:
-    """Some threads, each with a connection that it keeps, that post together at a rate until the block ends."""
+    """Some threads, each with a connection that it keeps unless told otherwise, that post together at a rate."""
 
     def __init__(
-        self, url: str, type_: str, rate: float = 50, threads: int = 4, padding: int = 0
+        self,
+        url: str,
+        type_: str,
+        rate: float = 50,
+        threads: int = 4,
+        padding: int = 0,
+        keep: bool = True,
+        patience: float = GAVE_UP,
     ) -> None:
         self.told: list[Told] = []
         self._url = f"{url}/events"
         self._body = {"type": type_, "padding": "x" * padding}
+        self._headers = {} if keep else {"Connection": "close"}
+        self._patience = patience
         self._pause = threads / rate
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
@@ -93,6 +102,7 @@ class Load:
     def _run(self) -> None:
         with requests.Session() as session:
             session.trust_env = False
+            session.headers.update(self._headers)
             due = time.monotonic()
             while not self._stopping.is_set():
                 self.told.append(self._post(session))
@@ -102,7 +112,7 @@ class Load:
     def _post(self, session: requests.Session) -> Told:
         at, began = time.time(), time.perf_counter()
         try:
-            answer = session.post(self._url, json=self._body, timeout=GAVE_UP)
+            answer = session.post(self._url, json=self._body, timeout=self._patience)
         except requests.RequestException as error:
             return Told(at, time.perf_counter() - began, 0, error=str(error))
         seconds = time.perf_counter() - began
