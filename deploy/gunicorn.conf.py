@@ -21,6 +21,10 @@ keepalive = 5
 control_socket_disable = True
 # Heartbeats go to memory; on a disk that hangs they would look like a hung worker.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes a file of its own
+# What a proxy may tell is the application's to judge, by SENTINEL_PROXIES. Gunicorn believes whoever calls from this
+# machine, and a proxy there passes on what its clients wrote: they could name another path than the proxy saw.
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
 accesslog = None
 errorlog = "-"
 

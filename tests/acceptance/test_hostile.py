@@ -143,6 +143,20 @@ def test_whatever_is_refused_is_a_problem_document_that_repeats_nothing(
         assert sent not in text
 
 
+def test_no_header_says_what_the_path_is_not_even_from_this_machine(stack: Stack) -> None:
+    # A proxy on this machine that keeps /metrics to itself would pass this on.
+    assert stack.get("/x/metrics", headers={"Script_Name": "/x"}).status_code == 404
+
+
+@pytest.mark.parametrize("says", ["Proto: https", "Protocol: ssl", "Ssl: on"])
+def test_no_header_says_that_a_request_came_by_tls_where_no_proxy_is(
+    guarded: Stack, says: str
+) -> None:
+    name, _, value = f"X-Forwarded-{says}".partition(": ")
+    page = guarded.get("/console/sign-in", headers={name: value})
+    assert (page.status_code, "Secure" in page.headers["Set-Cookie"]) == (200, False)
+
+
 def test_names_that_are_trusted_are_answered(stack: Stack) -> None:
     for host in (b"localhost", b"127.0.0.1:1", b"[::1]:8000", b"LOCALHOST"):
         assert answer(stack, get(b"Host: " + host))[0] == 200, host
