@@ -14,6 +14,7 @@ import pytest
 import yaml
 from kubernetes_validate import ValidationError, validate
 
+from tests.pages import fences, page
 from tests.test_compose import ROOT, services
 from tests.test_docs import documented_variables
 
@@ -113,7 +114,8 @@ def of_kind(kind: str) -> Iterator[dict[str, Any]]:
 
 def test_the_manifests_are_what_the_schemas_of_kubernetes_know() -> None:
     example = yaml.safe_load((MANIFESTS / "secret.example.yml").read_text(encoding="utf-8"))
-    for one in [*manifests(), example]:
+    [ingress] = [yaml.safe_load(text) for text in fences(page("kubernetes"), "yaml")]
+    for one in [*manifests(), example, ingress]:
         assert validate(one, KUBERNETES, strict=True) == KUBERNETES
     # Strictly: also a name that it does not know is a fault.
     [service] = of_kind("Service")
@@ -183,3 +185,16 @@ def test_the_selectors_find_the_pods_they_mean() -> None:
         assert one["spec"]["selector"]["matchLabels"] == labels
     [service] = of_kind("Service")
     assert service["spec"]["selector"]["app.kubernetes.io/component"] == "api"
+
+
+def test_the_ingress_on_the_page_leads_to_a_service_and_a_name_that_are_there() -> None:
+    [ingress] = [yaml.safe_load(text) for text in fences(page("kubernetes"), "yaml")]
+    [rule] = ingress["spec"]["rules"]
+    [path] = rule["http"]["paths"]
+    [service] = of_kind("Service")
+    [port] = service["spec"]["ports"]
+    named = path["backend"]["service"]
+    assert (named["name"], named["port"]["name"]) == (service["metadata"]["name"], port["name"])
+    [config] = of_kind("ConfigMap")
+    assert rule["host"] in config["data"]["SENTINEL_TRUSTED_HOSTS"].split(",")
+    assert config["data"]["SENTINEL_PROXIES"] == "1"
