@@ -13,11 +13,13 @@ import yaml
 from app import metrics
 from app.channels.transport import SEND_SECONDS
 from app.cli.local.errors import LocalError
+from app.config import Settings
 from tests.test_docs import documented_variables
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = ROOT / "docker-compose.yml"
 PROD = ROOT / "deploy" / "docker-compose.prod.yml"
+CADDYFILE = ROOT / "deploy" / "Caddyfile"
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "sentinel.json"
 
@@ -25,8 +27,11 @@ OURS = {"migrate", "api", "worker", "notifier", "backtester", "inbox", "flower"}
 SERVICES = OURS | {"postgres", "redis", "celery-exporter"}
 STREAMS = {"redis-stream", "kafka"}
 OBSERVERS = {"prometheus", "grafana"}
+# Stands in front of the API in production.
+PROXY = "caddy"
 # Those of the programs beside Sentinel; GF_… is Grafana's.
 OTHERS = {
+    "CADDY_GLOBAL_OPTIONS",
     "CE_BROKER_URL",
     "FLOWER_BASIC_AUTH_FILE",
     "LANG",
@@ -34,6 +39,8 @@ OTHERS = {
     "POSTGRES_PASSWORD",
     "POSTGRES_PASSWORD_FILE",
     "POSTGRES_USER",
+    "SENTINEL_DOMAIN",
+    "SENTINEL_UPSTREAM",
 }
 LONG_LIVED = sorted((SERVICES | OBSERVERS) - {"migrate"})
 
@@ -53,7 +60,7 @@ def seconds(text: str) -> int:
 
 def test_the_services_are_those_of_the_design() -> None:
     assert set(services()) == SERVICES | STREAMS | OBSERVERS
-    assert set(services(PROD)) == SERVICES | STREAMS
+    assert set(services(PROD)) == SERVICES | STREAMS | {PROXY}
 
 
 def test_prometheus_grafana_and_streams_start_only_when_asked_for() -> None:
@@ -64,8 +71,11 @@ def test_prometheus_grafana_and_streams_start_only_when_asked_for() -> None:
 
 
 @pytest.mark.parametrize("file", [COMPOSE, PROD], ids=["trial", "production"])
-def test_every_published_port_is_on_loopback(file: Path) -> None:
-    ports = [port for service in services(file).values() for port in service.get("ports", [])]
+def test_every_published_port_but_those_of_tls_is_on_loopback(file: Path) -> None:
+    published = {name: service.get("ports", []) for name, service in services(file).items()}
+    if file is PROD:
+        assert published.pop(PROXY) == ["80:80", "443:443"]
+    ports = [port for each in published.values() for port in each]
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
     assert [
         name
@@ -188,10 +198,40 @@ def test_production_asks_for_keys_has_no_inbox_and_reads_secrets_from_files() ->
 
 def test_production_limits_every_service_and_hides_the_data() -> None:
     production = services(PROD)
-    for name in (SERVICES | STREAMS) - {"inbox", "migrate"}:
+    for name in (SERVICES | STREAMS | {PROXY}) - {"inbox", "migrate"}:
         assert {"cpus", "memory"} <= set(production[name]["deploy"]["resources"]["limits"])
     assert production["postgres"]["networks"] == production["redis"]["networks"] == ["data"]
     assert parsed(PROD)["networks"]["data"] == {"internal": True}
+
+
+def test_the_proxy_of_production_may_do_no_more_than_open_its_ports_and_keep_certificates() -> None:
+    proxy = services(PROD)[PROXY]
+    assert (proxy["read_only"], proxy["cap_drop"]) == (True, ["ALL"])
+    assert proxy["cap_add"] == ["NET_BIND_SERVICE"]
+    assert proxy["security_opt"] == ["no-new-privileges:true"]
+    assert not {"privileged", "user", "secrets", "networks"} & set(proxy)
+    [config, data] = [mount.split(":") for mount in proxy["volumes"]]
+    assert (ROOT / config[0]) == CADDYFILE
+    assert (config[2:], data[0]) == (["ro"], *parsed(PROD)["volumes"])
+    assert proxy["restart"] == "unless-stopped"
+    assert {"test", "interval", "timeout", "retries"} <= set(proxy["healthcheck"])
+    grace = re.search(
+        r"^\tgrace_period (\w+)$", CADDYFILE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert grace is not None
+    assert seconds(proxy["stop_grace_period"]) > seconds(grace[1])
+
+
+def test_the_proxy_of_production_is_told_all_that_its_file_asks_for() -> None:
+    asked = set(re.findall(r"\{\$(\w+)", CADDYFILE.read_text(encoding="utf-8")))
+    told = services(PROD)[PROXY]["environment"]
+    assert set(told) == asked
+    assert told["SENTINEL_UPSTREAM"] == "api:8000"
+    assert services(PROD)["api"]["environment"]["SENTINEL_PROXIES"] == "1"
+    # What is larger than a batch may be it refuses, by the API's own limit where none is set.
+    limit = Settings.max_batch
+    assert told["SENTINEL_MAX_BATCH"] == f"${{SENTINEL_MAX_BATCH:-{limit}}}"
+    assert f"{{$SENTINEL_MAX_BATCH:{limit}}}" in CADDYFILE.read_text(encoding="utf-8")
 
 
 def test_the_image_runs_hashed_packages_as_nobody_special() -> None:
