@@ -93,6 +93,7 @@ def test_an_event_is_accepted_by_tls_and_is_where_its_location_leads(
     accepted = client.post(f"{BASE}/events", json={"type": "order"})
     assert accepted.status_code == HTTPStatus.ACCEPTED
     assert accepted.headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert accepted.headers["Server"].partition("/")[0].lower() == proxy.program.name
     place = urljoin(accepted.url, accepted.headers["Location"])
     assert place.startswith(f"{BASE}/events/")
     assert client.get(place).json()["id"] == accepted.json()["id"]
