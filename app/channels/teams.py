@@ -17,7 +17,7 @@ from app.channels.posting import PostingChannel
 # Together less than the 28 KB that a message may have, also where each letter is four bytes.
 TITLE_LIMIT, TEXT_LIMIT, LINES, NAME_LIMIT, VALUE_LIMIT = 200, 1500, 20, 60, 200
 CARD: Final = "application/vnd.microsoft.card.adaptive"
-_COLOURS = {"critical": "attention", "high": "warning", "warning": "warning", "info": "accent"}
+_COLOURS = {"critical": "Attention", "high": "Warning", "warning": "Warning", "info": "Accent"}
 
 
 class TeamsConfig(ChannelConfig):
@@ -58,7 +58,7 @@ def _card(notice: Notice) -> dict[str, Any]:
         "version": "1.4",
         # The one text that may be read as Markdown, where a client is too old for the card.
         "fallbackText": "An alert, which this version of Teams cannot show.",
-        "msteams": {"width": "Full"},
+        "msteams": {"width": "full"},
         "body": list(_body(notice)),
     }
     if notice.url:
@@ -69,13 +69,13 @@ def _card(notice: Notice) -> dict[str, Any]:
 
 
 def _body(notice: Notice) -> Iterator[dict[str, Any]]:
-    colour = _COLOURS.get(facts.severity(notice), "warning")
+    colour = _COLOURS.get(facts.severity(notice), "Warning")
     yield _block(
         _run(
             facts.line(facts.title(notice), TITLE_LIMIT),
-            size="large",
-            weight="bolder",
-            color="good" if notice.kind == facts.RESOLVED else colour,
+            size="Large",
+            weight="Bolder",
+            color="Good" if notice.kind == facts.RESOLVED else colour,
         )
     )
     message = facts.cut(facts.clean(notice.message).strip(), TEXT_LIMIT)
@@ -85,9 +85,9 @@ def _body(notice: Notice) -> Iterator[dict[str, Any]]:
     for label, value in facts.pairs(notice):
         name = facts.line(label, NAME_LIMIT)
         yield _block(
-            _run(f"{name}: ", weight="bolder"), _run(facts.line(value, VALUE_LIMIT) or "—")
+            _run(f"{name}: ", weight="Bolder"), _run(facts.line(value, VALUE_LIMIT) or "—")
         )
-    yield _block(_run(facts.line(facts.footer(notice), TITLE_LIMIT), isSubtle=True, size="small"))
+    yield _block(_run(facts.line(facts.footer(notice), TITLE_LIMIT), isSubtle=True, size="Small"))
 
 
 def _block(*runs: dict[str, Any]) -> dict[str, Any]:

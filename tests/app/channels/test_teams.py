@@ -19,8 +19,8 @@ Make = Callable[..., Notice]
 TEAMS = registry.get("teams")
 EVIL = "**b** [x](https://evil.example) <at>all</at> {{DATE(2017-02-14T06:08:39Z)}}"
 
-# From https://github.com/microsoft/AdaptiveCards, schemas/1.4.0/adaptive-card.json, as far as it is used; `msteams` is
-# Teams' own. The envelope and the 28 KB are those of
+# From https://github.com/microsoft/AdaptiveCards, schemas/1.4.0/adaptive-card.json, as far as it is used, its names as
+# Microsoft's models spell them; `msteams` is Teams' own. The envelope and the 28 KB are those of
 # https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook.
 RUN = {
     "type": "object",
@@ -29,10 +29,10 @@ RUN = {
     "properties": {
         "type": {"enum": ["TextRun"]},
         "text": {"type": "string", "minLength": 1},
-        "color": {"enum": ["default", "dark", "light", "accent", "good", "warning", "attention"]},
+        "color": {"enum": ["Default", "Dark", "Light", "Accent", "Good", "Warning", "Attention"]},
         "isSubtle": {"type": "boolean"},
-        "size": {"enum": ["default", "small", "medium", "large", "extraLarge"]},
-        "weight": {"enum": ["default", "lighter", "bolder"]},
+        "size": {"enum": ["Default", "Small", "Medium", "Large", "ExtraLarge"]},
+        "weight": {"enum": ["Default", "Lighter", "Bolder"]},
     },
 }
 BLOCK = {

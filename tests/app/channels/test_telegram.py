@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from app.channels import registry
 from app.channels.base import AddressError, ChannelDefaults, Notice, Outcome
 from app.channels.egress import Egress, UrlNotAllowed
 from app.channels.transport import Transport
+from tests.app.channels import judges
 
 Make = Callable[..., Notice]
 TELEGRAM = registry.get("telegram")
@@ -21,43 +21,12 @@ TOKEN = "123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11"  # that of the documentation
 EVIL = "<b>x</b> & </pre> @everybody /start https://evil.example <a href='x'>"
 
 
-class Entities(HTMLParser):
-    """A message as Telegram parses it: its text, and what of it is plain, and so searched for names and links.
-
-    By "HTML style" of https://core.telegram.org/bots/api#html-style.
-    """
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.text, self.searched, self.tags = "", "", [""]
-        self.seen: set[str] = set()
-        self.feed(text)
-        self.close()
-        assert self.tags == [""], "a tag is not closed"
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        """A tag that Telegram knows."""
-        assert tag in ("b", "pre", "code", "a")
-        self.tags.append(tag)
-        self.seen.add(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        """The last one that is open."""
-        assert self.tags.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        """Text, in a tag or not."""
-        self.text += data
-        if self.tags[-1] not in ("pre", "code"):
-            self.searched += data
-
-
 def take(request: Request) -> Response:
-    """What the Bot API answers; `text` has 1 to 4096 characters after its entities are parsed."""
-    message = request.get_json()
-    text = Entities(message["text"]).text
-    if not 1 <= len(text.encode("utf-16-le")) // 2 <= 4096:
-        said = {"ok": False, "error_code": 400, "description": "Bad Request: message is too long"}
+    """What the Bot API answers, where Telegram's own parser takes the text."""
+    try:
+        judges.of_telegram(request.get_json()["text"])
+    except AssertionError as error:
+        said = {"ok": False, "error_code": 400, "description": f"Bad Request: {error}"}
         return Response(json.dumps(said), 400)
     return Response(json.dumps({"ok": True, "result": {"message_id": 7}}), 200)
 
@@ -98,12 +67,21 @@ def test_no_event_can_mention_link_or_mark_up(
     rule = {"id": "r1", "name": "<i>R</i>", "version": 1, "severity": EVIL}
     notice = make_notice(event=event, rule=rule, message=EVIL)
     assert TELEGRAM.send(notice, config(telegram), transport).outcome is Outcome.DELIVERED
-    parsed = Entities(telegram.log[0][0].get_json()["text"])
-    assert EVIL in parsed.text
-    assert "<i>R</i>" in parsed.text
-    assert parsed.seen == {"b", "pre", "code"}
-    for part in ("@everybody", "/start", "https://"):
-        assert part not in parsed.searched
+    shown = judges.of_telegram(telegram.log[0][0].get_json()["text"])
+    assert ("Pre", EVIL) in shown.marked
+    assert ("Bold", "🟡 <i>R</i>") in shown.marked
+    assert {kind for kind, _ in shown.marked} == {"Bold", "Pre", "Code"}
+    assert shown.live == []
+
+
+def test_what_stands_outside_of_code_would_have_called_and_led() -> None:
+    """The parser that the other tests ask does find such things."""
+    calls = "@everybody /start https://evil.example"
+    assert judges.of_telegram(f"<b>{calls}</b>").live == calls.split()
+    assert judges.of_telegram(f"<pre>{calls}</pre>").live == []
+    for wrong in ("<b>", "</b>", "<p>x</p>", "", "x" * 4097):
+        with pytest.raises(AssertionError):
+            judges.of_telegram(wrong)
 
 
 @pytest.mark.parametrize("text", ["", " \n", "&" * 100_000, "🎉" * 9000, "\ud800 half", "a\0b"])
