@@ -40,7 +40,7 @@ from app.models.events import Event
 from app.models.memory import TimerDecision
 from app.models.notifications import Attempt, AttemptOutcome, Cause, Notification, Status
 from app.models.rules import Rule
-from app.services import channels, explaining, notices, receivers, threads
+from app.services import channels, explaining, notices, order, receivers, threads
 from app.services.channels import Destination
 from app.services.explaining import About
 from app.services.notices import AlertFacts, EventFacts, Subject, Version
@@ -107,6 +107,8 @@ class _Due:
     alert: AlertFacts | None
     event: EventFacts | None
     held_until: datetime | None
+    # When what it follows is to be attempted.
+    behind: datetime | None
 
 
 Facts = TypeVar("Facts")
@@ -144,7 +146,7 @@ def _locking() -> Executable:
         (rule.c.enabled.is_(False), RULE_OFF),
     )
     return (
-        select(*_COLUMNS, gone, receiver.c.held_until)
+        select(*_COLUMNS, gone, receiver.c.held_until, order.behind(sent))
         .select_from(sent)
         .outerjoin(rule, rule.c.id == sent.c.rule_id)
         .outerjoin(alert, alert.c.id == sent.c.alert_id)
@@ -200,8 +202,8 @@ def begin(
 ) -> list[Sending | Result | None]:
     """Claim those that are due and write their attempts, in order; the caller commits before it sends.
 
-    None where there is nothing to do: it is sent, dead, cancelled, not due yet, in another worker's hands, or its
-    receiver is held. A result where it ends here without another attempt, or has to keep to its receiver's pace.
+    None where there is nothing to do: it is sent, dead, cancelled, not due yet, in another worker's hands, behind one
+    of its alert, or its receiver is held. A result where it ends here without an attempt, or keeps to its pace.
     """
     rows = _lock_due(session, ids, now)
     # Asked for twice, it is begun once.
@@ -272,7 +274,7 @@ def _due(values: Sequence[Any]) -> _Due:
     parts = iter(values)
     subject, row = _next(Subject, parts), _next(_Row, parts)
     alert, event = _next(AlertFacts, parts), _next(EventFacts, parts)
-    gone, held_until = parts
+    gone, held_until, behind = parts
     return _Due(
         subject=subject,
         row=row,
@@ -281,6 +283,7 @@ def _due(values: Sequence[Any]) -> _Due:
         alert=_known(alert, alert.id),
         event=_known(event, event.id),
         held_until=held_until,
+        behind=behind,
     )
 
 
@@ -306,6 +309,9 @@ def _admit(
         status, reason = ending
         _write(session, due, status=status, reason=reason, finished_at=now, lease_until=None)
         return Result(status, kind_of(target))
+    if due.behind is not None:
+        _write(session, due, **order.until(due.behind, now))
+        return None
     destination = destinations[target]
     admission = _ask(session, due, destination, now)
     if admission.allowed:

@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 
 from app.channels import registry
-from tests.acceptance.outside import RETRY_AFTER, SLACK_CHANNEL, SLACK_TS, Mail, Services, configs
+from tests.acceptance.outside import (
+    KEY,
+    RETRY_AFTER,
+    SLACK_CHANNEL,
+    SLACK_TS,
+    Mail,
+    Services,
+    configs,
+)
+from tests.acceptance.receiver import Answer, Heard
 from tests.acceptance.stack import Stack
 from tests.app.channels import judges
 from tests.app.channels.mailserver import USER
@@ -34,7 +43,7 @@ def mail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mail]:
 
 @pytest.fixture(scope="module")
 def stack(mail: Mail) -> Iterator[Stack]:
-    env = {**mail.env, "SENTINEL_APPRISE": "on", "SENTINEL_RETRY_BASE": "0.2"}
+    env = {**mail.env, "SENTINEL_APPRISE": "on", "SENTINEL_RETRY_BASE": "2"}
     with Stack(env=env) as running:
         yield running
 
@@ -146,3 +155,25 @@ def test_each_other_kind_is_told_that_it_began_and_that_it_ended(
     assert MESSAGE in opened
     assert resolved.startswith(RESOLVED)
     assert ENDED in resolved
+
+
+def test_an_end_waits_for_a_beginning_that_is_tried_again(
+    stack: Stack, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def heard() -> list[str]:
+        told = [one.json for one in list(stack.receiver.heard) if one.path == "/late"]
+        return [one["event_action"] for one in told]
+
+    def late(one: Heard) -> Answer:
+        return Answer(503 if one.path == "/late" and len(heard()) == 1 else 202)
+
+    monkeypatch.setattr(stack.receiver, "answer", late)
+    config = {"routing_key": KEY, "api_url": f"{stack.receiver.url}/late"}
+    stack.post("/channels", {"name": "late", "kind": "pagerduty", "config": config})
+    dsl = RULE.format(targets='"pagerduty:late"').replace("disk", "tape")
+    assert stack.post("/rules", {"name": "Tape nearly full", "dsl": dsl}).status_code == 201
+    stack.post("/events", {"type": "tape", "host": "db1", "used": 0.97})
+    stack.eventually(heard)
+    stack.post("/events", {"type": "tape", "host": "db1", "used": 0.5})
+    stack.eventually(lambda: len(heard()) >= 3, 60)
+    assert heard() == ["trigger", "trigger", "resolve"]
