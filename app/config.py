@@ -5,6 +5,7 @@ that holds it. A wrong value stops the process at boot with a message that names
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -21,6 +22,7 @@ from app.mail import sender_of, server_of
 KIB = 1024
 # Far above what honest callers do, and what a process can answer: they stop loops, not load.
 CALLS, INGEST, FAILURES = parse("500/second"), parse("10000/second"), parse("30/minute")
+_PLAIN_URL = re.compile(r"[A-Za-z0-9._~/:\[\]-]{1,200}")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
 
 
@@ -115,6 +117,8 @@ class Settings:
     # Notifications to one target in one minute, past which a digest tells the rest.
     storm_limit: int | None = 30
     heartbeat_url: str | None = field(default=None, repr=False)
+    # Where people find the console, without a slash at the end; messages lead there.
+    public_url: str | None = None
     rates: Rates = Rates()
     # How many proxies in front of the API write `X-Forwarded-For`.
     proxies: int = 0
@@ -158,6 +162,7 @@ class Settings:
             max_body=int(read.number("SENTINEL_MAX_BODY", 256 * KIB, KIB, 64 * KIB * KIB)),
             storm_limit=read.storm_limit(),
             heartbeat_url=read.url("SENTINEL_HEARTBEAT_URL"),
+            public_url=read.public_url(),
             rates=read.rates(),
             proxies=int(read.number("SENTINEL_PROXIES", 0, 0, 10)),
             max_batch=int(read.number("SENTINEL_MAX_BATCH", 16 * KIB * KIB, KIB, 256 * KIB * KIB)),
@@ -234,6 +239,14 @@ class _Reader(Environment):
         return SmtpDefaults(
             url=self.spelled("SMTP_URL", server_of), sender=self.spelled("SMTP_FROM", sender_of)
         )
+
+    def public_url(self) -> str | None:
+        name = "SENTINEL_PUBLIC_URL"
+        text = self.url(name)
+        # It stands in links of many kinds, each of which ends at other letters.
+        if text is not None and not _PLAIN_URL.fullmatch(text):
+            raise ConfigError(name, "may have letters, digits and -._~/:[] only")
+        return text and text.rstrip("/")
 
     def apprise(self) -> bool:
         name = "SENTINEL_APPRISE"

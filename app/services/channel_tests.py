@@ -18,7 +18,7 @@ from app.channels.transport import Transport
 from app.config import Settings
 from app.ids import uuid7
 from app.models.channels import ChannelRow, ChannelTest
-from app.services import channels, receivers
+from app.services import channels, notices, receivers
 from app.services.channels import Destination
 
 KEPT = timedelta(days=1)
@@ -72,7 +72,9 @@ def begin(session: Session, test_id: UUID, settings: Settings, now: datetime) ->
         return None
     target = f"{row.kind}:{row.name}"
     destination = channels.open_row(settings, row)
-    return Trial(test_id, receivers.key_of(target), destination, _notice(test_id, row, now))
+    return Trial(
+        test_id, receivers.key_of(target), destination, _notice(test_id, row, settings, now)
+    )
 
 
 def send(trial: Trial, transport: Transport) -> Verdict:
@@ -101,7 +103,7 @@ def finish(session: Session, trial: Trial, verdict: Verdict, now: datetime) -> N
         receivers.forget(session, trial.receiver, now)
 
 
-def _notice(test_id: UUID, row: ChannelRow, now: datetime) -> Notice:
+def _notice(test_id: UUID, row: ChannelRow, settings: Settings, now: datetime) -> Notice:
     return Notice(
         id=str(test_id),
         kind="channel.test",
@@ -111,4 +113,5 @@ def _notice(test_id: UUID, row: ChannelRow, now: datetime) -> Notice:
         rule={"name": "Test of this channel", "severity": "info"},
         event={"id": str(test_id), "type": "sentinel.channel.test", "body": {}},
         message=f"Sentinel can reach {row.kind}:{row.name}.",
+        url=settings.public_url and notices.page_of(None, settings.public_url),
     )

@@ -215,7 +215,7 @@ def begin(
         for due in dues
     ]
     admitted = [answer for answer in answers if isinstance(answer, _Admitted)]
-    begun = iter(_open_attempts(session, admitted, now))
+    begun = iter(_open_attempts(session, admitted, settings, now))
     return [next(begun) if isinstance(answer, _Admitted) else answer for answer in answers]
 
 
@@ -348,7 +348,9 @@ def _ask(session: Session, due: _Due, destination: Destination, now: datetime) -
     return receivers.admit(session, due.receiver, due.held_until, pace, due.row.slot_at, now)
 
 
-def _open_attempts(session: Session, admitted: Sequence[_Admitted], now: datetime) -> list[Sending]:
+def _open_attempts(
+    session: Session, admitted: Sequence[_Admitted], settings: Settings, now: datetime
+) -> list[Sending]:
     """Write the attempts, each under a new lease; with one statement for all."""
     if not admitted:
         return []
@@ -360,19 +362,19 @@ def _open_attempts(session: Session, admitted: Sequence[_Admitted], now: datetim
     firsts = threads.firsts(
         session, [(one.destination, one.due.subject, one.due.alert) for one in admitted], versions
     )
+    abouts = (explaining.of_notification(session, due.subject, due.event) for due in dues)
     return [
-        _sending(
-            one,
-            versions,
-            explaining.of_notification(session, due.subject, due.event),
-            firsts.get(due.subject.id),
-        )
-        for one, due in zip(admitted, dues, strict=True)
+        _sending(one, versions, about, firsts.get(one.due.subject.id), settings.public_url)
+        for one, about in zip(admitted, abouts, strict=True)
     ]
 
 
 def _sending(
-    one: _Admitted, versions: Mapping[UUID, Version], about: About | None, first: str | None
+    one: _Admitted,
+    versions: Mapping[UUID, Version],
+    about: About | None,
+    first: str | None,
+    console: str | None,
 ) -> Sending:
     due, subject = one.due, one.due.subject
     of_event = due.event is not None and subject.cause == Cause.EVENT
@@ -387,7 +389,7 @@ def _sending(
         channel=one.destination.label,
         caused_at=due.event.accepted_at if due.event and of_event else subject.created_at,
         destination=one.destination,
-        notice=notices.build(subject, version, due.alert, event, explanation, first),
+        notice=notices.build(subject, version, due.alert, event, explanation, first, console),
         receiver=due.receiver,
         probe=one.probe,
     )

@@ -110,6 +110,7 @@ def build(
     event: EventFacts | None,
     recorded: dict[str, Any] | None = None,
     first: str | None = None,
+    console: str | None = None,
 ) -> Notice:
     """The notice of an opened, acknowledged or resolved alert, or of a digest, which is about none alone.
 
@@ -131,8 +132,13 @@ def build(
         or (_explanation(version, event) if opened and version and event else None),
         digest=notification.digest,
         first=first,
-        url=None,
+        url=console and page_of(alert, console),
     )
+
+
+def page_of(alert: AlertFacts | None, console: str) -> str:
+    """The page of an alert, in the console that people find at that address; or the first of all."""
+    return f"{console}/" if alert is None else f"{console}/console/alerts/{alert.id}"
 
 
 def _kind(notification: Subject) -> str:

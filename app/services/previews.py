@@ -37,7 +37,7 @@ def preview(session: Session, settings: Settings, notification: Notification) ->
     """What would be sent now; what was sent before went the way that its channel had then."""
     target = notification.target
     destination = channels.destinations(session, settings, [target])[target]
-    notice = _notice(session, notification)
+    notice = _notice(session, settings, notification)
     request = None
     if destination.problem is None:
         request = registry.get(destination.kind).request(notice, _without_secrets(destination))
@@ -53,7 +53,7 @@ def _without_secrets(destination: Destination) -> dict[str, Any]:
     }
 
 
-def _notice(session: Session, notification: Notification) -> Notice:
+def _notice(session: Session, settings: Settings, notification: Notification) -> Notice:
     subject = _facts(Subject, notification)
     alert = session.get(Alert, notification.alert_id) if notification.alert_id else None
     event_id = _about(session, notification, alert)
@@ -70,6 +70,7 @@ def _notice(session: Session, notification: Notification) -> Notice:
         None if alert is None else _facts(AlertFacts, alert),
         about.event if about else facts,
         about.explanation if about else None,
+        console=settings.public_url,
     )
 
 

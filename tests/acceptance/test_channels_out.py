@@ -1,6 +1,8 @@
 """Through real servers: one alert is told to a channel of every kind, acknowledged and resolved."""
 
+import json
 from collections.abc import Iterator
+from email.message import EmailMessage
 from typing import Any
 
 import pytest
@@ -29,6 +31,8 @@ severity critical
 message "{{{{ host }}}}: {{{{ used }}}} of the disk is used"
 resolve when type == "disk" and used < 80% by host
 """
+BASE = "https://sentinel.example.com"
+FORMS = ("plain", "html")
 OPENED, RESOLVED = "🔴 Disk nearly full", "✅ Resolved: Disk nearly full"
 MESSAGE = "db1: 0.97 of the disk is used"
 ENDED = "Resolved by Disk nearly full after 1 match since "
@@ -44,6 +48,7 @@ def mail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mail]:
 @pytest.fixture(scope="module")
 def stack(mail: Mail) -> Iterator[Stack]:
     env = {**mail.env, "SENTINEL_APPRISE": "on", "SENTINEL_RETRY_BASE": "2"}
+    env["SENTINEL_PUBLIC_URL"] = BASE
     with Stack(env=env) as running:
         yield running
 
@@ -83,6 +88,12 @@ def alert_id(stack: Stack) -> str:
     return str(alert["id"])
 
 
+def body(letter: EmailMessage, form: str) -> str:
+    part = letter.get_body((form,))
+    assert part is not None
+    return str(part.get_content())
+
+
 def test_mail_comes_by_starttls_and_login_in_one_thread(
     stack: Stack, services: Services, mail: Mail
 ) -> None:
@@ -96,10 +107,7 @@ def test_mail_comes_by_starttls_and_login_in_one_thread(
     thread = f"<alert-{alert_id(stack)}@example.com>"
     for letter, said in ((opened.letter, MESSAGE), (resolved.letter, ENDED)):
         assert (letter["In-Reply-To"], letter["References"]) == (thread, thread)
-        for kind in ("plain", "html"):
-            part = letter.get_body((kind,))
-            assert part is not None
-            assert said in part.get_content()
+        assert all(said in body(letter, form) for form in FORMS)
     assert opened.letter["Message-ID"] != resolved.letter["Message-ID"]
 
 
@@ -132,6 +140,24 @@ def test_slack_is_asked_again_when_it_says_and_told_the_end_in_the_thread(
     assert reply["text"].startswith(f"{RESOLVED}: {ENDED}")
     assert (updated, end["channel"], end["ts"]) == ("chat.update", SLACK_CHANNEL, SLACK_TS)
     assert end["blocks"] == reply["blocks"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_message_leads_to_the_page_of_its_alert(
+    stack: Stack, services: Services, mail: Mail, kind: str
+) -> None:
+    page = f"{BASE}/console/alerts/{alert_id(stack)}"
+    if kind == "email":
+        assert all(page in body(one.letter, form) for one in mail.taken for form in FORMS)
+    elif kind == "slack":
+        assert all(
+            f"<{page}|Open in Sentinel>" in str(said["blocks"]) for *_, said in services.slack()
+        )
+    elif kind == "pagerduty":
+        # It shows the link of the trigger for as long as the alert is there.
+        assert [one.get("client_url") for one in services.took(kind)] == [page, None, None]
+    else:
+        assert all(page in json.dumps(one) for one in services.took(kind))
 
 
 def shown(kind: str, message: dict[str, Any]) -> str:

@@ -83,6 +83,11 @@ def test_a_missing_variable_is_named(name: str) -> None:
         ("SENTINEL_LATENESS", "25h"),
         ("SENTINEL_MAX_KEYS", "0"),
         ("SENTINEL_PROXIES", "-1"),
+        ("SENTINEL_PUBLIC_URL", "sentinel.example.com"),
+        ("SENTINEL_PUBLIC_URL", "ftp://sentinel.example.com"),
+        ("SENTINEL_PUBLIC_URL", "https://a:b@sentinel.example.com"),
+        ("SENTINEL_PUBLIC_URL", "https://sentinel.example.com/?a=1"),
+        ("SENTINEL_PUBLIC_URL", "https://sentinel.example.com/a|b"),
         ("SENTINEL_RATE_LIMIT", "many"),
         ("SENTINEL_RATE_LIMIT", "500"),
         ("SENTINEL_RATE_LIMIT", "0/second"),
@@ -104,6 +109,13 @@ def test_a_rate_is_a_number_in_a_time_or_off() -> None:
     assert (rates.calls.amount, rates.calls.get_expiry()) == (7, 120)
     assert rates.ingest is None
     assert rates.failures is not None
+
+
+@pytest.mark.parametrize("url", ["https://sentinel.example.com", "http://[::1]:8000/on"])
+def test_where_people_find_the_console_ends_in_no_slash(url: str) -> None:
+    assert Settings.from_env(GOOD).public_url is None
+    for text in (url, f"{url}/"):
+        assert Settings.from_env(GOOD | {"SENTINEL_PUBLIC_URL": text}).public_url == url
 
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
