@@ -20,9 +20,8 @@ VALUE_LIMIT = 200
 def render(notice: Notice) -> dict[str, Any]:
     """The payload without a channel."""
     title = facts.title(notice)
-    text = f"{title}: {notice.message}" if notice.message else title
     return {
-        "text": escape(text, TEXT_LIMIT),
+        "text": escape(facts.summary(title, notice), TEXT_LIMIT),
         "blocks": list(_blocks(notice, title)),
         "mrkdwn": False,
         "parse": "none",

@@ -18,6 +18,8 @@ from app.channels.transport import Reply
 TITLE_LIMIT, TEXT_LIMIT, NAME_LIMIT, VALUE_LIMIT, FOOTER_LIMIT = 250, 2500, 100, 200, 200
 UNKNOWN_WEBHOOK = 10015
 _MARKUP = re.compile(r"([\\*_~`|>#\[\]()<@:.-])")
+# An escape without what it escapes, where a text was cut.
+_HALF = re.compile(r"(?<!\\)((?:\\\\)*)\\…\Z")
 _COLOURS = {"critical": 0xC62828, "high": 0xD65A00, "warning": 0xB08900, "info": 0x1565C0}
 _RESOLVED_COLOUR = 0x2E7D32
 
@@ -78,7 +80,8 @@ def _field(label: str, value: str) -> dict[str, Any]:
 
 def _literal(text: str, limit: int) -> str:
     """Text that Discord shows as it is: each sign of markup escaped, and no address made a link."""
-    return facts.cut(_MARKUP.sub(r"\\\1", facts.clean(text[: limit * 2]).strip()), limit)
+    escaped = _MARKUP.sub(r"\\\1", facts.clean(text[: limit * 2]).strip())
+    return _HALF.sub(r"\1…", facts.cut(escaped, limit))
 
 
 CHANNEL = DiscordChannel()

@@ -25,6 +25,23 @@ def title(notice: Notice) -> str:
     return f"{_RESOLVED_SIGN if notice.kind == RESOLVED else sign} {headline(notice)}"
 
 
+def summary(head: str, notice: Notice) -> str:
+    """A headline and the message, which begins with the rule's name itself where the rule has no words of its own."""
+    message, name = notice.message.strip(), str(notice.rule.get("name", ""))
+    if name and message.startswith(name):
+        return f"{head}{message.removeprefix(name)}"
+    return f"{head}: {message}" if message else head
+
+
+def key(notice: Notice) -> str:
+    """Which of a rule's alerts it is, where the rule keeps one for each host, user or the like."""
+    try:
+        values = json.loads(str(notice.alert.get("key", "")))
+    except ValueError:
+        return ""
+    return ", ".join(map(_text, values)) if isinstance(values, list) else ""
+
+
 def severity(notice: Notice) -> str:
     """What the rule says, or `warning`."""
     return str(notice.rule.get("severity", "warning"))

@@ -57,8 +57,10 @@ def write(notice: Notice, to: Sequence[str], sender: str) -> EmailMessage:
 
 
 def subject(notice: Notice) -> str:
-    """One line, whatever the rule is called."""
-    return facts.line(f"[{facts.severity(notice)}] {facts.headline(notice)}", SUBJECT_LIMIT)
+    """One line, whatever the rule is called; the same for all messages of an alert but of its end."""
+    which = facts.key(notice)
+    said = f"{facts.headline(notice)}: {which}" if which else facts.headline(notice)
+    return facts.line(f"[{facts.severity(notice)}] {said}", SUBJECT_LIMIT)
 
 
 def text(notice: Notice) -> str:

@@ -80,9 +80,8 @@ def _event(notice: Notice) -> dict[str, Any]:
 
 def _payload(notice: Notice) -> dict[str, Any]:
     name = facts.headline(notice)
-    said = f"{name}: {notice.message}" if notice.message.strip() else name
     return {
-        "summary": facts.line(said, SUMMARY_LIMIT) or "Alert",
+        "summary": facts.line(facts.summary(name, notice), SUMMARY_LIMIT) or "Alert",
         "source": "Sentinel",
         "severity": _SEVERITIES.get(facts.severity(notice), "warning"),
         "timestamp": notice.timestamp.isoformat(),

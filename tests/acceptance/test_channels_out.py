@@ -102,8 +102,8 @@ def test_mail_comes_by_starttls_and_login_in_one_thread(
     assert resolved.secure
     assert mail.logins == [USER] * 2
     assert opened.to == ["ann@example.com", "bob@example.com"]
-    assert opened.letter["Subject"] == "[critical] Disk nearly full"
-    assert resolved.letter["Subject"] == "[critical] Resolved: Disk nearly full"
+    assert opened.letter["Subject"] == "[critical] Disk nearly full: db1"
+    assert resolved.letter["Subject"] == "[critical] Resolved: Disk nearly full: db1"
     thread = f"<alert-{alert_id(stack)}@example.com>"
     for letter, said in ((opened.letter, MESSAGE), (resolved.letter, ENDED)):
         assert (letter["In-Reply-To"], letter["References"]) == (thread, thread)

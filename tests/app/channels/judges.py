@@ -15,6 +15,8 @@ TELEGRAM_LIMIT = 4096
 # Of what TDLib finds in a text, what would call somebody or lead somewhere.
 _LIVE = ("Mention", "Hashtag", "Cashtag", "BotCommand", "Url", "EmailAddress", "PhoneNumber")
 _CODE = ("Pre", "PreCode", "Code")
+# It tells each call otherwise.
+td_execute(b'{"@type": "setLogVerbosityLevel", "new_verbosity_level": 0}')
 
 
 def of_slack(payload: dict[str, Any]) -> list[Block]:

@@ -38,6 +38,14 @@ def test_a_message_shows_the_rule_the_message_and_the_event(make_notice: Make) -
         assert part in shown
 
 
+@pytest.mark.parametrize("said", [" matched an event of type order", ": 5 of 5 within 10m"])
+def test_a_message_that_begins_with_the_rules_name_is_not_named_twice(
+    make_notice: Make, said: str
+) -> None:
+    payload = render(make_notice(message=f"High value orders{said}"))
+    assert payload["text"] == f"🟠 High value orders{said}"
+
+
 def test_a_resolved_alert_says_so(make_notice: Make) -> None:
     payload = render(make_notice(kind="alert.resolved"))
     assert payload["text"].startswith("✅ Resolved: High value orders")

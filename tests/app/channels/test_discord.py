@@ -132,6 +132,15 @@ def test_whatever_is_said_is_within_discords_limits(
     assert verdict.outcome is Outcome.DELIVERED, verdict.response
 
 
+@pytest.mark.parametrize("before", ["", "a"])
+def test_what_is_cut_ends_in_no_half_of_an_escape(
+    discord: HTTPServer, transport: Transport, make_notice: Make, before: str
+) -> None:
+    DISCORD.send(make_notice(message=before + "*" * 9000), config(discord), transport)
+    [embed] = discord.log[0][0].get_json()["embeds"]
+    assert embed["description"].endswith(r"\*…")
+
+
 def test_a_429_says_in_its_body_when_to_come_back(
     httpserver: HTTPServer, transport: Transport, make_notice: Make
 ) -> None:

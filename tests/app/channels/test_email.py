@@ -186,6 +186,23 @@ def test_the_messages_of_one_alert_refer_to_the_same(
 
 
 @pytest.mark.parametrize(
+    ("key", "subject"),
+    [
+        ('["web1"]', "[high] High value orders: web1"),
+        ('["web1", 7, null]', "[high] High value orders: web1, 7, null"),
+        ('["a\\r\\nBcc: b"]', "[high] High value orders: a Bcc: b"),
+        ("", "[high] High value orders"),
+        ("{", "[high] High value orders"),
+    ],
+)
+def test_the_subject_says_which_of_many_alerts_it_is(
+    plain: MailServer, transport: Transport, make_notice: Make, key: str, subject: str
+) -> None:
+    send_to(plain, make_notice(alert={"id": "a1", "key": key}), transport)
+    assert plain.taken[0].letter["Subject"] == subject
+
+
+@pytest.mark.parametrize(
     "evil",
     [
         "x\r\nBcc: victim@example.com",

@@ -150,6 +150,14 @@ def test_whatever_is_said_is_a_valid_event(
     assert verdict.outcome is Outcome.DELIVERED, verdict.response
 
 
+def test_a_message_that_begins_with_the_rules_name_is_not_named_twice(
+    pagerduty: HTTPServer, transport: Transport, make_notice: Make
+) -> None:
+    said = "High value orders matched an event of type order"
+    PAGERDUTY.send(make_notice(message=said), config(pagerduty), transport)
+    assert received(pagerduty)[0]["payload"]["summary"] == said
+
+
 def test_a_digest_is_an_alert_of_its_own(
     pagerduty: HTTPServer, transport: Transport, make_notice: Make
 ) -> None:
