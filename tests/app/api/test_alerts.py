@@ -16,7 +16,7 @@ from app.models.events import Event
 from app.models.notifications import Status
 from app.services import alerts, keys
 from app.services.delivery import Sending
-from tests.app.api.alerts import HEARD, URL, alert_of, do, match
+from tests.app.api.alerts import HEARD, URL, alert_of, do, match, tell
 from tests.app.client import Client
 from tests.app.helpers import (
     begin_attempt,
@@ -52,6 +52,7 @@ def test_a_resolved_alert_is_told_to_the_targets_that_want_to_hear_of_the_end(
 ) -> None:
     dsl = f'when type == "disk" then notify("slack:#a"), notify("{URL}", resolved: true)'
     alert = alert_of(client, clock, dsl)
+    tell(settings, clock)
     clock.tick(60)
     do(client, alert, "resolve", comment="swapped it")
     told = notifications()[-1]
@@ -74,6 +75,7 @@ def test_an_end_is_told_even_when_the_last_event_is_forgotten(
     client: Client, settings: Settings, clock: TestClock
 ) -> None:
     alert = alert_of(client, clock)
+    tell(settings, clock)
     clock.tick(1)
     do(client, alert, "resolve")
     session().query(Event).delete()

@@ -11,7 +11,7 @@ from app.extensions import session
 from app.models.notifications import Notification, Status
 from app.services import quiet
 from app.services.delivery import Sending
-from tests.app.api.alerts import HEARD, URL, alert_of, do, match
+from tests.app.api.alerts import HEARD, URL, alert_of, do, match, tell
 from tests.app.client import Client
 from tests.app.helpers import (
     begin_attempt,
@@ -66,6 +66,7 @@ def test_pagerduty_is_told_once_that_somebody_is_on_it(
 ) -> None:
     dsl = f'{ON_CALL}, notify("{URL}", resolved: true)'
     alert = alert_of(client, clock, dsl)
+    tell(settings, clock)
     clock.tick(1)
     do(client, alert, "ack", comment="on my way")
     do(client, alert, "ack", **{"for": "2h"})
