@@ -64,6 +64,7 @@ class Notification(Base):
         Index("ix_notifications_status_id", "status", "id"),
         Index("ix_notifications_rule_id_id", "rule_id", "id"),
         Index("ix_notifications_rule_id", "rule_id", postgresql_where=text("status = 'pending'")),
+        Index("ix_notifications_alert_id", "alert_id", postgresql_where=text("status = 'pending'")),
     )
 
     id: Mapped[Key]

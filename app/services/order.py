@@ -18,7 +18,7 @@ _FOLLOWING: Final = [Cause.ALERT, Cause.ACKNOWLEDGED]
 def behind(sent: FromClause) -> Case[Any]:
     """When the last of what a notification has to wait for is to be attempted; null where it waits for nothing."""
     earlier = Notification.__table__.alias("earlier")
-    same = (earlier.c[name] == sent.c[name] for name in ("rule_id", "alert_id", "target"))
+    same = (earlier.c[name] == sent.c[name] for name in ("alert_id", "target"))
     waiting = and_(*same, earlier.c.status == Status.PENDING, earlier.c.cause.not_in(_FOLLOWING))
     last = select(func.max(earlier.c.next_attempt_at)).where(waiting).scalar_subquery()
     return case((sent.c.cause.in_(_FOLLOWING), last))
