@@ -1,4 +1,5 @@
-# Two images: `sentinel` (API, workers, inbox, Flower, migrations), the default, and `exporter`.
+# Two images: `sentinel` (API, workers, inbox, Flower, migrations), the default, and `exporter`. The first has no client
+# of Kafka, which only `./sentinel stream kafka` needs, unless it is built with `--build-arg KAFKA=1`.
 
 FROM python:3.11-slim AS base
 ENV PYTHONDONTWRITEBYTECODE=1 \
@@ -14,17 +15,20 @@ RUN groupadd --system --gid 10001 sentinel \
     && install --directory --owner sentinel --group sentinel --mode 0700 /var/lib/sentinel
 
 # The lock is complete and hashed: nothing is resolved, nothing unknown is installed; nor is pip, of which a container
-# has no use.
+# has no use, nor tests, nor bytecode: see below.
 FROM base AS packages
+ARG KAFKA=
 COPY requirements.txt requirements-kafka.txt ./
 RUN python -m venv --without-pip /venv \
-    && python -m pip --python /venv/bin/python install --no-deps --require-hashes -r requirements.txt -r requirements-kafka.txt
+    && python -m pip --python /venv/bin/python install --no-compile --no-deps --require-hashes -r requirements.txt ${KAFKA:+-r requirements-kafka.txt} \
+    && cd /venv/lib/python*/site-packages \
+    && rm -r alembic/testing arpeggio/tests sqlalchemy/testing tornado/test
 
 # The Celery exporter needs older versions of what Sentinel stands on, so it shares nothing with it.
 FROM base AS exporter-packages
 COPY requirements-exporter.txt .
-RUN python -m venv /venv \
-    && /venv/bin/pip install --no-deps --require-hashes -r requirements-exporter.txt
+RUN python -m venv --without-pip /venv \
+    && python -m pip --python /venv/bin/python install --no-deps --require-hashes -r requirements-exporter.txt
 
 FROM base AS exporter
 COPY --from=exporter-packages /venv /venv
@@ -45,10 +49,11 @@ FROM base AS sentinel
 COPY --from=packages /venv /venv
 WORKDIR /sentinel
 COPY . .
-RUN python -m compileall -q app rules_dsl tasks wsgi.py celeryconfig.py
 ENV PATH=/venv/bin:$PATH \
     PYTHONPATH=/sentinel \
     SENTINEL_HOST=0.0.0.0
+RUN PYTHONDONTWRITEBYTECODE= python deploy/bytecode.py \
+    && python -m compileall -q wsgi.py celeryconfig.py migrations/versions
 USER sentinel
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "deploy/healthcheck.py", "api"]

@@ -257,6 +257,15 @@ def test_all_that_the_image_is_made_of_goes_to_its_builder() -> None:
     assert {f"!{file}" for file in copied} <= set(sent)
 
 
+def test_only_the_consumer_of_kafka_has_a_client_of_it() -> None:
+    given = {name: service.get("build", {}).get("args") for name, service in services().items()}
+    assert {name: args for name, args in given.items() if args} == {"kafka": {"KAFKA": "1"}}
+    images = [service["image"] for service in services().values()]
+    assert images.count(services()["kafka"]["image"]) == 1
+    install = "-r requirements.txt ${KAFKA:+-r requirements-kafka.txt} "
+    assert install in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
 def test_every_metric_that_is_watched_is_one_that_is_told() -> None:
     kinds = {
         m.name: ("_bucket", "_count", "_sum") if m.buckets else ("_total",)
