@@ -15,13 +15,19 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 JSON: Final = "application/json"
+# Of every answer that says nothing else.
+EVERYWHERE: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
 class Promise(Response):
-    """An answer whose headers are as they will be sent: its address is ASCII, and its length is there."""
+    """The answer for one event, whose headers are as they will be sent."""
+
+    def __init__(self, body: bytes, location: str) -> None:
+        headers = {"Content-Type": JSON, "Content-Length": str(len(body)), "Location": location}
+        super().__init__([body], HTTPStatus.ACCEPTED, headers | EVERYWHERE)
 
     def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:
-        """The headers; werkzeug would parse and spell the address anew."""
+        """The headers; werkzeug would parse and spell the address, which is ASCII, anew."""
         return self.headers
 
 
@@ -35,9 +41,7 @@ def accepted_one(event_id: UUID, duplicate: bool) -> Response:
         "duplicate": duplicate,
         "links": {"self": location},
     }
-    body = orjson.dumps(answer)
-    headers = {"Location": location, "Content-Length": str(len(body))}
-    return Promise(body, HTTPStatus.ACCEPTED, headers, mimetype=JSON)
+    return Promise(orjson.dumps(answer), location)
 
 
 def accepted(answer: dict[str, Any]) -> Response:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
+from app.api.answering import EVERYWHERE, Promise
 from app.api.kinds import type_of
 from app.extensions import session
 from app.pool import undo
@@ -130,7 +131,10 @@ def _request_id() -> str:
 
 
 def _mark(response: Response) -> Response:
-    response.headers["X-Request-ID"] = _request_id()
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Cache-Control", "no-store")
+    headers = response.headers
+    headers["X-Request-ID"] = _request_id()
+    # A promise has them from its beginning: to look for each costs more than the rest of this.
+    if not isinstance(response, Promise):
+        for name, value in EVERYWHERE.items():
+            headers.setdefault(name, value)
     return response
