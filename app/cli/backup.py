@@ -78,7 +78,7 @@ def _told() -> Iterator[None]:
     """Say what cannot be done, and exit with 1."""
     try:
         yield
-    except LocalError as error:
+    except (LocalError, OSError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)
 
@@ -105,9 +105,12 @@ def _database() -> Iterator[str]:
 def _has_tables(url: str) -> bool:
     import psycopg
 
-    with psycopg.connect(url.replace("postgresql+psycopg", "postgresql", 1)) as connection:
-        found = connection.execute("SELECT 1 FROM pg_tables WHERE schemaname = 'public' LIMIT 1")
-        return found.fetchone() is not None
+    query = "SELECT 1 FROM pg_tables WHERE schemaname = 'public' LIMIT 1"
+    try:
+        with psycopg.connect(url.replace("postgresql+psycopg", "postgresql", 1)) as connection:
+            return connection.execute(query).fetchone() is not None
+    except psycopg.OperationalError as error:
+        raise LocalError(f"the database does not answer: {error}") from None
 
 
 def _run(program: str, *words: str, url: str, out: int | None = None) -> None:

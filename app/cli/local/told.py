@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
@@ -33,6 +34,14 @@ def below(text: str) -> None:
     click.echo(
         click.wrap_text(text, COLUMNS, initial_indent="  ", subsequent_indent="    ").rstrip()
     )
+
+
+def save(path: str, content: bytes) -> None:
+    """Write what was asked for into a file; where that cannot be, `LocalError` says why."""
+    try:
+        Path(path).write_bytes(content)
+    except OSError as error:
+        raise LocalError(f"{path}: {error.strerror}") from None
 
 
 def moment(written: str) -> str:

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
@@ -10,7 +9,7 @@ from app.cli.local.completing import RULES
 from app.cli.local.ruleplan import of_server
 from app.cli.local.rulesfound import the_rule
 from app.cli.local.server import connect
-from app.cli.local.told import AS_JSON, told
+from app.cli.local.told import AS_JSON, save, told
 
 
 @click.command()
@@ -28,4 +27,4 @@ def export(names: tuple[str, ...], output: str | None, as_json: bool) -> None:
     if output is None:
         click.echo(text)
     else:
-        Path(output).write_text(f"{text}\n", encoding="utf-8")
+        save(output, f"{text}\n".encode())

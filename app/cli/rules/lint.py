@@ -2,7 +2,6 @@
 
 import json
 import sys
-from pathlib import Path
 
 import click
 
@@ -11,7 +10,7 @@ from app.cli.local.linting import lint as findings_in
 from app.cli.local.linting import seen_by
 from app.cli.local.rulefiles import FILES, load
 from app.cli.local.server import connect
-from app.cli.local.told import AS_JSON, told
+from app.cli.local.told import AS_JSON, save, told
 
 
 @click.command()
@@ -37,7 +36,7 @@ def lint(
             fields = seen_by(connect(url), loaded)
     found = [each for each in findings_in(loaded, fields) if each.warning.code not in allow]
     if report:
-        Path(report).write_bytes(of_lint(loaded, found))
+        save(report, of_lint(loaded, found))
     if as_json:
         click.echo(json.dumps([each.to_json() for each in found]))
     else:

@@ -2,14 +2,13 @@
 
 import json
 import sys
-from pathlib import Path
 
 import click
 
 from app.cli.local.junit import JUNIT, of_tests
 from app.cli.local.proving import Proven, prove
 from app.cli.local.rulefiles import FILES, Loaded, load
-from app.cli.local.told import AS_JSON
+from app.cli.local.told import AS_JSON, save
 
 
 @click.command()
@@ -21,7 +20,7 @@ def test(files: tuple[str, ...], report: str | None, as_json: bool) -> None:
     loaded = load(files)
     proven = prove(loaded)
     if report:
-        Path(report).write_bytes(of_tests(proven))
+        save(report, of_tests(proven))
     if as_json:
         click.echo(json.dumps([each.to_json() for each in proven]))
     else:

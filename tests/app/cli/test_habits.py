@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Iterator
 
 import click
 import pytest
@@ -11,35 +10,9 @@ from click.testing import CliRunner
 from app.cli.__main__ import sentinel
 from app.cli.local import tables
 from tests.app.cli.conftest import Command
+from tests.app.cli.leaves import COMMANDS, WITHOUT_JSON
 from tests.app.client import Client
 from tests.app.helpers import make_rule, post_event
-
-# They run until they are stopped, or hand on what another program writes.
-WITHOUT_JSON = {
-    "up": "runs until it is stopped",
-    "demo": "runs until it is stopped",
-    "stream redis": "runs until it is stopped",
-    "stream kafka": "runs until it is stopped",
-    "test": "writes what ruff, mypy and pytest write",
-    "completion": "writes a script for a shell",
-}
-
-
-def walk(
-    command: click.Command, path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Each command that does something, and the words that call it."""
-    if not isinstance(command, click.Group):
-        yield path, command
-        return
-    context = click.Context(command)
-    for name in command.list_commands(context):
-        found = command.get_command(context, name)
-        assert found is not None
-        yield from walk(found, (*path, name))
-
-
-COMMANDS = {" ".join(path): command for path, command in walk(sentinel)}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
