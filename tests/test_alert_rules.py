@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
 TRIALS = ROOT / "tests" / "alerts_test.yml"
 RUNBOOKS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 PROMTOOL = Path("/usr/bin/promtool")
+RUNBOOK_PAGE = (
+    "{{ with $externalLabels.sentinel_runbooks }}{{ . }}{{ else }}docs/operations.md{{ end }}"
+)
 
 
 def alerts() -> list[dict[str, Any]]:
@@ -42,6 +46,18 @@ def test_promtool_sees_every_alert_fire_when_it_should_and_only_then() -> None:
     assert "SUCCESS" in promtool("test", "rules", str(TRIALS))
 
 
+def test_the_label_that_leads_to_the_runbooks_stands_in_the_configuration_to_be_filled_in(
+    tmp_path: Path,
+) -> None:
+    shipped = (ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
+    shutil.copy(ALERTS, tmp_path)
+    (tmp_path / "prometheus.yml").write_text(shipped.replace("# external", "external"))
+    promtool("check", "config", str(tmp_path / "prometheus.yml"))
+    filled_in = yaml.safe_load((tmp_path / "prometheus.yml").read_text(encoding="utf-8"))
+    [label] = filled_in["global"]["external_labels"]
+    assert f"$externalLabels.{label} " in RUNBOOK_PAGE
+
+
 @pytest.mark.parametrize("alert", alerts(), ids=name_of)
 def test_an_alert_is_tried_both_ways_and_says_what_it_means_and_what_to_do(
     alert: dict[str, Any],
@@ -57,7 +73,7 @@ def test_an_alert_is_tried_both_ways_and_says_what_it_means_and_what_to_do(
     assert {True, False} <= set(fires)
     assert alert["labels"]["severity"] in ("warning", "critical")
     assert {"summary", "description"} <= set(alert["annotations"])
-    assert alert["annotations"]["runbook_url"] == f"docs/operations.md#{name.lower()}"
+    assert alert["annotations"]["runbook_url"] == f"{RUNBOOK_PAGE}#{name.lower()}"
     section = RUNBOOKS.partition(f"### {name}\n")[2].partition("\n#")[0]
     assert "**Look**: " in section
     assert "**Do**: " in section

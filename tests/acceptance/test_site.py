@@ -17,6 +17,7 @@ from app.cli.local.home import CHECKOUT
 from tests.acceptance.chromium import Watch, need_chromium, started
 
 pytestmark = pytest.mark.acceptance
+ALERTS = CHECKOUT / "deploy" / "prometheus" / "alerts.yml"
 # What a page fetches by itself, at another host.
 FETCHED = re.compile(r"<(?:script|link|img|iframe|source)[^>]*\s(?:src|href)=\"?(?:https?:)?//")
 FROM_STYLES = re.compile(r"(?:@import|url\()\s*[\"']?(?:https?:)?//")
@@ -45,6 +46,13 @@ def address(site: Path) -> Iterator[str]:
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     thread.join()
+
+
+def test_each_alert_has_its_runbook_where_a_link_to_the_site_leads(site: Path) -> None:
+    page = (site / "operations.html").read_text(encoding="utf-8")
+    linked = re.findall(r"runbook_url: .*#(\w+)", ALERTS.read_text(encoding="utf-8"))
+    assert linked
+    assert [name for name in linked if f'id="{name}"' not in page] == []
 
 
 def test_the_site_has_every_page_and_loads_nothing_from_another_host(site: Path) -> None:
