@@ -10,8 +10,8 @@ from app.cli.local.completing import CHANNELS
 from app.cli.local.server import connect
 from app.cli.local.tables import table
 from app.cli.local.told import AS_JSON, below, moment, told
+from app.cli.local.trials import DELIVERED, advice, answered
 
-DELIVERED = "delivered"
 NAME = click.argument("name", shell_complete=CHANNELS)
 
 
@@ -93,13 +93,12 @@ def test(name: str, as_json: bool) -> None:
         answer = connect().test_channel(name)
     if as_json:
         click.echo(json.dumps(answer))
-    elif answer["outcome"] is None:
-        click.echo("No worker has sent it yet; `./sentinel doctor` tells whether one runs.")
     else:
-        status = f" {answer['status_code']}" if answer["status_code"] else ""
-        click.echo(f"{answer['outcome']}{status} after {answer['latency_ms'] or 0} ms")
+        click.echo(answered(answer))
         for said in filter(None, (answer["detail"], answer["response"])):
             below(said)
+        if fix := advice(answer):
+            below(f"→ {fix}")
     sys.exit(0 if answer["outcome"] == DELIVERED else 1)
 
 

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
+from app.cli.local.trials import DELIVERED, advice, answered
 from app.client import ApiError, Client
 
 # A `Date` header has whole seconds, and the answer was under way.
@@ -40,7 +41,7 @@ class Finding:
 
 
 def examine(
-    client: Client, folders: Iterable[Path], now: Callable[[], datetime]
+    client: Client, folders: Iterable[Path], now: Callable[[], datetime], *, trying: bool = False
 ) -> Iterator[Finding]:
     """All findings, in the order in which one would look; what cannot be asked is left out."""
     yield from disks(folders)
@@ -51,7 +52,10 @@ def examine(
         if clock is not None:
             yield skew((clock.astimezone(UTC) - now()).total_seconds())
         if components["database"] == "up":
-            yield from channels(client)
+            sends = components["broker"] == "up" and components["workers"].get("notifications")
+            yield from tried(client) if trying and sends else channels(client)
+            if trying and not sends:
+                yield Finding("Trial of channels", Verdict.BAD, "nobody sends", STARTS)
             yield dead_letters(client)
     except ApiError as error:
         yield refused(error)
@@ -60,7 +64,7 @@ def examine(
 def refused(error: ApiError) -> Finding:
     """What it means that the API gave no answer, or none that helps."""
     if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        fix = "set SENTINEL_API_KEY to a key with the scope `read`"
+        fix = "set SENTINEL_API_KEY to a key that may `read`, and with --channels also `write`"
         return Finding("Key", Verdict.BAD, str(error), fix)
     fix = "`./sentinel up`, or set SENTINEL_URL to where it is; else its log says more"
     return Finding("API", Verdict.BAD, str(error), fix)
@@ -104,6 +108,20 @@ def channels(client: Client) -> Iterator[Finding]:
     if not wrong:
         said = f"{len(found)}, none of which fails" if found else "none"
         yield Finding("Channels", Verdict.GOOD, said)
+
+
+def tried(client: Client) -> Iterator[Finding]:
+    """What the receiver of each channel answers to a message sent now; those that somebody switched off are let be."""
+    found = [one for one in client.channels() if one["enabled"] or one["disabled_reason"]]
+    for one in found:
+        target = f"{one['kind']}:{one['name']}"
+        answer = client.test_channel(target)
+        good = answer["outcome"] == DELIVERED
+        told = "" if good else answer["detail"] or ""
+        said = ": ".join(filter(None, (answered(answer), told)))
+        yield _found(f"Channel {target}", good, said, advice(answer))
+    if not found:
+        yield Finding("Channels", Verdict.GOOD, "none")
 
 
 def dead_letters(client: Client) -> Finding:

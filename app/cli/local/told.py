@@ -31,9 +31,24 @@ def told() -> Iterator[None]:
 
 def below(text: str) -> None:
     """Write what belongs to the line above, indented, over as many lines as it takes."""
-    click.echo(
-        click.wrap_text(text, COLUMNS, initial_indent="  ", subsequent_indent="    ").rstrip()
+    click.echo(wrapped(text, "  ", "    "))
+
+
+def wrapped(text: str, first: str, rest: str) -> str:
+    """A text over lines of 80 columns, of which letters of East Asia and emoji take two each."""
+    from rich.console import Console
+    from rich.text import Text
+
+    room = COLUMNS - max(len(first), len(rest))
+    lines = Text(plain(text)).wrap(Console(), room, overflow="fold")
+    return "\n".join(
+        f"{rest if number else first}{line.plain}".rstrip() for number, line in enumerate(lines)
     )
+
+
+def plain(text: object) -> str:
+    """A text on one line and without control characters: receivers and senders wrote it."""
+    return "".join(char if char.isprintable() else "·" for char in str(text))
 
 
 def save(path: str, content: bytes) -> None:

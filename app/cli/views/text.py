@@ -8,6 +8,10 @@ from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from app.cli.local.told import plain
+
+__all__ = ["clock", "console", "mark", "plain", "put", "values_of"]
+
 MARKS: Final = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
 # Where nobody says how wide the output is; rich asks the terminal otherwise.
 WIDTH: Final = 80
@@ -26,11 +30,6 @@ def put(screen: Console, *renderables: RenderableType, indent: int = 0) -> None:
             screen.print(Padding(each, (0, 0, 0, indent)))
         for line in captured.get().splitlines():
             click.echo(line.rstrip())
-
-
-def plain(text: object) -> str:
-    """A text on one line and without control characters: receivers and senders wrote it."""
-    return "".join(char if char.isprintable() else "·" for char in str(text))
 
 
 def mark(outcome: bool | None) -> Text:

@@ -3,12 +3,14 @@
 import json
 import shutil
 from collections import namedtuple
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
 
+from app import clock as clocks
 from app.cli.local import examination
 from app.cli.local.examination import GIB, Verdict
 from app.client import ApiError
@@ -160,3 +162,19 @@ def test_what_the_api_cannot_tell_is_not_blamed_on_the_key() -> None:
 )
 def test_a_clock_that_is_off_is_told(seconds: float, said: str) -> None:
     assert said in examination.skew(seconds).said
+
+
+@pytest.mark.parametrize(("hours", "said"), [(1, "behind"), (-1, "ahead")])
+def test_the_servers_clock_is_held_against_this_machines(
+    command: Command,
+    served: str,
+    at_work: None,
+    hours: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SENTINEL_URL", served)
+    monkeypatch.setattr(clocks, "system_clock", lambda: datetime.now(UTC) + timedelta(hours=hours))
+    clock = found(command, code=0)["Clock"]
+    assert (clock["verdict"], clock["said"].endswith(said)) == ("warning", True)
+    assert "NTP" in clock["fix"]
