@@ -11,26 +11,29 @@ from app.config import hook_secrets
 from app.environment import ConfigError
 from app.hooks import examples, registry, secrets
 from app.hooks.examples import Example, UnknownExample
+from rules_dsl.errors import did_you_mean
 
 
 @click.command()
 @click.argument("type_", metavar="[TYPE]", required=False)
+@click.option("--list", "listing", is_flag=True, help="List the types, as without TYPE.")
 @AS_JSON
-def trigger(type_: str | None, as_json: bool) -> None:
+def trigger(type_: str | None, listing: bool, as_json: bool) -> None:
     """Send an example of an event of another service; without TYPE, list them.
 
     `trigger github.push` sends what GitHub shows in its documentation, as if it happened now: signed, to /hooks/github,
     where SENTINEL_HOOK_SECRETS has a secret of it, else as the event that it becomes, to /events.
     """
+    if type_ and listing:
+        raise click.UsageError("say TYPE or --list")
     if type_ is None:
         _list(as_json)
         return
     try:
         example = examples.make(type_, datetime.now(UTC))
     except UnknownExample:
-        raise click.UsageError(
-            f"there is no example of {type_!r}; `./sentinel trigger` lists them"
-        ) from None
+        hint = did_you_mean(type_, examples.types()) or "`./sentinel trigger --list` has them all"
+        raise click.UsageError(f"there is no example of {type_!r}; {hint}") from None
     secret = _secret(example.source.name)
     with told():
         ids = _send(example, secret)

@@ -41,6 +41,8 @@ def test_without_a_type_it_lists_them_within_80_columns(command: Command) -> Non
     assert max(len(line) for line in lines) <= 80
     listed = json.loads(command("trigger", "--json").output)
     assert {one["source"] for one in listed} == set(registry.names())
+    assert command("trigger", "--list").output.splitlines() == lines
+    assert json.loads(command("trigger", "--list", "--json").output) == listed
 
 
 @pytest.mark.parametrize("type_", examples.types())
@@ -71,7 +73,10 @@ def test_an_example_is_sent_as_the_event_that_it_is_where_no_secret_is_known(
 def test_a_type_that_nobody_knows_is_a_usage_error(command: Command) -> None:
     done = command("trigger", "github.bush")
     assert done.exit_code == 2
-    assert "there is no example of 'github.bush'" in done.stderr
+    assert "there is no example of 'github.bush'; did you mean" in done.stderr
+    assert "github.push" in done.stderr
+    assert "--list" in command("trigger", "pigeon").stderr
+    assert command("trigger", "github.push", "--list").exit_code == 2
 
 
 def test_secrets_that_make_no_sense_are_a_usage_error(
