@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from app.cli.local.colours import is_plain
 from app.cli.local.commands import HELP, Commands
 
 HERE = Path(__file__).parent
@@ -17,7 +18,7 @@ HERE = Path(__file__).parent
 @click.pass_context
 def sentinel(ctx: click.Context) -> None:
     """Sentinel: events in, rules in one sentence, the right people told."""
-    if os.environ.get("NO_COLOR"):
+    if is_plain():
         ctx.color = False
 
 

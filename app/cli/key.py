@@ -11,7 +11,7 @@ from dataclasses import asdict
 import click
 
 from app.cli.local.server import connect
-from app.cli.local.told import AS_JSON, below, told
+from app.cli.local.told import AS_JSON, below, told, wrapped
 from app.client import ApiError, KeyInfo
 
 SCOPES = ("ingest", "read", "write", "admin")
@@ -44,7 +44,8 @@ def create(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
         click.echo(json.dumps(asdict(made) | {"key": text}))
         return
     click.echo(text)
-    click.echo(f"Key {name!r} may {', '.join(made.scopes)}. It is not shown again.", err=True)
+    said = f"Key {name!r} may {', '.join(made.scopes)}. It is not shown again."
+    click.echo(wrapped(said, "", ""), err=True)
 
 
 @key.command("list")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from rich.cells import cell_len
 
 from app.cli.rules.backtest import WAITS
 from tests.acceptance.receiver import Answer
@@ -13,6 +14,9 @@ from tests.acceptance.waiting import wait_until
 pytestmark = pytest.mark.acceptance
 BAR = "━━━"
 NAME = "Orders that are far too large for the customer who made them"
+# Letters of two columns each.
+WIDE = "重要なお客様からの大口注文が承認の上限を超えています、至急ご確認ください 🚨🔥"
+BRANCH = "大阪支店の基幹システムの受信口"
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +45,25 @@ def fill(stack: Stack) -> None:
     dsl = 'when type == "order" and amount > 500 then notify("webhook:erp-of-the-branch")'
     stack.post("/rules", {"name": NAME, "dsl": dsl, "tags": ["sales", "large orders"]})
     stack.post("/silences", {"condition": f'type == "{"x" * 90}"', "for": "1h", "comment": NAME})
+    fill_wide(stack, config)
     for amount in (100, 750):
         event = {"type": "order", "amount": amount, "customer": NAME, "items": ["a" * 40] * 3}
         stack.post("/events", event)
-    stack.eventually(lambda: stack.get("/notifications?status=dead").json()["data"])
+    stack.eventually(lambda: len(stack.get("/notifications?status=dead").json()["data"]) == 2)
+    alert = stack.get("/alerts?limit=1").json()["data"][0]["id"]
+    stack.post(f"/alerts/{alert}/ack", {"comment": WIDE})
+
+
+def fill_wide(stack: Stack, config: dict[str, str]) -> None:
+    """The same in a script whose letters are wide, with emoji."""
+    stack.receiver.answer = lambda _heard: Answer(404, body="お探しのページは 🚨 ".encode() * 6)
+    stack.post("/channels", {"name": BRANCH, "kind": "webhook", "config": config})
+    dsl = (
+        f'when type == "注文" and count() over 1h by customer >= 1 then notify("webhook:{BRANCH}")'
+    )
+    stack.post("/rules", {"name": WIDE, "dsl": dsl, "tags": ["販売", "至急 🚨"]})
+    stack.post("/silences", {"condition": f'type == "{"静" * 60}"', "for": "1h", "comment": WIDE})
+    stack.post("/events", {"type": "注文", "customer": "株式会社" * 12 + "🚨" * 9})
 
 
 LISTS = {
@@ -58,6 +77,18 @@ LISTS = {
     "channel show erp-of-the-branch": "kept secret",
     "doctor": "→",
     "rule --help": "promote",
+    'event show $(sentinel event list --json | grep -o \'"id": "[^"]*\' | cut -c8- | tail -1)': WIDE[
+        :9
+    ],
+    'event why $(sentinel event list --json | grep -o \'"id": "[^"]*\' | cut -c8- | tail -1)': WIDE[
+        :9
+    ],
+    "alert show $(sentinel alert list --limit 1 | head -1 | cut -c-36)": "acknowledged",
+    "channel test " + BRANCH: "→",
+    "channel show " + BRANCH: BRANCH,
+    "trigger": "github.push",
+    f"key create '{WIDE}{WIDE}' --scope read": "shown again",
+    "key list": "active",
 }
 
 
@@ -65,7 +96,25 @@ LISTS = {
 def test_no_line_is_wider_than_the_terminal(terminal: Terminal, words: str, shown: str) -> None:
     lines = terminal.run(f"sentinel {words}")
     assert any(shown in line for line in lines)
-    assert [line for line in lines if len(line) > COLUMNS] == []
+    assert [line for line in lines if cell_len(line) > COLUMNS] == []
+
+
+@pytest.mark.parametrize("words", ["rule list", "channel list"])
+def test_the_columns_of_a_table_are_straight_whatever_the_letters(
+    terminal: Terminal, words: str
+) -> None:
+    for end in ("", " | cat"):
+        lines = [line for line in terminal.run(f"sentinel {words}{end}") if line != "$"]
+        if not end:
+            assert len({cell_len(line) for line in lines}) == 1
+            continue
+        begins = {
+            cell_len(line[: line.index(word)])
+            for line in lines
+            for word in (" live ", " on")
+            if word in line
+        }
+        assert len(begins) == 1
 
 
 def test_a_line_that_is_wider_would_be_seen(terminal: Terminal) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from app.cli.local.told import moment, wrapped
 from app.services.backtesting.words import WHY_ELSE
 
 MOST_SHOWN: Final = 10
@@ -11,12 +12,13 @@ BARS: Final = " ▁▂▃▄▅▆▇█"
 
 def report(found: dict[str, Any]) -> str:
     """All of it; of one rule a screen at most, of many a line more for each that says something."""
-    return "\n".join(_lines(found))
+    return "\n".join(wrapped(line, "", "      ") for line in _lines(found))
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:
     names = " against ".join(_named(side) for side in found["sides"])
-    yield f"{names or found['name']}, {found['since']} to {found['until']}: {found['state']}"
+    yield f"{names or found['name']}: {found['state']}"
+    yield f"{moment(found['since'])} to {moment(found['until'])} UTC"
     if found["reason"]:
         yield found["reason"]
     result = found["result"]
@@ -79,8 +81,9 @@ def _difference(found: dict[str, Any]) -> Iterator[str]:
             why = WHY_ELSE.get(one.get("reason") or "")
             if why and one["detail"]:
                 why = f"{why}: {one['detail']}"
-            yield f"  {name.replace('_', ' ')}: {one['at']}  {one['event_id'] or one['key']}" + (
-                f"  ({why})" if why else ""
+            yield (
+                f"  {name.replace('_', ' ')}: {moment(one['at'])}  {one['event_id'] or one['key']}"
+                + (f"  ({why})" if why else "")
             )
 
 
@@ -90,7 +93,7 @@ def _notifications(listed: list[dict[str, Any]]) -> Iterator[str]:
     for one in listed[:MOST_SHOWN]:
         what = f"({one['reason']})" if one["held"] else f"{one['target']}  {one['message']}"
         whose = f"{one['rule']}: " if "rule" in one else ""
-        yield f"  {one['at']}  {whose}{what}"
+        yield f"  {moment(one['at'])}  {whose}{what}"
 
 
 def _named(side: dict[str, Any]) -> str:

@@ -4,13 +4,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from app.cli.local.colours import console
+
 Show = Callable[[str, float | None], None]
 
 
 @contextmanager
 def progress(begin: str, *, quiet: bool) -> Iterator[Show]:
     """A function that shows what is done and how much of it, from 0 to 1; None where nobody knows."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     columns = (
@@ -20,7 +21,7 @@ def progress(begin: str, *, quiet: bool) -> Iterator[Show]:
         TimeElapsedColumn(),
     )
     off = quiet or not sys.stderr.isatty()
-    with Progress(*columns, console=Console(stderr=True), disable=off, transient=True) as bar:
+    with Progress(*columns, console=console(stderr=True), disable=off, transient=True) as bar:
         task = bar.add_task(begin, total=None)
 
         def show(what: str, part: float | None) -> None:

@@ -2,13 +2,14 @@
 terminal.
 """
 
-import os
 import sys
 import time
 from collections.abc import Iterable
 from typing import Any
 
 import click
+
+from app.cli.local.colours import is_plain
 
 WIDTH = 34
 
@@ -74,7 +75,7 @@ class Screen:
 
 def _console() -> Any:
     """Rich's console, or None where colours and boxes would be noise."""
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+    if not sys.stdout.isatty() or is_plain():
         return None
     from rich.console import Console
 

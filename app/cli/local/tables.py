@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 import click
 
+from app.cli.local.colours import console
+from app.cli.local.told import plain
+
 # Around a cell, and at the end of a row.
 FRAME = 3
 
@@ -14,7 +17,10 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, spare: bool = 
     """Print rows below their heads; a last column to `spare` is left out where a terminal has no room for it."""
     if not rows:
         return
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    from rich.cells import cell_len, set_cell_size
+
+    heads, rows = list(map(plain, heads)), [list(map(plain, row)) for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
     if sys.stdout.isatty():
         room = shutil.get_terminal_size().columns
         if spare and sum(widths) + FRAME * len(widths) + 1 > room:
@@ -22,17 +28,16 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, spare: bool = 
         _boxed(heads, rows)
         return
     for row in (heads, *rows):
-        cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
+        cells = (set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True))
         click.echo("  ".join(cells).rstrip())
 
 
 def _boxed(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     made = Table(*heads, box=box.ROUNDED, border_style="dim")
     for row in rows:
         made.add_row(*(Text(cell) for cell in row))
-    Console().print(made)
+    console().print(made)

@@ -1,6 +1,7 @@
 """What all commands that call the API share: how they say what was refused, and write for a screen of 80 columns."""
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,7 +40,8 @@ def wrapped(text: str, first: str, rest: str) -> str:
     from rich.console import Console
     from rich.text import Text
 
-    room = COLUMNS - max(len(first), len(rest))
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else COLUMNS
+    room = min(COLUMNS, columns) - max(len(first), len(rest))
     lines = Text(plain(text)).wrap(Console(), room, overflow="fold")
     return "\n".join(
         f"{rest if number else first}{line.plain}".rstrip() for number, line in enumerate(lines)

@@ -8,6 +8,7 @@ from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from app.cli.local.colours import console as made
 from app.cli.local.told import plain
 
 __all__ = ["clock", "console", "mark", "plain", "put", "values_of"]
@@ -19,8 +20,8 @@ WIDTH: Final = 80
 
 def console() -> Console:
     """Standard output; colours only where it is a terminal."""
-    found = Console(highlight=False, emoji=False)
-    return found if found.is_terminal else Console(highlight=False, emoji=False, width=WIDTH)
+    found = made(highlight=False, emoji=False)
+    return found if found.is_terminal else made(highlight=False, emoji=False, width=WIDTH)
 
 
 def put(screen: Console, *renderables: RenderableType, indent: int = 0) -> None:

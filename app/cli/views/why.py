@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
@@ -31,16 +32,25 @@ def head(event: dict[str, Any]) -> Text:
     return text
 
 
-def verdict(why: dict[str, Any]) -> Text:
+def verdict(why: dict[str, Any]) -> RenderableType:
     """A rule and what it made of the event, in a sentence."""
     sign, style = _SIGNS.get(why["answer"], _OTHER)
-    text = Text(f"{sign} ", style=style)
+    text = Text()
     text.append(plain(why["rule"]), style="bold")
     if why["version"]:
         text.append(f" v{why['version']}", style="dim")
     text.append(f" {plain(why['summary'])}")
+    return beside(Text(sign, style=style), text)
+
+
+def beside(sign: Text, text: Text) -> RenderableType:
+    """A sign, and a text beside it however many lines it takes."""
     text.overflow = "fold"
-    return text
+    both = Table.grid(padding=(0, 1, 0, 0))
+    both.add_column(no_wrap=True)
+    both.add_column(overflow="fold")
+    both.add_row(sign, text)
+    return both
 
 
 def clauses(explanation: dict[str, Any]) -> RenderableType:
@@ -70,22 +80,24 @@ def _clause(clause: dict[str, Any]) -> Text:
     return text
 
 
-def heard(notifications: Iterable[dict[str, Any]]) -> Iterable[Text]:
+def heard(notifications: Iterable[dict[str, Any]]) -> Iterable[RenderableType]:
     """Each notification with its attempts and what the receivers answered."""
     for one in notifications:
-        text = Text(f"→ {plain(one['target'])}", style="bold")
+        text = Text()
+        text.append(plain(one["target"]), style="bold")
         reason = f" ({plain(one['reason'])})" if one["reason"] else ""
-        text.append(f"  {one['status']}{reason}", style="default")
+        text.append(f"  {one['status']}{reason}")
+        yield beside(Text("→", style="bold"), text)
         for attempt in one["attempt_log"]:
-            text.append(f"\n  {_attempt(attempt)}", style="dim")
-        yield text
+            number = Text(f"  {attempt['number']}.", style="dim")
+            yield beside(number, Text(_attempt(attempt), style="dim"))
 
 
 def _attempt(one: dict[str, Any]) -> str:
     took = "" if one["latency_ms"] is None else f"  {one['latency_ms']} ms"
     answer = one["status_code"] or plain(one["detail"] or one["outcome"])
     said = f"  {plain(one['response'])[:60]}" if one["response"] else ""
-    return f"{one['number']}. {clock(one['started_at'], False)}  {answer}{took}{said}"
+    return f"{clock(one['started_at'], False)}  {answer}{took}{said}"
 
 
 def held(suppressions: Iterable[dict[str, Any]]) -> Iterable[Text]:
@@ -131,22 +143,22 @@ def show_event(console: Console, trace: dict[str, Any]) -> None:
 
 
 def _show_match(console: Console, match: dict[str, Any]) -> None:
-    text = mark(True)
-    text.append(f" {plain(match['rule'] or match['rule_id'])}", style="bold")
+    text = Text()
+    text.append(plain(match["rule"] or match["rule_id"]), style="bold")
     text.append(f" v{match['version']} fired at {clock(match['matched_at'], False)}", style="dim")
-    put(console, text)
+    put(console, beside(mark(True), text))
     if match["explanation"]:
         put(console, clauses(match["explanation"]), indent=2)
 
 
 def _show_decision(console: Console, one: dict[str, Any]) -> None:
-    text = mark(one["outcome"])
-    text.append(f" {plain(one['rule'])}", style="bold")
+    text = Text()
+    text.append(plain(one["rule"]), style="bold")
     how = "decided" if one["kind"] == "event" else one["kind"]
     text.append(f" v{one['version']} {how} at {clock(one['decided_at'], False)}", style="dim")
     because = one["held"] or one["reason"]
     if because:
         text.append(f"  {plain(because)}")
-    put(console, text)
+    put(console, beside(mark(one["outcome"]), text))
     if one["explanation"]:
         put(console, clauses(one["explanation"]), indent=2)

@@ -77,8 +77,9 @@ def test_all_rules_of_files_are_tried_at_once(command: Command, words: tuple[str
     done = command("rule", "backtest", *words, *TIME)
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("3 rules, 2026-03-01T11:00:00")
-    assert lines[1:4] == [
+    assert lines[0] == "3 rules: done"
+    assert lines[1].startswith("2026-03-01 11:00:00 to ")
+    assert lines[2:5] == [
         "3 events",
         "  5 matches in 2 alerts, 0 resolved",
         "  3 notifications; 2 throttled",
