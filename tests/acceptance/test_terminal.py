@@ -107,6 +107,7 @@ def test_the_columns_of_a_table_are_straight_whatever_the_letters(
         lines = [line for line in terminal.run(f"sentinel {words}{end}") if line != "$"]
         if not end:
             assert len({cell_len(line) for line in lines}) == 1
+            assert not any("…" in line for line in lines)
             continue
         begins = {
             cell_len(line[: line.index(word)])

@@ -37,7 +37,10 @@ def _boxed(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(*heads, box=box.ROUNDED, border_style="dim")
+    made = Table(box=box.ROUNDED, border_style="dim")
+    for head in heads:
+        # A name without blanks is not cut, where letters have no words between them.
+        made.add_column(head, overflow="fold")
     for row in rows:
         made.add_row(*(Text(cell) for cell in row))
     console().print(made)
