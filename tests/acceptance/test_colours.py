@@ -32,7 +32,7 @@ PLAIN = {
     "notification list": b"webhook:erp",
     "silence list": b"quiet",
     "key list": b"reader",
-    "rule lint a.rules": b"1 rules",
+    "rule lint a.rules": b"1 rule,",
     "rule show Orders": b"Orders",
     "channel show erp": b"receiver",
     "trigger": b"github.push",

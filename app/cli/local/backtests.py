@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from app.cli.local.told import moment, wrapped
+from app.cli.local.told import counted, moment, wrapped
 from app.services.backtesting.words import WHY_ELSE
 
 MOST_SHOWN: Final = 10
@@ -24,7 +24,7 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     result = found["result"]
     if result is None:
         return
-    yield f"{result['events']:,} events"
+    yield counted(result["events"], "event")
     yield from _side(result)
     if result["rules"]:
         yield from _rules(result["rules"])
@@ -38,15 +38,14 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
 
 def _side(result: dict[str, Any]) -> Iterator[str]:
     alerts = result["alerts"]
-    yield (
-        f"  {result['matches']:,} matches in {alerts['opened']:,} alerts, {alerts['resolved']:,} resolved"
-    )
+    matches = counted(result["matches"], "match", "matches")
+    yield f"  {matches} in {counted(alerts['opened'], 'alert')}, {alerts['resolved']:,} resolved"
     held = ", ".join(f"{count:,} {kind}" for kind, count in sorted(result["held"].items()))
-    yield f"  {result['notifications']:,} notifications" + (f"; {held}" if held else "")
+    yield f"  {counted(result['notifications'], 'notification')}" + (f"; {held}" if held else "")
     for target, count in result["targets"].items():
         yield f"    {count:8,}  {target}"
     for reason, count in result["errors"].items():
-        yield f"  {count:,} times not evaluated: {reason}"
+        yield f"  {counted(count, 'time')} not evaluated: {reason}"
     if len(result["chart"]["columns"]) > 1:
         yield f"  {_chart(result['chart']['columns'])}"
 

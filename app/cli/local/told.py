@@ -48,6 +48,11 @@ def wrapped(text: str, first: str, rest: str) -> str:
     )
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number of things, by the name of one."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
 def plain(text: object) -> str:
     """A text on one line and without control characters: receivers and senders wrote it."""
     return "".join(char if char.isprintable() else "·" for char in str(text))

@@ -14,7 +14,7 @@ from app.cli.local.backtests import report
 from app.cli.local.drafts import Draft, drafts
 from app.cli.local.progress import progress
 from app.cli.local.server import connect
-from app.cli.local.told import AS_JSON, told
+from app.cli.local.told import AS_JSON, counted, told
 from app.client import ApiError, Client
 
 LOOK_SECONDS: Final = 0.3
@@ -105,7 +105,8 @@ def _watch(client: Client, begun: dict[str, Any], *, quiet: bool) -> dict[str, A
         with progress(WAITS, quiet=quiet) as show:
             while found["state"] not in ENDED:
                 if found["state"] == "running":
-                    done = f"{found['events']:,} events, {found['matches']:,} matches"
+                    matches = counted(found["matches"], "match", "matches")
+                    done = f"{counted(found['events'], 'event')}, {matches}"
                     show(done, found["progress"])
                 time.sleep(LOOK_SECONDS)
                 found = client.backtest(begun["id"])

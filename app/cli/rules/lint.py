@@ -10,7 +10,7 @@ from app.cli.local.linting import lint as findings_in
 from app.cli.local.linting import seen_by
 from app.cli.local.rulefiles import FILES, load
 from app.cli.local.server import connect
-from app.cli.local.told import AS_JSON, save, told
+from app.cli.local.told import AS_JSON, counted, save, told
 
 
 @click.command()
@@ -42,5 +42,5 @@ def lint(
     else:
         for each in found:
             click.echo(f"{each}\n")
-        click.echo(f"{len(loaded)} rules, {len(found)} findings.")
+        click.echo(f"{counted(len(loaded), 'rule')}, {counted(len(found), 'finding')}.")
     sys.exit(1 if found else 0)

@@ -8,7 +8,7 @@ import click
 from app.cli.local.junit import JUNIT, of_tests
 from app.cli.local.proving import Proven, prove
 from app.cli.local.rulefiles import FILES, Loaded, load
-from app.cli.local.told import AS_JSON, save
+from app.cli.local.told import AS_JSON, counted, save
 
 
 @click.command()
@@ -34,5 +34,9 @@ def _tell(loaded: list[Loaded], proven: list[Proven]) -> None:
             click.echo(f"{each}\n")
     failed = sum(not each.passed for each in proven)
     untested = sum(not each.found.blocks for each in loaded)
-    without = f" {untested} of {len(loaded)} rules have no test." if untested else ""
+    without = (
+        f" {untested} of {counted(len(loaded), 'rule')} {'has' if untested == 1 else 'have'} no test."
+        if untested
+        else ""
+    )
     click.echo(f"{len(proven) - failed} passed, {failed} failed.{without}")
