@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -204,6 +205,8 @@ def test_an_api_whose_port_is_kept_may_be_replaced_behind_a_proxy(
 ) -> None:
     # The port is kept as the unit of systemd does.
     stack.processes["api"].kill()
+    # On one that it still takes to be open a proxy would lose a POST.
+    wait_until(lambda: not are_open_to(stack.ports.api), 30)
     with ThreadPoolExecutor() as pool:
         events = [{"type": "order", "n": n} for n in range(4)]
         sent = [
@@ -234,6 +237,15 @@ def test_the_access_log_tells_who_asked_for_what_and_no_credentials(
     assert entry["logger"].startswith("http.log.access")
     assert (entry["status"], entry["request"]["remote_ip"]) == (HTTPStatus.OK, "127.0.0.1")
     assert entry["request"]["headers"]["Authorization"] == []
+
+
+def are_open_to(port: int) -> bool:
+    """Whether anybody of this machine keeps a connection to a port of it."""
+    lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+    found = (line.split()[2:4] for line in lines)
+    return any(
+        int(there.partition(":")[2], 16) == port and state in ("01", "08") for there, state in found
+    )
 
 
 def read(line: socket.socket) -> bytes:
