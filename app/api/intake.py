@@ -57,12 +57,14 @@ REQUEST_BODY: Final[dict[str, Any]] = {
 
 def accept() -> Response:
     """Store what came, and answer after the commit."""
+    named = _named()
     if cloudevents.came(request):
+        # It has an id of its own.
         return cloudevents.accept()
     check_content_type(request, JSON, NDJSON)
     settings = runtime().settings
     with body_file(request, settings.max_batch) as body:
-        key = _key(body)
+        key = None if named is None else _key(named, body)
         if request.mimetype == NDJSON:
             return _batch(batches.lines(body, settings.max_body), key)
         if _is_array(body):
@@ -81,19 +83,21 @@ def _is_array(body: IO[bytes]) -> bool:
     return begun.startswith(b"[")
 
 
-def _key(body: IO[bytes]) -> Idempotency | None:
+def _named() -> str | None:
     key = request.headers.get("Idempotency-Key")
-    if key is None:
-        return None
-    if not 1 <= len(key) <= LONGEST_KEY:
+    if key is not None and not 1 <= len(key) <= LONGEST_KEY:
         raise Refusal(
             f"must be 1 to {LONGEST_KEY} characters",
             pointer="/headers/Idempotency-Key",
             code="bad_idempotency_key",
         )
+    return key
+
+
+def _key(named: str, body: IO[bytes]) -> Idempotency:
     # The same bytes are another request as another type.
     sent = chain([request.mimetype.encode()], iter(partial(body.read, PIECE), b""))
-    made = Idempotency.of(str(caller().key_id or ""), key, sent)
+    made = Idempotency.of(str(caller().key_id or ""), named, sent)
     body.seek(0)
     return made
 

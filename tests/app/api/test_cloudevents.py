@@ -114,3 +114,12 @@ def test_what_says_that_it_is_one_must_be_one(
     answer = client.post("/events", data=body, headers=headers)
     assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
     assert stored() == []
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256])
+def test_an_idempotency_key_has_no_say_but_must_be_one(client: Client, key: str) -> None:
+    message = to_structured_event(made())
+    headers = {**message.headers, "Idempotency-Key": key}
+    answer = client.post("/events", data=message.body, headers=headers)
+    assert (answer.status_code, answer.json["errors"][0]["code"]) == (422, "bad_idempotency_key")
+    assert stored() == []
