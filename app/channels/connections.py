@@ -108,10 +108,11 @@ class _Connection(HTTPConnection):
         self._path = to.path
         self._deadline = Deadline(0)
         self._tls = tls
+        self._head: bytes | None = None
 
     def ready(self, post: Post) -> None:
         """Put what follows under a post's deadline, connecting if need be."""
-        self._path, self._deadline = post.to.path, post.deadline
+        self._path, self._deadline, self._head = post.to.path, post.deadline, None
         if self.is_closed:
             self.connect()
         self.sock.renew(post.deadline, MAX_ANSWER)
@@ -123,7 +124,17 @@ class _Connection(HTTPConnection):
         """Begin a request with the path that was judged, to the letter."""
         super().putrequest(method, self._path, *args, **kwargs)
 
+    def send(self, data: Any) -> None:
+        """Send the head together with the body: one packet, and one call."""
+        if self._head is None:
+            self._head = data
+        else:
+            super().send(self._head + data)
+            self._head = b""
+
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
+        if self._head:
+            super().send(self._head)
         response = super().getresponse()
         # `requests` looks for cookies in the original.
         response._original_response = None

@@ -47,6 +47,24 @@ def test_a_request_is_posted_with_its_host_and_without_compression(
     assert head.endswith(b"\r\n\r\n{}")
 
 
+def test_head_and_body_leave_together(serve: Serve, transport: Transport) -> None:
+    seen: list[bytes] = []
+
+    def handle(sock: socket.socket) -> None:
+        seen.append(sock.recv(65536))
+        sock.sendall(OK)
+
+    assert transport.post(serve(handle).url, b"{}", {}).status == 200
+    assert seen[0].endswith(b"\r\n\r\n{}")
+
+
+def test_a_body_may_be_empty(serve: Serve, transport: Transport) -> None:
+    receiver = serve(keep_answering)
+    for _ in range(2):
+        assert transport.post(receiver.url, b"", {}).status == 200
+    assert receiver.connections == 1
+
+
 def test_a_connection_is_kept_for_the_next_request(serve: Serve, transport: Transport) -> None:
     receiver = serve(keep_answering)
     for _ in range(5):

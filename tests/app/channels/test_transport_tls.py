@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from app.channels import transport as module
 from app.channels.base import Outcome
 from app.channels.egress import Egress
 from app.channels.transport import Transport
 from tests.app.channels.conftest import Receiver, Serve, read_request
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -67,6 +66,34 @@ def test_tls_names_the_original_host_though_the_address_is_pinned(
     assert tls.names == ["secure.example"]
     assert b"host: secure.example:" in tls.bodies[0].lower()
     assert tls.receiver.connections == 1
+
+
+def test_a_body_larger_than_a_socket_holds_goes_over_tls_as_the_receiver_reads_it(
+    tls: TlsReceiver, certificate: tuple[Path, Path]
+) -> None:
+    context = ssl.create_default_context(cafile=str(certificate[0]))
+    transport = Transport(Egress(["secure.example"], here), context)
+    body = bytes(range(256)) * 40_000
+    assert transport.post(f"https://secure.example:{tls.receiver.port}/x", body, {}).status == 200
+    assert tls.bodies[0].endswith(body)
+
+
+def test_a_receiver_that_hangs_behind_tls_is_left_at_the_deadline(
+    serve: Serve, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(*certificate)
+
+    def hang(sock: socket.socket) -> None:
+        with server.wrap_socket(sock, server_side=True) as secure:
+            read_request(secure)
+            secure.recv(1)
+
+    monkeypatch.setattr(module, "SEND_SECONDS", 3.0)
+    context = ssl.create_default_context(cafile=str(certificate[0]))
+    transport = Transport(Egress(["secure.example"], here), context)
+    reply = transport.post(f"https://secure.example:{serve(hang).port}/x", b"x", {})
+    assert (reply.status, reply.trouble) == (None, "timed out")
 
 
 @pytest.mark.parametrize(("host", "trusted"), [("secure.example", False), ("other.example", True)])
