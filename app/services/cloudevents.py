@@ -7,7 +7,7 @@ put together as they would stand in a structured one, the data's own text untouc
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from app.services import strict_json
@@ -46,12 +46,6 @@ def unwrap(headers: Headers, raw: bytes, prefix: str) -> bytes | None:
     if full:
         members.append(f'"datacontenttype":{json.dumps(full)}')
     return f"{{{','.join([*members, *_data(content, raw)])}}}".encode()
-
-
-def is_one(content: str, names: Iterable[str], prefix: str) -> bool:
-    """Whether a content type, or the names of headers, say that a message holds CloudEvents."""
-    required = {prefix + name for name in REQUIRED}
-    return content.startswith(FAMILY) or not required.isdisjoint(name.lower() for name in names)
 
 
 def key(event: Mapping[str, Any]) -> str:
