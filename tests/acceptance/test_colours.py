@@ -10,7 +10,7 @@ import pytest
 
 from app.cli.local.home import CHECKOUT
 from app.cli.local.services import BACKTESTS, CORE
-from tests.acceptance.receiver import Answer
+from tests.acceptance.refused import tell_who_refuses
 from tests.acceptance.stack import Stack
 
 pytestmark = pytest.mark.acceptance
@@ -47,11 +47,7 @@ BARS = ("rule backtest",)
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(start=(*CORE, BACKTESTS)) as running:
-        running.receiver.answer = lambda _heard: Answer(404)
-        config = {"url": f"{running.receiver.url}/"}
-        running.post("/channels", {"name": "erp", "kind": "webhook", "config": config})
-        dsl = 'when type == "order" and amount > 500 then notify("webhook:erp")'
-        running.post("/rules", {"name": "Orders", "dsl": dsl})
+        tell_who_refuses(running, 'type == "order" and amount > 500')
         running.post("/silences", {"condition": 'type == "quiet"', "for": "1h"})
         running.post("/keys", {"name": "reader", "scopes": ["read"]})
         running.post("/events", {"type": "order", "amount": 750})

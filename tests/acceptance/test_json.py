@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from app.cli.__main__ import sentinel
 from app.cli.local.services import BACKTESTS, CORE
-from tests.acceptance.receiver import Answer
+from tests.acceptance.refused import tell_who_refuses
 from tests.acceptance.stack import Stack
 from tests.app.cli.leaves import COMMANDS, WITHOUT_JSON
 
@@ -118,11 +118,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with Stack(start=(*CORE, BACKTESTS)) as stack:
-        stack.receiver.answer = lambda _heard: Answer(404)
-        config = {"url": f"{stack.receiver.url}/"}
-        stack.post("/channels", {"name": "erp", "kind": "webhook", "config": config})
-        dsl = 'when type == "order" and count() over 1h by customer >= 1 then notify("webhook:erp")'
-        stack.post("/rules", {"name": "Orders", "dsl": dsl})
+        tell_who_refuses(stack, 'type == "order" and count() over 1h by customer >= 1')
         for amount in (100, 750):
             stack.post("/events", {"type": "order", "amount": amount, "customer": "a"})
         stack.eventually(lambda: len(stack.get("/notifications?status=dead").json()["data"]) == 2)

@@ -241,10 +241,12 @@ def test_the_access_log_tells_who_asked_for_what_and_no_credentials(
 
 def are_open_to(port: int) -> bool:
     """Whether anybody of this machine keeps a connection to a port of it."""
+    established, left_by_the_other = "01", "08"
     lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
     found = (line.split()[2:4] for line in lines)
     return any(
-        int(there.partition(":")[2], 16) == port and state in ("01", "08") for there, state in found
+        int(there.partition(":")[2], 16) == port and state in (established, left_by_the_other)
+        for there, state in found
     )
 
 

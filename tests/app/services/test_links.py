@@ -1,6 +1,9 @@
 """Messages lead back to the console, where somebody has said by which address people call it."""
 
 from dataclasses import replace
+from uuid import UUID
+
+import pytest
 
 from app.config import Settings
 from app.extensions import session
@@ -15,12 +18,18 @@ from tests.conftest import TestClock
 BASE = "https://sentinel.example.com/on"
 
 
-def test_a_message_leads_to_the_page_of_its_alert_and_shows_where_before_it_is_sent(
-    client: Client, settings: Settings, clock: TestClock
-) -> None:
+@pytest.fixture
+def made(client: Client, clock: TestClock) -> UUID:
+    """A notification that waits."""
     make_rule(client, 'when type == "order" then notify("webhook:https://erp.example/hook")')
     post_event(client)
     [made] = evaluate(clock()).notification_ids
+    return made
+
+
+def test_a_message_leads_to_the_page_of_its_alert_and_shows_where_before_it_is_sent(
+    client: Client, made: UUID, settings: Settings, clock: TestClock
+) -> None:
     told = replace(settings, public_url=BASE)
     alert = session().query(Alert).one()
     page = f"/console/alerts/{alert.id}"
@@ -32,11 +41,8 @@ def test_a_message_leads_to_the_page_of_its_alert_and_shows_where_before_it_is_s
 
 
 def test_without_an_address_there_is_no_link(
-    client: Client, settings: Settings, clock: TestClock
+    made: UUID, settings: Settings, clock: TestClock
 ) -> None:
-    make_rule(client, 'when type == "order" then notify("webhook:https://erp.example/hook")')
-    post_event(client)
-    [made] = evaluate(clock()).notification_ids
     begun = begin_attempt(made, settings, clock)
     assert isinstance(begun, Sending)
     assert begun.notice.url is None
