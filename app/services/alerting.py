@@ -7,16 +7,17 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Executable, insert, select, text, tuple_, update
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from app.ids import uuid7
 from app.models.alerts import Alert, AlertChange, AlertState, Match, RuleFailure
-from app.models.events import Event
+from app.models.events import AnyEvent
 from app.models.notifications import Cause
 from app.services import silences
+from app.services.prepared import inserting, rows_of
 from app.services.rounds import Round
 from app.services.rulesets import JudgingRule
 from app.services.silences import Asked
@@ -50,7 +51,7 @@ class FoundMatch:
     What a time makes true may be about no event, or about one that is forgotten.
     """
 
-    event: Event | None
+    event: AnyEvent | None
     rule: JudgingRule
     key: str = ""
     held: Held | None = None
@@ -88,7 +89,7 @@ class FoundMatch:
 class FailedRule:
     """A rule version that could not be evaluated on an event."""
 
-    event: Event
+    event: AnyEvent
     rule: JudgingRule
     reason: str
 
@@ -119,30 +120,28 @@ class Counted:
         return None
 
 
-def _counting() -> Executable:
-    """The statement that counts into the alert of a rule and key, or opens it."""
-    statement = upsert(Alert.__table__)
-    new, alert = statement.excluded, Alert.__table__.c
-    fields = [alert[name] for name in Counted.__dataclass_fields__]
-    return statement.on_conflict_do_update(
-        index_elements=["rule_id", "key"],
-        index_where=text("state <> 'resolved'"),
-        set_={
-            "count": alert["count"] + new["count"],
-            "shadow": alert.shadow & new.shadow,
-            "last_at": new.last_at,
-            "last_event_id": new.last_event_id,
-            "rule_version_id": new.rule_version_id,
-            "severity": new.severity,
-        },
-    ).returning(alert.rule_id, alert.key, *fields)
-
-
-# To spell a statement costs as much as to run it.
-_COUNT: Final = _counting()
-_WRITE_CHANGES: Final = insert(AlertChange.__table__)
+# Counts into the alert of a rule and key, or opens it.
+_COUNT: Final = inserting(
+    Alert.__table__,
+    ("id", "rule_id", "key", "state", "severity", "count", "shadow", "opened_at", "last_at", "last_event_id",
+     "rule_version_id"),
+    then=f"""
+        ON CONFLICT (rule_id, key) WHERE state <> 'resolved' DO UPDATE SET
+            count = alerts.count + excluded.count, shadow = alerts.shadow AND excluded.shadow,
+            last_at = excluded.last_at, last_event_id = excluded.last_event_id,
+            rule_version_id = excluded.rule_version_id, severity = excluded.severity
+        RETURNING rule_id, key, {", ".join(Counted.__dataclass_fields__)}
+    """,
+)  # fmt: skip
+_WRITE_CHANGES: Final = inserting(
+    AlertChange.__table__, ("id", "alert_id", "rule_id", "key", "at", "change")
+)
 _WRITE_FAILURES: Final = upsert(RuleFailure.__table__).on_conflict_do_nothing()
-_WRITE_MATCHES: Final = upsert(Match.__table__).on_conflict_do_nothing()
+_WRITE_MATCHES: Final = inserting(
+    Match.__table__,
+    ("event_id", "rule_version_id", "rule_id", "alert_id", "matched_at", "event_type"),
+    then="ON CONFLICT DO NOTHING",
+)
 
 
 def collect(
@@ -261,14 +260,12 @@ def _count_into_alerts(
         row["severity"] = match.rule.severity
         row["rule_version_id"] = match.rule.version_id
         row["last_event_id"] = match.about
-    counted = session.execute(_COUNT, list(rows.values()))
+    counted = _COUNT(session, rows=rows_of(list(rows.values())))
     alerts = {(rule_id, key): Counted(*counted) for rule_id, key, *counted in counted}
     opened = [place for place, alert in alerts.items() if alert.id == rows[place]["id"]]
     if opened:
-        session.execute(
-            _WRITE_CHANGES,
-            [change(alerts[one].id, one, OPENED, now) for one in opened],
-        )
+        turns = [change(alerts[one].id, one, OPENED, now) for one in opened]
+        _WRITE_CHANGES(session, rows=rows_of(turns))
     return alerts
 
 
@@ -337,7 +334,7 @@ def _write_matches(
         }
         for match in found
     ]
-    session.execute(_WRITE_MATCHES, rows)
+    _WRITE_MATCHES(session, rows=rows_of(rows))
 
 
 def message_of(match: FoundMatch) -> str:

@@ -67,7 +67,7 @@ def execute_arrays(
     Before them may come others, `first`; what is read may come as PostgreSQL has it, `binary`.
     """
     with cursor_of(connection, statement) as cursor:
-        arrays = [_array(column) for column in columns]
+        arrays = [spelled_array(column) for column in columns]
         cursor.execute(statement.encode(), [*first, *arrays], binary=binary)
         return cursor.fetchall() if cursor.description else []
 
@@ -81,7 +81,7 @@ def escape(text: str) -> str:
     return text
 
 
-def _array(column: Sequence[Field] | Sequence[int | None]) -> str:
+def spelled_array(column: Sequence[Field] | Sequence[int | None]) -> str:
     """An array in PostgreSQL's own spelling: psycopg's way there costs three times as much."""
     kinds = set(map(type, column))
     if kinds <= _WHOLE:

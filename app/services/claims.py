@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -17,7 +17,6 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     DateTime,
-    Executable,
     Integer,
     Select,
     Uuid,
@@ -39,6 +38,7 @@ from sqlalchemy.orm import Session
 
 from app.models.events import Event, FailedEvent, PendingEvent
 from app.services.errors import Conflict, NotFound
+from app.services.prepared import Prepared
 
 LEASE = timedelta(seconds=22)
 TOGETHER = 500
@@ -107,7 +107,8 @@ def settle(session: Session, claims: Sequence[Claim], *, lasting: bool = True) -
     """
     if not claims:
         return set()
-    return set(session.scalars(_SETTLE if lasting else _SETTLE_SOON, _held(claims)))
+    struck = (_SETTLE if lasting else _SETTLE_SOON)(session, **_held(claims))
+    return {key for key, *_ in struck}
 
 
 def fail(session: Session, claim: Claim, reason: str, now: datetime) -> None:
@@ -178,14 +179,20 @@ def retry(session: Session, event_id: UUID, now: datetime) -> None:
 
 def _lease(
     session: Session,
-    statement: Executable,
+    statement: Prepared,
     event_ids: Sequence[UUID],
     now: datetime,
     holder: UUID,
     **more: int,
 ) -> list[Claim]:
-    values = {"ids": list(event_ids), "now": now, "until": now + LEASE, "by": holder, **more}
-    claimed = session.execute(statement, values)
+    values: dict[str, Any] = {
+        "ids": list(event_ids),
+        "now": now,
+        "until": now + LEASE,
+        "by": holder,
+        **more,
+    }
+    claimed = statement(session, **values)
     return sorted((Claim(key, epoch) for key, epoch, _ in claimed), key=attrgetter("event_id"))
 
 
@@ -197,12 +204,12 @@ def _held(claims: Sequence[Claim]) -> dict[str, list[object]]:
     }
 
 
-def _leasing(*chosen: Select[UUID]) -> Executable:
+def _leasing(*chosen: Select[UUID]) -> Prepared:
     """The statement that leases rows which nobody else has locked."""
     locked = [rows.with_for_update(skip_locked=True).cte() for rows in chosen]
     taken = union_all(*(select(rows.c.event_id) for rows in locked)).subquery("taken")
     until = bindparam("until", type_=DateTime(timezone=True))
-    return (
+    return Prepared(
         update(_PENDING)
         .where(_waits.event_id == taken.c.event_id)
         .values(
@@ -239,8 +246,8 @@ _FIRST_SUSPECT: Final = select(_waits.begun).where(*_overdue).order_by(*_first).
 _alike = _waits.begun == bindparam("begun", type_=Integer())
 _SUSPECTS: Final = _leasing(_keys.where(*_overdue, _alike).order_by(*_first).limit(_most))
 _settling = delete(_PENDING).where(_still_held())
-_SETTLE: Final = _settling.returning(_waits.event_id)
-_SETTLE_SOON: Final = _settling.returning(_waits.event_id, _NO_WAIT_FOR_THE_DISK)
+_SETTLE: Final = Prepared(_settling.returning(_waits.event_id))
+_SETTLE_SOON: Final = Prepared(_settling.returning(_waits.event_id, _NO_WAIT_FOR_THE_DISK))
 _GIVE_BACK: Final = (
     update(_PENDING)
     .where(_still_held())

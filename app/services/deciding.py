@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from app.config import Memory
 from app.ids import uuid7
-from app.models.events import Event
+from app.models.events import AnyEvent, Event
 from app.services import states
 from app.services.alerting import FailedRule, FoundMatch
 from app.services.hush import Hush
@@ -46,7 +46,7 @@ def unguarded() -> AbstractContextManager[Begin]:
 class Concern(NamedTuple):
     """An event, and a rule with memory that it may matter to."""
 
-    event: Event
+    event: AnyEvent
     rule: JudgingRule
     occurrence: Occurrence
 
@@ -59,7 +59,7 @@ class Turn(NamedTuple):
     machine: Machine
     decision: Decision
     number: int | None
-    event: Event | None
+    event: AnyEvent | None
 
     @property
     def key(self) -> str:
@@ -96,7 +96,7 @@ class _Part:
 
 
 class _Asked(NamedTuple):
-    event: Event
+    event: AnyEvent
     # The version that was current at the acceptance: others may share its memory.
     rule: JudgingRule
     part: _Part
@@ -200,7 +200,7 @@ class Deciding:
         part: _Part,
         rule: JudgingRule,
         address: Address | None,
-        event: Event | None,
+        event: AnyEvent | None,
         make: Callable[[dict[Address, State], int, IsOpen], list[Decision]],
     ) -> None:
         book = part.book
@@ -232,7 +232,7 @@ class Deciding:
         rule: JudgingRule,
         book: Book,
         decisions: Sequence[Decision],
-        event: Event | None,
+        event: AnyEvent | None,
     ) -> None:
         """Let no throttle count what people keep quiet."""
         for decision in decisions:
@@ -249,7 +249,7 @@ class Deciding:
         rule: JudgingRule,
         decision: Decision,
         number: int | None,
-        event: Event | None,
+        event: AnyEvent | None,
     ) -> None:
         if event is None or decision.kind != BY_EVENT:
             key, event = uuid7(self._now), None

@@ -16,7 +16,6 @@ from sqlalchemy import (
     ARRAY,
     ColumnElement,
     DateTime,
-    Executable,
     Uuid,
     any_,
     bindparam,
@@ -44,6 +43,7 @@ from app.services import channels, explaining, notices, order, receivers, thread
 from app.services.channels import Destination
 from app.services.explaining import About
 from app.services.notices import AlertFacts, EventFacts, Subject, Version
+from app.services.prepared import Prepared, among
 from app.services.receivers import Admission
 from app.services.rounds import RULE_OFF, RULE_SHADOW, kind_of
 
@@ -127,15 +127,15 @@ _COLUMNS: Final = [
 ]
 
 
-def _locking() -> Executable:
+def _locking() -> Prepared:
     """The statement that locks what is due, with all that is told of it."""
     sent, alert, event, rule, receiver = (
         model.__table__ for model in (Notification, Alert, Event, Rule, Receiver)
     )
     timers = select(TimerDecision.event_id).where(TimerDecision.id == sent.c.cause_id)
     about = case(
-        (sent.c.cause.in_([Cause.ALERT, Cause.WAKE, Cause.ACKNOWLEDGED]), alert.c.last_event_id),
-        (sent.c.cause.in_([Cause.TIMER, Cause.GROUP]), timers.scalar_subquery()),
+        (among(sent.c.cause, (Cause.ALERT, Cause.WAKE, Cause.ACKNOWLEDGED)), alert.c.last_event_id),
+        (among(sent.c.cause, (Cause.TIMER, Cause.GROUP)), timers.scalar_subquery()),
         else_=sent.c.cause_id,
     )
     # A digest has no rule, for which nothing of this is true. What a rule made before its noise took it away is sent.
@@ -145,7 +145,7 @@ def _locking() -> Executable:
         (rule.c.shadow, RULE_SHADOW),
         (rule.c.enabled.is_(False), RULE_OFF),
     )
-    return (
+    return Prepared(
         select(*_COLUMNS, gone, receiver.c.held_until, order.behind(sent))
         .select_from(sent)
         .outerjoin(rule, rule.c.id == sent.c.rule_id)
@@ -161,7 +161,7 @@ def _locking() -> Executable:
     )
 
 
-def _opening() -> Executable:
+def _opening() -> Prepared:
     """The statement that leases notifications, and writes an attempt of each."""
     table = Notification.__table__
     until = bindparam("until", type_=DateTime(timezone=True))
@@ -181,7 +181,7 @@ def _opening() -> Executable:
     started = bindparam("started", type_=DateTime(timezone=True))
     unknown = select(leased, started, literal(AttemptOutcome.UNKNOWN.value))
     columns = ["notification_id", "number", "epoch", "started_at", "outcome"]
-    return insert(Attempt.__table__).from_select(columns, unknown)
+    return Prepared(insert(Attempt.__table__).from_select(columns, unknown))
 
 
 # To spell a statement costs as much as to run it.
@@ -257,9 +257,9 @@ def postponed(until: datetime, now: datetime) -> tuple[float | None, dict[str, d
 
 
 def _lock_due(session: Session, ids: Sequence[UUID], now: datetime) -> dict[UUID, _Due]:
-    rows = session.execute(_LOCK_DUE, {"ids": list(ids), "by": now + EARLY})
+    rows = _LOCK_DUE(session, ids=list(ids), by=now + EARLY)
     due = {}
-    for one in (_due(row) for row in rows.all()):
+    for one in (_due(row) for row in rows):
         if one.row.lease_until is not None and one.row.lease_until > now:
             continue
         if not one.row.receiver:
@@ -356,7 +356,7 @@ def _open_attempts(
         return []
     dues = [one.due for one in admitted]
     ids = [due.subject.id for due in dues]
-    session.execute(_OPEN_ATTEMPTS, {"ids": ids, "until": now + LEASE, "started": now})
+    _OPEN_ATTEMPTS(session, ids=ids, until=now + LEASE, started=now)
     named = {key for due in dues if (key := due.subject.rule_version_id) is not None}
     versions = notices.versions(session, named)
     firsts = threads.firsts(

@@ -18,7 +18,7 @@ from app.channels.answers import judge
 from app.channels.base import Verdict
 from app.channels.egress import Egress
 from app.channels.transport import Transport
-from app.models.events import Event
+from app.models.events import AnyEvent
 from app.models.silences import Heartbeat
 from app.services import ingest
 
@@ -44,7 +44,7 @@ def begin(session: Session, now: datetime) -> UUID | None:
     return begun
 
 
-def is_own(event: Event) -> bool:
+def is_own(event: AnyEvent) -> bool:
     """Whether an event is a heartbeat, and no other event that calls itself one."""
     return event.type == TYPE and event.source == SOURCE
 

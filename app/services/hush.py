@@ -10,7 +10,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from app.models.alerts import Alert, AlertState
-from app.models.events import Event
+from app.models.events import AnyEvent, Event
 from app.services import silences
 from app.services.machines import alert_key
 from app.services.rulesets import JudgingRule
@@ -27,7 +27,7 @@ class Hush:
         self._quiet: dict[UUID, set[str]] = {}
 
     def keeps(
-        self, rule: JudgingRule, machine: Machine, decision: Decision, event: Event | None
+        self, rule: JudgingRule, machine: Machine, decision: Decision, event: AnyEvent | None
     ) -> bool:
         """Whether nobody will hear of a decision that notifies."""
         if rule.rule_id not in self._quiet:
@@ -46,7 +46,7 @@ class Hush:
         return set(self._session.scalars(select(Alert.key).where(*mine)))
 
     def _asked(
-        self, rule: JudgingRule, machine: Machine, decision: Decision, event: Event | None
+        self, rule: JudgingRule, machine: Machine, decision: Decision, event: AnyEvent | None
     ) -> Asked:
         about, came = event, None
         if event is None and decision.event is not None:

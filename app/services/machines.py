@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.config import Memory
-from app.models.events import Event
+from app.models.events import AnyEvent
 from app.models.rules import RuleVersion
 from app.services import notices
 from app.services.rulesets import JudgingRule
@@ -61,7 +61,7 @@ def _judging(key: UUID, found: notices.Version) -> JudgingRule:
     )
 
 
-def occurrence_of(event: Event) -> Occurrence:
+def occurrence_of(event: AnyEvent) -> Occurrence:
     """An event as machines see it."""
     occurred, accepted = microseconds(event.occurred_at), microseconds(event.accepted_at)
     return Occurrence(event.id.bytes, event.body, occurred, accepted)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -12,12 +12,13 @@ from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
 from sqlalchemy.orm import Session
 
 from app.config import Memory
-from app.models.events import Event
+from app.models.events import AnyEvent, Event, ReadEvent
 from app.services import alerting, claims, deciding, heartbeat, turns
 from app.services.alerting import FailedRule, FoundMatch
 from app.services.claims import Claim
 from app.services.deciding import Concern, Guard, unguarded
 from app.services.machines import occurrence_of
+from app.services.prepared import Prepared
 from app.services.receivers import Due
 from app.services.rulesets import live
 from app.services.turns import Outcome
@@ -28,8 +29,11 @@ log = structlog.get_logger()
 JUDGE_SECONDS = 0.5
 # Likewise: rules with memory decide while others wait for their states.
 CONCERNS = 5_000
-_ids = bindparam("ids", type_=ARRAY(Uuid()))
-_EVENTS: Final = select(Event).where(Event.id == any_(_ids)).order_by(Event.id)
+_EVENTS: Final = Prepared(
+    select(*(Event.__table__.c[one.name] for one in fields(ReadEvent)))
+    .where(Event.id == any_(bindparam("ids", type_=ARRAY(Uuid()))))
+    .order_by(Event.id)
+)
 
 
 @dataclass
@@ -69,28 +73,29 @@ class Evaluation:
 class Judgement:
     """The events that were judged, what is true of them, what failed; and those left for want of time."""
 
-    judged: list[Event] = field(default_factory=list)
-    left: list[Event] = field(default_factory=list)
+    judged: list[AnyEvent] = field(default_factory=list)
+    left: list[AnyEvent] = field(default_factory=list)
     found: list[FoundMatch] = field(default_factory=list)
     concerns: list[Concern] = field(default_factory=list)
     failed_rules: list[FailedRule] = field(default_factory=list)
     failed: dict[UUID, str] = field(default_factory=dict)
 
 
-def load(session: Session, held: Sequence[Claim]) -> list[Event]:
+def load(session: Session, held: Sequence[Claim]) -> list[AnyEvent]:
     """The claimed events in order of acceptance, once the rules that judge them are at hand.
 
     The caller ends the transaction of the claims before it judges: rules may take a while, and locks must not.
     """
     if not held:
         return []
-    events = session.scalars(_EVENTS, {"ids": [claim.event_id for claim in held]}).all()
+    rows = _EVENTS(session, ids=[claim.event_id for claim in held])
+    events: list[AnyEvent] = [ReadEvent(*row) for row in rows]
     for revision in sorted({event.revision for event in events}):
         live.reach(session, revision)
-    return list(events)
+    return events
 
 
-def judge(events: Sequence[Event], begin: Callable[[UUID], None] = lambda _: None) -> Judgement:
+def judge(events: Sequence[AnyEvent], begin: Callable[[UUID], None] = lambda _: None) -> Judgement:
     """Find the rules that are true of each event; leaves the rest when it has taken too long.
 
     `begin` is told of each before, for whoever must know where a process died.
@@ -106,7 +111,7 @@ def judge(events: Sequence[Event], begin: Callable[[UUID], None] = lambda _: Non
     return judgement
 
 
-def _judge_one(event: Event, judgement: Judgement) -> None:
+def _judge_one(event: AnyEvent, judgement: Judgement) -> None:
     judgement.judged.append(event)
     try:
         found = live.match(event.body, event.revision, event.accepted_at)

@@ -9,19 +9,20 @@ from typing import Any, Final
 from sqlalchemy import Case, FromClause, and_, case, func, select
 
 from app.models.notifications import Cause, Notification, Status
+from app.services.prepared import among
 
 # One that follows looks again so long after the next attempt of what is before it, or from now on where that is begun.
 BEHIND: Final = timedelta(seconds=1)
-_FOLLOWING: Final = [Cause.ALERT, Cause.ACKNOWLEDGED]
+_FOLLOWING: Final = (Cause.ALERT, Cause.ACKNOWLEDGED)
 
 
 def behind(sent: FromClause) -> Case[Any]:
     """When the last of what a notification has to wait for is to be attempted; null where it waits for nothing."""
     earlier = Notification.__table__.alias("earlier")
     same = (earlier.c[name] == sent.c[name] for name in ("alert_id", "target"))
-    waiting = and_(*same, earlier.c.status == Status.PENDING, earlier.c.cause.not_in(_FOLLOWING))
+    waiting = and_(*same, earlier.c.status == Status.PENDING, ~among(earlier.c.cause, _FOLLOWING))
     last = select(func.max(earlier.c.next_attempt_at)).where(waiting).scalar_subquery()
-    return case((sent.c.cause.in_(_FOLLOWING), last))
+    return case((among(sent.c.cause, _FOLLOWING), last))
 
 
 def until(behind: datetime, now: datetime) -> dict[str, datetime]:

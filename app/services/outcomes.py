@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
-from sqlalchemy import ARRAY, Uuid, any_, bindparam, exists, select, text
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from app.channels.base import Outcome, Verdict
@@ -17,13 +16,13 @@ from app.models.channels import Receiver
 from app.models.notifications import AttemptOutcome, Notification, Status
 from app.services import channels, ingest, receivers
 from app.services.delivery import Result, Sending, postponed
+from app.services.prepared import Prepared, rows_of
 from app.services.retry import next_delay
 
 CHANNEL_DISABLED = "sentinel.channel.disabled"
 
 
-# Rows as JSON: an array for each column costs this process four times as much.
-_CLOSE: Final = text("""
+_CLOSE: Final = Prepared("""
     WITH ended AS MATERIALIZED (
         SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS e (
             id uuid, number int, closed_at timestamptz, outcome text, status_code int, latency_ms int, detail text,
@@ -43,7 +42,7 @@ _CLOSE: Final = text("""
 
 
 _sent = Notification.__table__.c
-_LOCK_HELD: Final = (
+_LOCK_HELD: Final = Prepared(
     select(
         _sent.id,
         _sent.epoch,
@@ -99,7 +98,7 @@ def finish(
 
 def _write(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     """Each of the rows holds all that a notification and its attempt become."""
-    session.execute(_CLOSE, {"rows": orjson.dumps(rows).decode()})
+    _CLOSE(session, rows=rows_of(rows))
 
 
 def _receivers(ended: Iterable[Ended]) -> set[str]:
@@ -117,7 +116,7 @@ def _lock_held(session: Session, ended: Sequence[Ended]) -> dict[tuple[UUID, int
 
     Locked in one order by all.
     """
-    rows = session.execute(_LOCK_HELD, {"ids": [one.sending.notification_id for one in ended]})
+    rows = _LOCK_HELD(session, ids=[one.sending.notification_id for one in ended])
     return {(key, epoch): noted for key, epoch, noted in rows}
 
 

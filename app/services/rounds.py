@@ -7,13 +7,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import update
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from app.ids import uuid7
 from app.models.alerts import Alert
 from app.models.notifications import Cause, Notification, Status
 from app.services import noise, receivers, storms, suppressions
+from app.services.prepared import inserting, rows_of
 from app.services.receivers import Due
 from app.services.standing import Standing
 from app.services.suppressions import Held
@@ -25,12 +25,13 @@ RULE_OFF = "rule_off"
 RULE_SHADOW = "rule_shadow"
 
 
-_new = Notification.__table__.c
-_WRITE: Final = (
-    upsert(Notification.__table__)
-    .on_conflict_do_nothing(index_elements=["cause_id", "rule_version_id", "target"])
-    .returning(_new.id, _new.receiver, _new.target, _new.status)
-)
+_WRITE: Final = inserting(
+    Notification.__table__,
+    ("id", "cause", "cause_id", "rule_id", "rule_version_id", "alert_id", "target", "receiver", "message", "digest",
+     "status", "reason", "attempts", "attempts_forgiven", "created_at", "next_attempt_at", "finished_at", "wake_at",
+     "epoch"),
+    then="ON CONFLICT (cause_id, rule_version_id, target) DO NOTHING RETURNING id, receiver, target, status",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -147,10 +148,12 @@ def write(session: Session, rows: Sequence[dict[str, Any]]) -> Queued:
     """Write notifications, each once for its cause, rule version and target; the caller commits."""
     if not rows:
         return Queued([], [])
-    written = session.execute(_WRITE, rows).all()
+    written = _WRITE(session, rows=rows_of(rows))
     return Queued(
-        pending=[Due(row.id, row.receiver) for row in written if row.status == Status.PENDING],
-        cancelled=[kind_of(row.target) for row in written if row.status != Status.PENDING],
+        pending=[
+            Due(key, receiver) for key, receiver, _, status in written if status == Status.PENDING
+        ],
+        cancelled=[kind_of(target) for _, _, target, status in written if status != Status.PENDING],
     )
 
 

@@ -17,6 +17,7 @@ from app.models.events import Event
 from app.models.rules import Rule, Ruleset
 from app.models.silences import Silence
 from app.services.errors import Conflict, NotFound, Refusal, refusal_of
+from app.services.prepared import Prepared
 from app.services.suppressions import Held, Kind
 from rules_dsl import Condition, RuleError, TargetError, parse_condition
 
@@ -75,7 +76,7 @@ class LiveSilence:
         return any(self.condition.matches(body, asked.at) is True for body in asked.bodies)
 
 
-_REVISION: Final = select(Ruleset.__table__.c.silences)
+_REVISION: Final = Prepared(select(Ruleset.__table__.c.silences))
 
 
 class LiveSilences:
@@ -91,7 +92,7 @@ class LiveSilences:
 
     def reach(self, session: Session, now: datetime) -> None:
         """Load the silences, if they have changed since; one small query where they have not."""
-        revision = session.scalars(_REVISION).one()
+        [(revision,)] = _REVISION(session)
         if revision == self._known[0]:
             return
         recent = select(Silence).where(Silence.ends_at > now - REMEMBERED).order_by(Silence.id)

@@ -14,10 +14,11 @@ from sqlalchemy import ARRAY, Uuid, any_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from app.models.rules import Rule
+from app.services.prepared import Prepared
 from app.services.suppressions import Held, Kind
 
 _rule = Rule.__table__.c
-_LOCK: Final = (
+_LOCK: Final = Prepared(
     select(_rule.id, _rule.enabled, _rule.noise_budget, _rule.live_since)
     .where(
         _rule.id == any_(bindparam("ids", type_=ARRAY(Uuid()))),
@@ -58,7 +59,7 @@ def of(session: Session, rule_ids: Collection[UUID]) -> Standing:
     """Where rules stand, locked against a change until the notifications are written."""
     if not rule_ids:
         return Standing()
-    rows = session.execute(_LOCK, {"ids": list(rule_ids)}).all()
+    rows = _LOCK(session, ids=list(rule_ids))
     return Standing(
         live={key for key, live, _, _ in rows if live},
         budgets={
