@@ -11,13 +11,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from math import inf
+from math import ceil, inf
 from typing import Final
 from uuid import UUID
 
 # One thread in so many: 4 of 36.
 KEPT: Final = 9
 LOOK_EVERY: Final = 1.0
+# A message that has not come by then is likely lost.
+CALLED_SECONDS: Final = 1.0
 REMEMBERED: Final = 10_000
 
 
@@ -29,6 +31,8 @@ class Gate:
         self._lock = threading.Lock()
         self._inside: Counter[str] = Counter()
         self._parked: dict[str, dict[UUID, None]] = {}
+        # How many were called to a receiver, and until when that counts.
+        self._called: dict[str, tuple[int, float]] = {}
         self._looked_at: dict[str, float] = {}
 
     @contextmanager
@@ -47,25 +51,31 @@ class Gate:
     def take(self, receiver: str, most: int) -> list[UUID]:
         """Take up what is parked, in the order in which it came."""
         with self._lock:
-            parked = self._parked.get(receiver, {})
-            taken = list(islice(parked, most))
-            for key in taken:
-                del parked[key]
-            if not parked:
-                self._parked.pop(receiver, None)
-            return taken
+            return self._take(receiver, most)
 
-    def has_room(self, receiver: str, most: int) -> bool:
-        """Whether one more could go in."""
+    def park(self, receiver: str, ids: Sequence[UUID]) -> None:
+        """Leave notifications to whoever is inside, or comes in."""
         with self._lock:
-            return self._has_room(receiver, most)
+            self._park(receiver, ids)
 
-    def room(self, receiver: str, most: int) -> int:
-        """How many more could go in at once beside who is inside; 0 before the number of threads is known."""
+    def part(self, receiver: str, most: int) -> list[UUID]:
+        """Take up as much of what is parked as falls to each of those inside, so that all come to an end at once."""
         with self._lock:
-            threads = self.threads or 0
-            idle = threads - threads // KEPT - self._inside.total()
-            return max(0, min(idle, most - self._inside[receiver]))
+            return self._take(receiver, min(most, self._each(receiver, self._inside[receiver])))
+
+    def call(self, receiver: str, most: int, together: int) -> list[list[UUID]]:
+        """What is parked, in parts of at most `together`, for as many more threads as may go in.
+
+        Their places are kept for a moment, so that not each of those inside calls as many.
+        """
+        with self._lock:
+            room = self._room(receiver, most)
+            each = min(together, self._each(receiver, room + self._inside[receiver]))
+            parts = [part for _ in range(room) if (part := self._take(receiver, each))]
+            if parts:
+                until = time.monotonic() + CALLED_SECONDS
+                self._called[receiver] = (self._still_called(receiver) + len(parts), until)
+            return parts
 
     def may_look(self, receiver: str) -> bool:
         """Whether it is time to look for those whose messages were lost."""
@@ -83,9 +93,38 @@ class Gate:
             inside = self._has_room(receiver, most)
             if inside:
                 self._inside[receiver] += 1
-            elif sum(map(len, self._parked.values())) < REMEMBERED:
-                self._parked.setdefault(receiver, {}).update(dict.fromkeys(ids))
+                if called := self._still_called(receiver):
+                    self._called[receiver] = (called - 1, self._called[receiver][1])
+            else:
+                self._park(receiver, ids)
             return inside
+
+    def _park(self, receiver: str, ids: Sequence[UUID]) -> None:
+        if ids and sum(map(len, self._parked.values())) < REMEMBERED:
+            self._parked.setdefault(receiver, {}).update(dict.fromkeys(ids))
+
+    def _take(self, receiver: str, most: int) -> list[UUID]:
+        parked = self._parked.get(receiver, {})
+        taken = list(islice(parked, most))
+        for key in taken:
+            del parked[key]
+        if not parked:
+            self._parked.pop(receiver, None)
+        return taken
+
+    def _each(self, receiver: str, threads: int) -> int:
+        """How much of what is parked falls to each of some threads."""
+        return ceil(len(self._parked.get(receiver, ())) / max(1, threads))
+
+    def _room(self, receiver: str, most: int) -> int:
+        """How many more could go in at once beside who is inside or called."""
+        called, inside = self._still_called(receiver), self._inside
+        idle = inf if self.threads is None else self.threads - self.threads // KEPT - inside.total()
+        return int(max(0, min(idle, most - inside[receiver]) - called))
+
+    def _still_called(self, receiver: str) -> int:
+        count, until = self._called.get(receiver, (0, 0.0))
+        return count if time.monotonic() < until else 0
 
     def _has_room(self, receiver: str, most: int) -> bool:
         inside = self._inside[receiver]

@@ -4,12 +4,12 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from math import ceil
 from typing import Any, Final
 from uuid import UUID
 
 from celery import shared_task
 from celery.exceptions import Reject
+from celery.worker import state
 
 from app.channels.base import Outcome
 from app.extensions import session
@@ -24,10 +24,14 @@ from tasks.gate import gate
 from tasks.latencies import latencies
 from tasks.publisher import NOTIFICATIONS_A_MESSAGE, RECEIVER, wake_notification
 from tasks.steps import begin, fill, give_back, receiver_of, recorder
-from tasks.wiring import is_busy, is_idle, publish
+from tasks.wiring import is_busy, publish
 
 # Then a message leaves the rest to another: a receiver that is slow should not keep one thread for all of them.
 MESSAGE_SECONDS: Final = 2.0
+# Brokers wait long for the end of a message, but not for ever.
+LONGEST_SECONDS: Final = 60.0
+# So many are begun in one transaction, and sent one after the other.
+BEGUN_TOGETHER: Final = 8
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,16 @@ def deliver(self: Any, notification_ids: list[str] | str) -> None:
     most = runtime().settings.receivers.concurrency
     retries: list[tuple[UUID, float]] = []
     with gate.enter(receiver, ids, most) as inside:
-        until = time.monotonic() + MESSAGE_SECONDS
+        began = time.monotonic()
         if inside:
-            ids = _share(receiver, ids)
+            mine = _together(receiver) if _is_hurried(receiver) else 1
+            gate.park(receiver, ids[mine:])
+            ids = ids[:mine]
         while inside and ids:
-            retries += _attempt_each(ids, until)
-            ids = [] if _is_over(until) else gate.take(receiver, NOTIFICATIONS_A_MESSAGE)
             _call(receiver, most)
+            retries += _attempt_each(ids, time.monotonic() + MESSAGE_SECONDS)
+            goes_on = _goes_on(began, failing=bool(retries))
+            ids = gate.part(receiver, _together(receiver)) if goes_on else []
     if inside:
         _wake_next(receiver)
     for place, (key, seconds) in enumerate(retries, 1):
@@ -94,20 +101,14 @@ def beat(event_id: str) -> None:
         totals.pinged(verdict)
 
 
-def _share(receiver: str, ids: list[UUID]) -> list[UUID]:
-    """What this thread sends itself; the rest is left to idle threads, unless the receiver is known to be quick.
+def _together(receiver: str) -> int:
+    """How many are begun at once: of who may be slow one, since the others would only wait for it."""
+    return 1 if latencies.is_slow(receiver) else BEGUN_TOGETHER
 
-    While messages wait, threads that seem idle are about to get one, and more messages would only keep them waiting.
-    """
-    if len(ids) == 1 or latencies.is_quick(receiver):
-        return ids
-    if not latencies.is_slow(receiver) and not is_idle("notifications"):
-        return ids
-    room = gate.room(receiver, runtime().settings.receivers.concurrency)
-    each = ceil(len(ids) / (1 + room))
-    parts = [ids[start : start + each] for start in range(each, len(ids), each)]
-    publish([wake_notification(*part, receiver=receiver) for part in parts])
-    return ids[:each]
+
+def _is_hurried(receiver: str) -> bool:
+    """Whether idle threads would cost more than they save, or are about to get messages that wait."""
+    return latencies.is_quick(receiver) or _others_wait()
 
 
 def _attempt_each(ids: Sequence[UUID], until: float) -> Iterator[tuple[UUID, float]]:
@@ -147,19 +148,34 @@ def _send_each(begun: Sequence[Sending], until: float) -> _Made | None:
     return None
 
 
+def _goes_on(began: float, *, failing: bool) -> bool:
+    """Whether a message takes up more: for long only while its thread would have nothing else, and no retry waits."""
+    held = time.monotonic() - began
+    if ending.is_set() or held > LONGEST_SECONDS:
+        return False
+    return held < MESSAGE_SECONDS or not (failing or _others_wait())
+
+
+def _others_wait() -> bool:
+    """Whether messages wait for a thread of this process."""
+    return len(state.reserved_requests) > len(state.active_requests)
+
+
 def _is_over(until: float) -> bool:
     return time.monotonic() > until or ending.is_set()
 
 
 def _call(receiver: str, most: int) -> None:
-    """Have one more thread take up what is parked, where it may."""
-    if gate.has_room(receiver, most) and (ids := gate.take(receiver, NOTIFICATIONS_A_MESSAGE)):
-        publish([wake_notification(*ids, receiver=receiver)])
+    """Have idle threads take up what is parked, where they may."""
+    if latencies.is_slow(receiver) or not _is_hurried(receiver):
+        parts = gate.call(receiver, most, BEGUN_TOGETHER)
+        publish([wake_notification(*part, receiver=receiver) for part in parts])
 
 
 def _wake_next(receiver: str) -> None:
     """Have somebody else go on; and look for those whose messages were lost."""
-    if ids := gate.take(receiver, NOTIFICATIONS_A_MESSAGE):
+    most = NOTIFICATIONS_A_MESSAGE if ending.is_set() else BEGUN_TOGETHER
+    if ids := gate.take(receiver, most):
         publish([wake_notification(*ids, receiver=receiver)])
     elif not is_busy("notifications") and gate.may_look(receiver):
         fill(receiver)

@@ -26,15 +26,13 @@ from tasks.pace import Pace
 log = structlog.get_logger()
 
 EVALUATE: Final = "events.evaluate"
-# No task: somebody wants to know how long the queue is, and must not wait for the broker.
-LOOK: Final = ""
 # A header of the message, which the release before does not look at.
 RECEIVER: Final = "receiver"
 BATCH: Final = 500
 # With as many messages as a queue may hold, Redis stays below 100 MB.
 EVENTS_A_MESSAGE: Final = 100
-# A message costs as much as half a delivery; who gets one to a slow receiver shares it with idle threads.
-NOTIFICATIONS_A_MESSAGE: Final = 8
+# A message costs as much as half a delivery; whoever gets it leaves to other threads what falls to them.
+NOTIFICATIONS_A_MESSAGE: Final = 32
 # Beyond this many waiting messages a queue needs no more of them: workers are busy, and rows wait as well as messages.
 QUEUE_LIMIT: Final = 10_000
 # With so many a queue has work for a while: what may be in it already is not put in again.
@@ -184,12 +182,6 @@ class Publisher:
         """Whether the queue held much when it was looked at, a moment ago; no when that is longer ago."""
         return self._held_lately(queue, more_than=BUSY)
 
-    def is_idle(self, queue: str) -> bool:
-        """Whether the queue was empty when it was last looked at; has it looked at again where that is long ago."""
-        if self._is_stale(queue):
-            self.publish([WakeUp(LOOK, queue, ())])
-        return not self._held.get(queue)
-
     def _held_lately(self, queue: str, more_than: int) -> bool:
         recent = time.monotonic() - self._measured_at.get(queue, -inf) < 2 * MEASURE_EVERY
         return recent and self._held[queue] > more_than
@@ -206,8 +198,7 @@ class Publisher:
         while True:
             batch = self._next_batch()
             try:
-                wake_ups = together([one for one in batch if one.task != LOOK])
-                self._send([one for one in wake_ups if self._has_room(one.queue)])
+                self._send([one for one in together(batch) if self._has_room(one.queue)])
                 # After the batch, so that no wake-up waits for it.
                 for queue in {wake_up.queue for wake_up in batch}:
                     if self._is_stale(queue):

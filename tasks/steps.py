@@ -20,7 +20,7 @@ from tasks.recorder import Recorder
 from tasks.together import AWAY, Together
 from tasks.wiring import publish
 
-# Of eight notifications each; a message that comes alone does not wait for more than these.
+# Of some notifications each; a message that comes alone does not wait for more than these.
 MESSAGES: Final = 16
 RECORDER: Final = "recorder"
 Begun = Sending | Result | Exception | None

@@ -68,11 +68,6 @@ def is_busy(queue: str) -> bool:
     return _publisher(current_app).is_busy(queue)
 
 
-def is_idle(queue: str) -> bool:
-    """Whether the queue has no work just now."""
-    return _publisher(current_app).is_idle(queue)
-
-
 def flush() -> None:
     """Wait until what this process handed over is published, for when it may not live on."""
     _publisher(current_app).flush(FLUSH_SECONDS)

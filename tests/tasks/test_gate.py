@@ -18,7 +18,6 @@ def test_one_more_than_the_share_finds_no_room_and_is_parked() -> None:
     gate = Gate()
     with gate.enter("a", ONE, 2) as first, gate.enter("a", ONE, 2) as second:
         assert (first, second) == (True, True)
-        assert not gate.has_room("a", 2)
         third, fourth = [uuid4(), uuid4()], [uuid4()]
         with gate.enter("a", third, 2) as inside:
             assert not inside
@@ -59,7 +58,6 @@ def test_the_last_threads_are_for_receivers_that_have_none() -> None:
         assert inside == [True] * 16
         assert not enter(stack, gate, "third") or not enter(stack, gate, "third")
         assert not enter(stack, gate, "slower", 99)
-        assert not gate.has_room("slower", 99)
         assert enter(stack, gate, "quick")
 
 
@@ -85,16 +83,52 @@ def test_somebody_looks_for_lost_messages_now_and_then() -> None:
     assert [gate.may_look(name) for name in ("a", "a", "b")] == [True, False, True]
 
 
-def test_the_room_is_what_neither_the_cap_nor_others_take() -> None:
-    threads = Gate(threads=18)
-    with threads.enter("a", [], 4):
-        assert threads.room("a", 4) == 3
-        with ExitStack() as others:
-            for number in range(14):
-                others.enter_context(threads.enter(f"other{number}", [], 4))
-            # Two of the three that are left are kept for receivers that have none.
-            assert threads.room("a", 4) == 1
-            others.enter_context(threads.enter("one more", [], 4))
-            others.enter_context(threads.enter("and one more", [], 4))
-            assert threads.room("a", 4) == 0
-    assert Gate().room("a", 4) == 0
+def test_what_is_parked_is_parted_among_who_is_inside_and_who_may_come() -> None:
+    gate, keys = Gate(threads=18), [uuid4() for _ in range(20)]
+    with gate.enter("a", [], 4):
+        gate.park("a", keys)
+        assert gate.call("a", 4, 8) == [keys[:5], keys[5:10], keys[10:15]]
+        assert gate.part("a", 8) == keys[15:]
+        assert gate.part("a", 8) == []
+
+
+def test_nobody_takes_up_more_at_once_than_is_said() -> None:
+    gate, keys = Gate(threads=18), [uuid4() for _ in range(20)]
+    with gate.enter("a", [], 2):
+        gate.park("a", keys)
+        assert gate.call("a", 2, 8) == [keys[:8]]
+        assert gate.part("a", 3) == keys[8:11]
+
+
+def test_whoever_is_called_has_a_place_until_he_comes() -> None:
+    gate = Gate(threads=18)
+    with ExitStack() as stack:
+        enter(stack, gate, "a", 4)
+        gate.park("a", [uuid4() for _ in range(9)])
+        assert [len(part) for part in gate.call("a", 4, 1)] == [1, 1, 1]
+        assert gate.call("a", 4, 1) == []
+        with gate.enter("a", ONE, 4):
+            assert gate.call("a", 4, 1) == []
+        assert len(gate.call("a", 4, 1)) == 1
+
+
+def test_whoever_is_called_and_does_not_come_loses_his_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tasks.gate.CALLED_SECONDS", 0.0)
+    gate = Gate(threads=18)
+    with gate.enter("a", [], 4):
+        gate.park("a", [uuid4() for _ in range(9)])
+        assert [len(gate.call("a", 4, 1)) for _ in range(2)] == [3, 3]
+
+
+def test_the_places_to_call_to_are_what_neither_the_cap_nor_others_take() -> None:
+    gate = Gate(threads=18)
+    with ExitStack() as stack:
+        for receiver in ("a", *(f"other{number}" for number in range(14))):
+            enter(stack, gate, receiver, 4)
+        gate.park("a", [uuid4() for _ in range(9)])
+        # Two of the three that are left are kept for receivers that have none.
+        assert len(gate.call("a", 4, 8)) == 1
+        enter(stack, gate, "one more", 4)
+        assert gate.call("a", 4, 8) == []
