@@ -6,7 +6,7 @@ it is given up.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final
@@ -31,12 +31,13 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
     union_all,
     update,
 )
 from sqlalchemy.orm import Session
 
-from app.models.events import Event, FailedEvent, PendingEvent
+from app.models.events import Event, FailedEvent, PendingEvent, ReadEvent
 from app.services.errors import Conflict, NotFound
 from app.services.prepared import Prepared
 
@@ -66,12 +67,16 @@ class Claim:
 
     event_id: UUID
     epoch: int
+    # As it was claimed; none where its day is over.
+    event: ReadEvent | None = field(default=None, compare=False)
 
 
 def together(
     session: Session, event_ids: Sequence[UUID], now: datetime, holder: UUID
 ) -> list[Claim]:
-    """Lease those of the events that wait freshly, and beside them the oldest others; the caller commits.
+    """Lease those of the events that wait freshly, and beside them the oldest others.
+
+    It is a transaction of its own, unless the session has begun one, which the caller commits.
 
     So a message does the work of many when many wait, whether their own messages come, come late or were never sent.
     """
@@ -192,8 +197,11 @@ def _lease(
         "by": holder,
         **more,
     }
-    claimed = statement(session, **values)
-    return sorted((Claim(key, epoch) for key, epoch, _ in claimed), key=attrgetter("event_id"))
+    rows = statement.alone(session, **values)
+    claimed = (
+        Claim(key, epoch, ReadEvent(*event) if event[0] else None) for key, epoch, _, *event in rows
+    )
+    return sorted(claimed, key=attrgetter("event_id"))
 
 
 def _held(claims: Sequence[Claim]) -> dict[str, list[object]]:
@@ -209,7 +217,7 @@ def _leasing(*chosen: Select[UUID]) -> Prepared:
     locked = [rows.with_for_update(skip_locked=True).cte() for rows in chosen]
     taken = union_all(*(select(rows.c.event_id) for rows in locked)).subquery("taken")
     until = bindparam("until", type_=DateTime(timezone=True))
-    return Prepared(
+    leased = (
         update(_PENDING)
         .where(_waits.event_id == taken.c.event_id)
         .values(
@@ -221,7 +229,12 @@ def _leasing(*chosen: Select[UUID]) -> Prepared:
         )
         # A lease that PostgreSQL forgets as it crashes harms nobody: the event waits, and is claimed anew.
         .returning(_waits.event_id, _waits.epoch, _NO_WAIT_FOR_THE_DISK)
+        .cte("leased")
     )
+    columns = (Event.__table__.c[one.name] for one in fields(ReadEvent))
+    # One by one, whatever the planner thinks of the number of events.
+    event = select(*columns).where(Event.id == leased.c.event_id).offset(0).lateral("event")
+    return Prepared(select(leased, event).select_from(leased.outerjoin(event, true())))
 
 
 def _still_held() -> ColumnElement[bool]:

@@ -2,23 +2,20 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
 from sqlalchemy.orm import Session
 
 from app.config import Memory
-from app.models.events import AnyEvent, Event, ReadEvent
+from app.models.events import AnyEvent
 from app.services import alerting, claims, deciding, heartbeat, turns
 from app.services.alerting import FailedRule, FoundMatch
 from app.services.claims import Claim
 from app.services.deciding import Concern, Guard, unguarded
 from app.services.machines import occurrence_of
-from app.services.prepared import Prepared
 from app.services.receivers import Due
 from app.services.rulesets import live
 from app.services.turns import Outcome
@@ -29,11 +26,6 @@ log = structlog.get_logger()
 JUDGE_SECONDS = 0.5
 # Likewise: rules with memory decide while others wait for their states.
 CONCERNS = 5_000
-_EVENTS: Final = Prepared(
-    select(*(Event.__table__.c[one.name] for one in fields(ReadEvent)))
-    .where(Event.id == any_(bindparam("ids", type_=ARRAY(Uuid()))))
-    .order_by(Event.id)
-)
 
 
 @dataclass
@@ -86,13 +78,10 @@ def load(session: Session, held: Sequence[Claim]) -> list[AnyEvent]:
 
     The caller ends the transaction of the claims before it judges: rules may take a while, and locks must not.
     """
-    if not held:
-        return []
-    rows = _EVENTS(session, ids=[claim.event_id for claim in held])
-    events: list[AnyEvent] = [ReadEvent(*row) for row in rows]
+    events = [claim.event for claim in held if claim.event is not None]
     for revision in sorted({event.revision for event in events}):
         live.reach(session, revision)
-    return events
+    return list(events)
 
 
 def judge(events: Sequence[AnyEvent], begin: Callable[[UUID], None] = lambda _: None) -> Judgement:

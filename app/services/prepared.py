@@ -6,9 +6,11 @@ statement took such a process longer than PostgreSQL took to run it; so on the w
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
+from psycopg import Connection
+from psycopg.pq import TransactionStatus
 from sqlalchemy import ColumnElement, Dialect, Executable, Table, literal, text
 from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.orm import Session
@@ -41,6 +43,18 @@ class Prepared:
         with cursor_of(session.connection(), self._text) as cursor:
             cursor.execute(self._sent, self._fixed | sent)
             return cursor.fetchall() if cursor.description else []
+
+    def alone(self, session: Session, **values: Any) -> Rows:
+        """Run it as a transaction of its own, without a word for its begin and its end, unless there is one already."""
+        driver = cast("Connection[Any]", session.connection().connection.driver_connection)
+        if driver.info.transaction_status != TransactionStatus.IDLE:
+            return self(session, **values)
+        driver.autocommit = True
+        try:
+            return self(session, **values)
+        finally:
+            if not driver.closed:
+                driver.autocommit = False
 
 
 def among(column: ColumnElement[str], values: Iterable[StrEnum]) -> ColumnElement[bool]:
