@@ -2,6 +2,8 @@
 
 gthread hands a connection to one of its few threads before the request has arrived, so that a dozen clients that never
 end theirs stop a process. Here many cheap threads read, each request within a deadline, and as few as before answer.
+A thread stays with its connection for a moment, for the next request: the way back to the thread that watches all
+connections, and from there to another, takes as long as a small answer.
 """
 
 import gc
@@ -19,10 +21,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from gunicorn.http import errors
+from gunicorn.http.body import LengthReader
 from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from app.api.kinds import type_of
+from app.api.line import Line
 from app.web.spool import SMALL, is_spool, spool
 
 if TYPE_CHECKING:
@@ -30,12 +34,14 @@ if TYPE_CHECKING:
 
 READERS: Final = 256
 READ_SECONDS: Final = 10.0
+# So many threads may stay with a connection, each so long; the others are for whoever comes.
+STAYING: Final = 128
+STAY_SECONDS: Final = 0.1
 # Of large bodies, which are batches, so many may arrive at once, each in the time that a slow line needs, and so many
 # be worked on.
 ARRIVING: Final = 16
 LARGE_AT_ONCE: Final = 4
 SLOWEST: Final = 262_144.0
-WRITE_SECONDS: Final = 30.0
 YOUNG_OBJECTS: Final = 10_000
 REFUSALS: Final = {
     errors.LimitRequestLine: (HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long"),
@@ -66,6 +72,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._arriving = BoundedSemaphore(ARRIVING)
         self._large = BoundedSemaphore(LARGE_AT_ONCE)
         self._reading: dict[socket.socket, float] = {}
+        self._staying: set[TConn] = set()
         # What is loaded by now stays, and shared with the master as long as nobody looks through it for garbage; nor is
         # there any in the many objects that a batch holds for a moment.
         gc.freeze()
@@ -92,7 +99,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                     self._reading[line] = time.monotonic() + READ_SECONDS + size / SLOWEST
                 environ["wsgi.input"] = body = _whole(environ, limit, large=large)
                 self._reading.pop(line, None)
-                line.settimeout(WRITE_SECONDS)
                 with self._large if large else nullcontext(), _closing(body):
                     place = self._places.get()
                     try:
@@ -103,12 +109,44 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return answer
 
     def handle(self, conn: TConn) -> Any:
-        """Serve a connection's next request, and watch how long it takes to arrive."""
+        """Serve a connection's requests for as long as one follows the other."""
+        if not conn.initialized and not isinstance(conn.sock, Line):
+            conn.sock = Line(conn.sock)
+        while (kept := self._handle_one(conn)) is True and self.alive and self._stay(conn):
+            pass
+        return kept
+
+    def _handle_one(self, conn: TConn) -> Any:
+        """Serve the next request, and watch how long it takes to arrive."""
         self._reading[conn.sock] = time.monotonic() + READ_SECONDS
         try:
-            return super().handle(conn)
+            kept = super().handle(conn)
+            conn.sock.flush()
+        except OSError:
+            return False
         finally:
             self._reading.pop(conn.sock, None)
+        return kept
+
+    def _stay(self, conn: TConn) -> bool:
+        """Whether another request follows at once."""
+        if conn.parser.unreader.buf.getvalue():
+            return True
+        if len(self._staying) >= STAYING:
+            return False
+        self._staying.add(conn)
+        try:
+            return bool(conn.sock.hears(STAY_SECONDS))
+        finally:
+            self._staying.discard(conn)
+
+    def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
+        """As gthread's, without its search for the rest of a body that was read to its end."""
+        body = conn.parser.mesg.body
+        if keepalive and isinstance(body.reader, LengthReader) and not body.reader.length:
+            conn.parser.mesg = None
+            return True
+        return bool(super()._keepalive_after(conn, keepalive))
 
     def murder_pending(self) -> None:
         """Each second: what has not arrived in time is taken to have ended there."""
