@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask
+from flask import Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import MapAdapter
 
 from app import logs, metrics, pool
 from app.api import registration
@@ -60,6 +61,24 @@ class Sentinel(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """The function itself."""
         return func
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """As Flask's, which looks for the host three times and spells it as DNS does; here it is only checked.
+
+        Who wants another protocol is left to Flask.
+        """
+        if request is None or "HTTP_UPGRADE" in request.environ:
+            return super().create_url_adapter(request)
+        return MapAdapter(
+            self.url_map,
+            request.host,
+            request.script_root,
+            "",
+            request.scheme,
+            request.path,
+            request.method,
+            request.query_string.decode(errors="replace"),
+        )
 
 
 def create_app(settings: Settings | None = None, clock: Clock = system_clock) -> Flask:

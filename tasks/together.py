@@ -56,7 +56,7 @@ class Together(Generic[Item, Answer]):
 
     def __call__(self, item: Item) -> Answer:
         """The answer to one item; raises what `work` raised for it, or `PoolTimeout` where nobody came to its end."""
-        mine = _Waiting[Item, Answer](item)
+        mine: _Waiting[Item, Answer] = _Waiting(item)
         mine.asleep.acquire()
         with self._lock:
             self._waiting.append(mine)

@@ -18,7 +18,8 @@ log = structlog.get_logger()
 
 def is_followed() -> bool:
     """Whether anybody asked."""
-    return runtime().settings.log_events or runtime().traces is not None
+    here = runtime()
+    return here.settings.log_events or here.traces is not None
 
 
 def accepted(

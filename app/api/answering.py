@@ -1,18 +1,19 @@
 """What senders of events are answered, written without schemas: they are many."""
 
+from collections.abc import Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
 import orjson
-from flask import Response, request
-from werkzeug.datastructures import Headers
+from flask import Response
 
 from app.ids import text_of
 from app.schemas.events import ACCEPTED
+from app.web.request import asked
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 JSON: Final = "application/json"
 # Of every answer that says nothing else.
@@ -20,19 +21,32 @@ EVERYWHERE: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-s
 
 
 class Promise(Response):
-    """The answer for one event, whose headers are as they will be sent."""
+    """The answer for one event, with its headers as they are sent beside those that others may add."""
 
-    def __init__(self, body: bytes, location: str) -> None:
-        headers = {"Content-Type": JSON, "Content-Length": str(len(body)), "Location": location}
-        super().__init__([body], HTTPStatus.ACCEPTED, headers | EVERYWHERE)
+    default_mimetype = None
+    default_status = HTTPStatus.ACCEPTED
 
-    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:
-        """The headers; werkzeug would parse and spell the address, which is ASCII, anew."""
-        return self.headers
+    def __init__(self, body: bytes, location: str, request_id: str) -> None:
+        super().__init__([body])
+        self._own = [
+            ("Content-Type", JSON),
+            ("Content-Length", str(len(body))),
+            ("Location", location),
+            *EVERYWHERE.items(),
+            ("X-Request-ID", request_id),
+        ]
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Send it; werkzeug would look through each header, and parse and spell the address anew."""
+        start_response(self.status, [*self._own, *self.headers])
+        return cast(list[bytes], self.response)
 
 
 def accepted_one(event_id: UUID, duplicate: bool) -> Response:
     """The promise for one event, with its place."""
+    request = asked()
     key = text_of(event_id)
     location = f"{request.script_root}/events/{key}"
     answer = {
@@ -41,7 +55,7 @@ def accepted_one(event_id: UUID, duplicate: bool) -> Response:
         "duplicate": duplicate,
         "links": {"self": location},
     }
-    return Promise(orjson.dumps(answer), location)
+    return Promise(orjson.dumps(answer), location, request.request_id)
 
 
 def accepted(answer: dict[str, Any]) -> Response:

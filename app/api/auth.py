@@ -58,11 +58,12 @@ def caller() -> Caller:
 
 
 def _authorize(scope: str) -> None:
-    g.caller = ANYBODY if runtime().settings.auth == "off" else _identify()
-    limits.count_call(scope, g.caller)
-    if not g.caller.may(scope):
+    who = ANYBODY if runtime().settings.auth == "off" else _identify()
+    g.caller = who
+    limits.count_call(scope, who)
+    if not who.may(scope):
         raise Forbidden(f"this key lacks the scope `{scope}`")
-    recording.begin(scope, g.caller)
+    recording.begin(scope, who)
 
 
 def _identify() -> Caller:

@@ -2,12 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import cast
 from uuid import UUID
 
-from flask import request
-
-from app.web.request import SentinelRequest
+from app.web.request import asked
 from tasks import trail
 
 
@@ -15,6 +12,6 @@ def follow(ids: Sequence[UUID | str], moment: datetime, source: str) -> None:
     """Tell of events that came at `moment`, where somebody asked for it; after their commit."""
     if not ids or not trail.is_followed():
         return
-    asked = cast(SentinelRequest, request)
-    caller = asked.headers.get("traceparent")
-    trail.accepted(ids, moment, source, request_id=asked.request_id, caller=caller)
+    request = asked()
+    caller = request.headers.get("traceparent")
+    trail.accepted(ids, moment, source, request_id=request.request_id, caller=caller)

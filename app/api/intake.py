@@ -4,11 +4,12 @@ The busiest door of the house reads its header and writes its answer without sch
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from functools import partial
 from itertools import chain
 from typing import IO, Any, Final
 
-from flask import Response, request
+from flask import Response
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.api import cloudevents
@@ -28,7 +29,7 @@ from app.services import batches, idempotency, ingest, json_items, strict_json
 from app.services.errors import Refusal
 from app.services.idempotency import Idempotency
 from app.services.json_items import PIECE, Item
-from app.web.request import body_file, check_content_type
+from app.web.request import asked, body_file, check_content_type
 from tasks.publisher import wake_events, wake_stored
 from tasks.wiring import publish
 
@@ -57,12 +58,14 @@ REQUEST_BODY: Final[dict[str, Any]] = {
 
 def accept() -> Response:
     """Store what came, and answer after the commit."""
+    request = asked()
     named = _named()
     if cloudevents.came(request):
         # It has an id of its own.
         return cloudevents.accept()
     check_content_type(request, JSON, NDJSON)
-    settings = runtime().settings
+    here = runtime()
+    settings = here.settings
     with body_file(request, settings.max_batch) as body:
         key = None if named is None else _key(named, body)
         if request.mimetype == NDJSON:
@@ -72,7 +75,7 @@ def accept() -> Response:
         raw = body.read(settings.max_body + 1)
     if len(raw) > settings.max_body:
         raise RequestEntityTooLarge
-    return _one(raw, key)
+    return _one(raw, key, here.clock())
 
 
 def _is_array(body: IO[bytes]) -> bool:
@@ -84,7 +87,7 @@ def _is_array(body: IO[bytes]) -> bool:
 
 
 def _named() -> str | None:
-    key = request.headers.get("Idempotency-Key")
+    key = asked().environ.get("HTTP_IDEMPOTENCY_KEY")
     if key is not None and not 1 <= len(key) <= LONGEST_KEY:
         raise Refusal(
             f"must be 1 to {LONGEST_KEY} characters",
@@ -96,15 +99,15 @@ def _named() -> str | None:
 
 def _key(named: str, body: IO[bytes]) -> Idempotency:
     # The same bytes are another request as another type.
-    sent = chain([request.mimetype.encode()], iter(partial(body.read, PIECE), b""))
+    sent = chain([asked().mimetype.encode()], iter(partial(body.read, PIECE), b""))
     made = Idempotency.of(str(caller().key_id or ""), named, sent)
     body.seek(0)
     return made
 
 
-def _one(raw: bytes, key: Idempotency | None) -> Response:
+def _one(raw: bytes, key: Idempotency | None, moment: datetime) -> Response:
     text = strict_json.decode(raw)
-    arrival = ingest.arrive(strict_json.parse(text), text, now())
+    arrival = ingest.arrive(strict_json.parse(text), text, moment)
     event_id, duplicate = arrival.id, False
     if key is None:
         group().accept(arrival)

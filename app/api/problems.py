@@ -16,7 +16,7 @@ from app.api.kinds import type_of
 from app.extensions import session
 from app.pool import undo
 from app.services.errors import Refusal, escape_pointer
-from app.web.request import SentinelRequest
+from app.web.request import asked
 
 log = structlog.get_logger()
 
@@ -127,14 +127,14 @@ def _unexpected(error: Exception) -> Response:
 
 
 def _request_id() -> str:
-    return cast(SentinelRequest, request).request_id
+    return asked().request_id
 
 
 def _mark(response: Response) -> Response:
-    headers = response.headers
-    headers["X-Request-ID"] = _request_id()
-    # A promise has them from its beginning: to look for each costs more than the rest of this.
+    # A promise has them from its beginning: to look for each costs more than all the rest of this.
     if not isinstance(response, Promise):
+        headers = response.headers
+        headers["X-Request-ID"] = _request_id()
         for name, value in EVERYWHERE.items():
             headers.setdefault(name, value)
     return response

@@ -2,16 +2,15 @@
 
 import re
 from functools import cache
-from typing import Final, cast
+from typing import Final
 
-from flask import request
 from werkzeug.exceptions import BadRequest
 
 from app.channels.egress import Egress
 from app.extensions import session
 from app.runtime import runtime
 from app.services import channels
-from app.web.request import SentinelRequest
+from app.web.request import asked
 
 _HOST: Final = re.compile(
     r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE
@@ -24,7 +23,7 @@ def refuse_other_hosts() -> None:
     Flask's TRUSTED_HOSTS knows no IPv6 addresses.
     """
     settings = runtime().settings
-    found = _HOST.fullmatch(request.headers.get("Host", ""))
+    found = _HOST.fullmatch(asked().environ.get("HTTP_HOST", ""))
     ours = _names(*settings.trusted_hosts, settings.host)
     if found is None or found[1].strip("[]").lower() not in ours:
         raise BadRequest("this Host is not served here; SENTINEL_TRUSTED_HOSTS names what is")
@@ -40,7 +39,7 @@ def egress() -> Egress:
 
     A name that was not looked up in time is looked up at each delivery, like any other.
     """
-    return runtime().transport.egress.hurried(cast(SentinelRequest, request).lookups_until)
+    return runtime().transport.egress.hurried(asked().lookups_until)
 
 
 def check_target(kind: str, address: str) -> None:

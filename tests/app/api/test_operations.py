@@ -9,7 +9,9 @@ from typing import cast
 
 import pytest
 from flask import Flask
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_flask_exporter import PrometheusMetrics
 from sqlalchemy import text
 
 from app.api.acceptance import group
@@ -186,6 +188,27 @@ def test_flasks_own_metrics_are_by_route_and_not_by_url(client: Client) -> None:
     shown = client.get("/metrics").text
     assert 'url_rule="/events/<uuid:event_id>"' in shown
     assert "01a20991" not in shown
+
+
+def test_flasks_own_metrics_are_those_of_the_exporter(client: Client) -> None:
+    plain = Flask("plain")
+    PrometheusMetrics(plain, registry=CollectorRegistry(), group_by="url_rule")
+    plain.test_client().get("/nonsense")
+    client.get("/nonsense")
+    shown = client.get("/metrics").text
+    assert _flasks(shown) == _flasks(plain.test_client().get("/metrics").text)
+    assert 'url_rule="/metrics"' not in shown
+
+
+def _flasks(shown: str) -> set[tuple[str, ...]]:
+    """Names, kinds and explanations, and of each sample the names of its labels."""
+    families = [
+        family
+        for family in text_string_to_metric_families(shown)
+        if family.name.startswith("flask_")
+    ]
+    samples = {(one.name, *sorted(one.labels)) for family in families for one in family.samples}
+    return samples | {(one.name, one.type, one.documentation) for one in families}
 
 
 def test_the_openapi_document_is_3_1_and_describes_the_errors(client: Client) -> None:
