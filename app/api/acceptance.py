@@ -14,6 +14,7 @@ from flask import current_app
 from sqlalchemy import Connection
 
 from app.extensions import db
+from app.ids import text_of
 from app.pool import has_word
 from app.services import ingest
 from app.services.ingest import Arrival
@@ -50,7 +51,7 @@ class GroupCommit:
             self._hang_up()
             raise
         self._used_at = time.monotonic()
-        publish([wake_events([one.id for one in arrivals])])
+        publish([wake_events([text_of(one.id) for one in arrivals])])
         return [None] * len(arrivals)
 
     def _connected(self) -> Connection:

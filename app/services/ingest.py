@@ -101,9 +101,11 @@ def report(session: Session, body: dict[str, Any], now: datetime) -> UUID:
 
 def store(connection: Connection, arrivals: Sequence[Arrival], *, source: str) -> None:
     """Store a few events that wait for evaluation, in one statement; the caller commits."""
-    rows = [
-        (one.id, one.type, source, one.text, one.accepted_at, one.occurred_at) for one in arrivals
-    ]
+    rows = []
+    for one in arrivals:
+        accepted = str(one.accepted_at)
+        happened = accepted if one.occurred_at is one.accepted_at else str(one.occurred_at)
+        rows.append((text_of(one.id), one.type, source, one.text, accepted, happened))
     execute_arrays(connection, _STORE, *zip(*rows, strict=True))
 
 

@@ -1,7 +1,7 @@
 """What every request passes, and what views hand to services: whom it came for, and where messages may go."""
 
 import re
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 from werkzeug.exceptions import BadRequest
@@ -23,15 +23,16 @@ def refuse_other_hosts() -> None:
     Flask's TRUSTED_HOSTS knows no IPv6 addresses.
     """
     settings = runtime().settings
-    found = _HOST.fullmatch(asked().environ.get("HTTP_HOST", ""))
-    ours = _names(*settings.trusted_hosts, settings.host)
-    if found is None or found[1].strip("[]").lower() not in ours:
+    said = asked().environ.get("HTTP_HOST", "")
+    if not _is_ours(said, settings.trusted_hosts, settings.host):
         raise BadRequest("this Host is not served here; SENTINEL_TRUSTED_HOSTS names what is")
 
 
-@cache
-def _names(*hosts: str) -> frozenset[str]:
-    return frozenset(name.strip("[]").lower() for name in hosts)
+@lru_cache(maxsize=64)
+def _is_ours(said: str, trusted: tuple[str, ...], own: str) -> bool:
+    found = _HOST.fullmatch(said)
+    ours = {name.strip("[]").lower() for name in (*trusted, own)}
+    return found is not None and found[1].strip("[]").lower() in ours
 
 
 def egress() -> Egress:

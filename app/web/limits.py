@@ -119,8 +119,10 @@ def _count_unguarded() -> None:
 
 
 def _spend(limit: RateLimitItem | None, what: str, who: str) -> None:
+    if limit is None:
+        return
     counts = cast(FixedWindowRateLimiter, current_app.extensions[EXTENSION])
-    if limit is None or counts.hit(limit, what, who):
+    if counts.hit(limit, what, who):
         return
     left = counts.get_window_stats(limit, what, who).reset_time - time.time()
     raise TooManyRequests(f"more than {limit}", retry_after=max(1, math.ceil(left)))
