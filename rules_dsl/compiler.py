@@ -199,6 +199,8 @@ def _constant(value: object) -> ValueProgram:
 def _path(node: tree.Path) -> ValueProgram:
     name, steps = node.variable, node.steps
     if name is not None:
+        if not steps:
+            return lambda run: run.variables[name]
         return lambda run: walk(run.variables[name], steps)
     if len(steps) == 1 and isinstance(steps[0], str):
         key = steps[0]

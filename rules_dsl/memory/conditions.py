@@ -5,6 +5,7 @@ anything is changed (`brought`), so that an event that spends its budget leaves 
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from rules_dsl.memory.plan import NOTHING, Plan, variable
 from rules_dsl.memory.recent import TRUE
 from rules_dsl.memory.sequence import Candidate, Found, Pending
 from rules_dsl.memory.state import Cause, State
-from rules_dsl.memory.windows import value_of
+from rules_dsl.memory.windows import RUNNING, value_of
 from rules_dsl.run import Run
 from rules_dsl.values import Absent
 
@@ -79,6 +80,7 @@ class Gathered(Condition):
         for spec in plan.windows:
             self._reach[spec.feed] = max(self._reach[spec.feed], spec.over + spec.offset)
         self._named = [(variable(at), each) for at, each in enumerate(plan.windows)]
+        self._running = any(each.function in RUNNING for each in plan.windows)
 
     def brought(self, state: State, run: Run, time: int, single: Outcome) -> Any:
         if single is not True:
@@ -109,31 +111,46 @@ class Gathered(Condition):
 
     def take(self, state: State, step: Step) -> tuple[Outcome, dict[str, object]]:
         plan = self.plan
-        time, brought = step.cause.time, step.brought
-        for feed, value in enumerate(brought.values):
-            if value is not NOTHING:
-                self._enter(state, feed, time, value)
-        # With a budget of its own: nothing may fail from here on.
-        run = Run(step.run.event, step.run.now)
-        values: list[object] = []
+        time = step.cause.time
+        outcome, recorded = self.entered(state, step.run, time, step.brought.values)
+        sequence = plan.sequence
+        if sequence is None:
+            return outcome, recorded
+        follows = self._follow(state, step)
+        outcome = _both(outcome, follows)
+        recorded["steps"] = sequence.progress(state.candidates, time)
+        if outcome is True:
+            recorded["steps"] = [each.times for each in sequence.steps]
+            state.candidates.clear()
+        return outcome, recorded
+
+    def entered(
+        self, state: State, run: Run, time: int, values: Sequence[Any], newest: bool = False
+    ) -> tuple[Outcome, dict[str, object]]:
+        """What windows come to at an event that brings values; `newest` if it is later than all before."""
+        for feed, value in enumerate(values):
+            if value is NOTHING:
+                continue
+            state.logs[feed].insert(time, value)
+            if self._running and not newest:
+                self._note(state, feed, time, value)
+        if not self._named:
+            return True, {}
+        if run.steps:  # with a budget of its own: nothing may fail from here on
+            run = Run(run.event, run.now)
+        found: list[object] = []
         for (name, spec), cursor in zip(self._named, state.cursors, strict=True):
             value = value_of(spec, state.logs[spec.feed], cursor, time)
             run.variables[name] = value
-            values.append(None if isinstance(value, Absent) else value)
-        outcomes = [test(run) for test in plan.tests]
-        if plan.sequence is not None:
-            outcomes.append(self._follow(state, step))
-        outcome = False if False in outcomes else None if None in outcomes else True
-        recorded: dict[str, object] = {"windows": values} if values else {}
-        if plan.sequence is not None:
-            recorded["steps"] = plan.sequence.progress(state.candidates, time)
-            if outcome is True:
-                recorded["steps"] = [each.times for each in plan.sequence.steps]
-                state.candidates.clear()
-        return outcome, recorded
+            found.append(None if isinstance(value, Absent) else value)
+        outcome: Outcome = True
+        for test in self.plan.tests:
+            each = test(run)
+            outcome = each if outcome is True else _both(outcome, each)
+        return outcome, {"windows": found}
 
-    def _enter(self, state: State, feed: int, time: int, value: Any) -> None:
-        state.logs[feed].insert(time, value)
+    def _note(self, state: State, feed: int, time: int, value: Any) -> None:
+        """Tell those windows that have moved past an entry."""
         for spec, cursor in zip(self.plan.windows, state.cursors, strict=True):
             if cursor is not None and spec.feed == feed and time <= cursor.high:
                 cursor.entered(spec, time, value)
@@ -288,6 +305,13 @@ def condition_of(plan: Plan) -> Condition:
     if plan.absent is not None:
         return Missing(plan)
     return Gathered(plan) if plan.windows or plan.sequence else Condition(plan)
+
+
+def _both(one: Outcome, other: Outcome) -> Outcome:
+    """`and`."""
+    if one is False or other is False:
+        return False
+    return None if one is None or other is None else True
 
 
 def _place(candidates: list[Candidate], time: int) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 from rules_dsl import tree
 from rules_dsl.explanation import Explanation
-from rules_dsl.memory.conditions import Condition, condition_of
+from rules_dsl.memory.conditions import Condition, Gathered, condition_of
 from rules_dsl.memory.decisions import LATE, SEEN, Address, Decision, Occurrence, Verdict
 from rules_dsl.memory.explained import explained
 from rules_dsl.memory.keys import NO_KEY, joined, key_text, key_values, scalar_text
@@ -58,11 +58,16 @@ class Machine:
         self._timed = self.plan.timed
         self._kept = self.lateness + self._reach
         self._throttled = self.plan.clauses.get(tree.Throttle)
+        self._windows = _windows_alone(self.plan, self.condition)
 
     @property
     def most(self) -> int:
         """The cap on entries."""
         return self.limits.entries
+
+    def address(self, event: Occurrence) -> Address | None:
+        """The state of an event's own key; None if it has no such key."""
+        return event.address(self._steps)
 
     def addresses(self, event: Occurrence) -> tuple[Address, ...]:
         """The states that an event may touch; none if it has no such key.
@@ -111,6 +116,8 @@ class Machine:
             return [Decision("event", NO_KEY, time, reason=missing, event=event.id)]
         _, key = address
         state = states.get(address) or State(self.plan)
+        if self._windows and (time > state.latest or self._joins(event, state)):
+            return [self._newest(self._windows, event, states, address, state, now, is_open)]
         seen = self._look(event, time, state)
         if isinstance(seen, str):
             values = self._behind(time, state) if seen == LATE else {}
@@ -126,6 +133,48 @@ class Machine:
         self._forget(state)
         state.settle()
         return decisions
+
+    def _joins(self, event: Occurrence, state: State) -> bool:
+        """Whether an event is as new as the newest, and not decided yet."""
+        return event.time == state.latest and (event.time, event.id) not in state.recent
+
+    def _newest(
+        self,
+        windows: Gathered,
+        event: Occurrence,
+        states: States,
+        address: Address,
+        state: State,
+        now: int,
+        is_open: IsOpen,
+    ) -> Decision:
+        """What most events come to: the newest of its key, for windows alone.
+
+        As the long way does, which looks for much that cannot be then.
+        """
+        time, key, id = event.time, address[1], event.id
+        judge, run = self.plan.judge, Run(event.body, event.accepted_at / SECOND)
+        try:
+            single = judge(run) if judge else True
+            if single is not True:
+                outcome = None if single is None else False
+                return Decision("event", key, time, outcome, event=id)
+            values = [feed(run) for feed in self.plan.feeds]
+        except Exception as error:  # noqa: BLE001 - it is unknown then, as without memory
+            return Decision("event", key, time, reason=why_failed(error), event=id)
+        states[address] = state
+        state.recent.append(time, id)
+        outcome, recorded = windows.entered(state, run, time, values, time > state.latest)
+        state.latest = time
+        state.changed = True
+        if outcome is True:
+            turn = Turn(self, states, state, key, now, is_open)
+            decision = turn.matched(Cause(time, id, {}), event.time, recorded)
+            state.settle()
+        else:
+            decision = Decision("event", key, time, outcome, None, recorded, id)
+        self._forget(state)
+        return decision
 
     def fire(
         self, address: Address, states: States, now: int, is_open: IsOpen = nothing_open
@@ -240,3 +289,10 @@ class Machine:
         oldest, most = state.latest - self.lateness, self.limits.entries
         state.dropped += state.recent.prune(oldest, most)
         self.condition.forget(state, oldest, most)
+
+
+def _windows_alone(plan: Plan, condition: Condition) -> Gathered | None:
+    """The condition of a rule that has windows, and neither a sequence, a `resolve when` nor keys of its clauses."""
+    if not isinstance(condition, Gathered) or plan.sequence or plan.resolves or plan.scopes:
+        return None
+    return condition

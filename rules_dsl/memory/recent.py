@@ -37,6 +37,12 @@ class Recent:
                 return True
         return False
 
+    def append(self, time: int, id: bytes) -> None:
+        """Note an event that is true, and none is later."""
+        self.times.append(time)
+        self.ids += id
+        self.marks.append(TRUE)
+
     def insert(self, time: int, id: bytes, mark: int = UNKNOWN) -> int:
         """Note an event behind all that are not later; gives its place."""
         times = self.times

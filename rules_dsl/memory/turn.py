@@ -83,12 +83,16 @@ class Turn:
             step = Step(seen.run, at, cause, seen.brought)
             outcome, recorded = self._condition.take(state, step)
         if outcome is True:
-            return self._match("event", cause, seen.time, seen.occurred, recorded)
+            return self.matched(cause, seen.occurred, recorded)
         alert = None
         if seen.resolves and state.matches and seen.occurred >= state.alert_time:
             state.close()
             alert = "resolve"
         return Decision("event", self._key, seen.time, outcome, None, recorded, cause.id, alert)
+
+    def matched(self, cause: Cause, occurred: int, recorded: dict[str, object]) -> Decision:
+        """What becomes of an event of which the condition is true."""
+        return self._match("event", cause, cause.time, occurred, recorded)
 
     def fired(self, address: Address) -> list[Decision]:
         """What all timers that are due come to, one after the other."""
