@@ -119,18 +119,20 @@ class State:
         """The state as it is kept."""
         recent = self.recent
         rare: dict[str, Any] = {} if _rarely(self) == _NOTHING_RARE else self._rare()
-        columns: list[Any] = [recent.times, recent.marks]
+        columns: list[Any] = [recent.ids, recent.times, recent.marks]
         numbers: list[Any] = []
         for log in self.logs:
             numbers += (len(log.times), _code_of(log, columns, rare))
         for cursor in self.cursors:
-            numbers += _numbers_of(cursor, rare)
+            numbers += _NO_CURSOR if cursor is None else _numbers_of(cursor, rare)
         version, text = _written(rare) if rare else (VERSION, b"")
         logs, cursors, count = len(self.logs), len(self.cursors), len(recent.times)
         fixed = _layout(logs, cursors).pack(
             version, logs, cursors, len(text), count, self.latest, *numbers
         )
-        return b"".join((fixed, text, recent.ids, *map(_bytes_of, columns)))
+        if _SWAPPED:
+            columns = [_swapped(column) for column in columns]
+        return b"".join((fixed, text, *columns))
 
     def _rare(self) -> dict[str, Any]:
         """What most states have nothing of."""
@@ -160,20 +162,32 @@ class State:
         rare = _read(version, data[layout.size : start]) if size else {}
         state = cls(None)
         state.latest = latest
-        end = start + SIZE * count
-        ids = bytearray(data[start:end])
-        reader = _Reader(data, end)
-        state.recent = Recent(reader.column("q", count), ids, reader.column("b", count))
-        state.logs = [
-            _log(numbers[at], numbers[at + 1], reader, rare) for at in range(0, 2 * logs, 2)
-        ]
+        times = start + SIZE * count
+        marks = times + _WIDTH * count
+        end = marks + count
+        state.recent = Recent(
+            array("q", data[times:marks]), bytearray(data[start:times]), array("b", data[marks:end])
+        )
+        state.logs = []
+        for at in range(0, 2 * logs, 2):
+            log, end = _log(data, end, numbers[at], numbers[at + 1], rare)
+            state.logs.append(log)
         state.cursors = [
-            _cursor(numbers[at : at + 4], rare) for at in range(2 * logs, len(numbers), 4)
+            None if numbers[at + 3] == _NONE else _cursor(numbers[at : at + 4], rare)
+            for at in range(2 * logs, len(numbers), 4)
         ]
+        if _SWAPPED:
+            state._swap()
         if rare:
             state._bring(rare)
         state.changed = False
         return state
+
+    def _swap(self) -> None:
+        """Read numbers as machines of the other kind do."""
+        self.recent.times = _swapped(self.recent.times)
+        for log in self.logs:
+            log.times, log.values = _swapped(log.times), _swapped(log.values)
 
     def _bring(self, rare: dict[str, Any]) -> None:
         """Take up what most states have nothing of."""
@@ -195,23 +209,6 @@ class State:
         self.settle()
 
 
-class _Reader:
-    """Columns, read from left to right."""
-
-    def __init__(self, data: bytes, at: int) -> None:
-        self._data = data
-        self._at = at
-
-    def column(self, code: str, count: int) -> Any:
-        """The next numbers."""
-        start = self._at
-        self._at = end = start + count * _SIZES[code]
-        column = array(code, self._data[start:end])
-        if sys.byteorder == "big":
-            column.byteswap()
-        return column
-
-
 @lru_cache(maxsize=1000)
 def _layout(logs: int, cursors: int) -> Struct:
     """What each state has: the version, how many there are of what, the newest time, logs and cursors."""
@@ -230,19 +227,20 @@ def _code_of(log: Log, columns: list[Any], rare: dict[str, Any]) -> bytes:
     return _LISTED
 
 
-def _log(count: int, code: bytes, reader: _Reader, rare: dict[str, Any]) -> Log:
-    times = reader.column("q", count)
+def _log(data: bytes, start: int, count: int, code: bytes, rare: dict[str, Any]) -> tuple[Log, int]:
+    """A log of so many entries, and where it ends."""
+    end = start + _WIDTH * count
+    times = array("q", data[start:end])
     if code == _TIMES:
-        return Log(times)
+        return Log(times), end
     if code == _LISTED:
-        return Log(times, rare["values"].pop(0))
-    return Log(times, reader.column(code.decode(), count))
+        return Log(times, rare["values"].pop(0)), end
+    start, end = end, end + _WIDTH * count
+    return Log(times, array(code.decode(), data[start:end])), end
 
 
-def _numbers_of(cursor: Cursor | None, rare: dict[str, Any]) -> tuple[int, int, int, int]:
+def _numbers_of(cursor: Cursor, rare: dict[str, Any]) -> tuple[int, int, int, int]:
     """A cursor as four numbers; a sum past 64 bits is rare."""
-    if cursor is None:
-        return _NO_CURSOR
     units, shift = cursor.total.units, cursor.total.shift
     if not -_WIDEST <= units < _WIDEST:
         rare.setdefault("sums", []).append([format(units, "x"), shift])
@@ -250,22 +248,20 @@ def _numbers_of(cursor: Cursor | None, rare: dict[str, Any]) -> tuple[int, int, 
     return cursor.low, cursor.high, units, shift
 
 
-def _cursor(numbers: list[int], rare: dict[str, Any]) -> Cursor | None:
+def _cursor(numbers: list[int], rare: dict[str, Any]) -> Cursor:
     low, high, units, shift = numbers
-    if shift == _NONE:
-        return None
     if shift == _APART:
         text, shift = rare["sums"].pop(0)
         units = int(text, 16)
     return Cursor(low, high, ExactSum(units, shift))
 
 
-def _bytes_of(column: Any) -> bytes:
-    if sys.byteorder == "big":
+def _swapped(column: Any) -> Any:
+    """A column as machines of the other kind have it; what is no array has no numbers of theirs."""
+    if isinstance(column, array):
         column = array(column.typecode, column)
         column.byteswap()
-    saved: bytes = column.tobytes()
-    return saved
+    return column
 
 
 def _cause(cause: Cause) -> list[Any]:
@@ -281,11 +277,13 @@ def _made(saved: Any) -> Cause:
 
 
 _id: Final = bytes.fromhex
-_SIZES: Final = {code: array(code).itemsize for code in "qdb"}
+_WIDTH: Final = 8  # of a time, and of a value
 _CODES: Final = {code: code.encode() for code in "qd"}
 _TIMES: Final = b"-"
 _LISTED: Final = b"l"
 _WIDEST: Final = 2**63
+# What is kept is little-endian.
+_SWAPPED: Final = sys.byteorder == "big"
 _COUNTS: Final = Struct("<BHH")
 # In the place of a cursor's shift.
 _NONE: Final = -1
