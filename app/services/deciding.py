@@ -6,8 +6,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import groupby
-from operator import attrgetter
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -44,10 +42,10 @@ def unguarded() -> AbstractContextManager[Begin]:
 
 
 class Concern(NamedTuple):
-    """An event, and a rule with memory that it may matter to."""
+    """An event, and the rules with memory that it may matter to."""
 
     event: AnyEvent
-    rule: JudgingRule
+    rules: Sequence[JudgingRule]
     occurrence: Occurrence
 
 
@@ -95,16 +93,16 @@ class _Part:
     problem: str | None = None
 
 
-class _Asked(NamedTuple):
+# The version that was current at the acceptance (others may share its memory), and the state of the event's key.
+_Asked = tuple[JudgingRule, _Part, Address | None]
+
+
+class _Group(NamedTuple):
+    """What concerns one event."""
+
     event: AnyEvent
-    # The version that was current at the acceptance: others may share its memory.
-    rule: JudgingRule
-    part: _Part
     occurrence: Occurrence
-    main: Address | None
-
-
-_event_of: Final = attrgetter("event")
+    asked: Sequence[_Asked]
 
 
 def decide(
@@ -121,18 +119,20 @@ def decide(
     """
     if not concerns:
         return _NOTHING
-    asked, parts = _ask(concerns, memory)
+    groups, parts = _ask(concerns, memory)
     inhibitors = {
-        one.part.machine.inhibitor(one.occurrence) for one in asked if can_be_held(one.part.machine)
+        part.machine.inhibitor(group.occurrence)
+        for group in groups
+        for _, part, _ in group.asked
+        if can_be_held(part.machine)
     }
     deciding = Deciding(session, parts, {each for each in inhibitors if each}, now)
     with guard() as begin:
-        for event_id, matches, group in _by_event(asked, parts, found):
+        for event_id, matches, group in _by_event(groups, parts, found):
             begin(event_id)
-            deciding.begin(event_id)
             deciding.note(matches)
-            for one in group:
-                deciding.take(one)
+            if group:
+                deciding.take(event_id, group)
     return deciding.ended(concerns)
 
 
@@ -158,11 +158,6 @@ class Deciding:
         self._moment = microseconds(now)
         self._turns: list[Turn] = []
         self._hush = Hush(session, now)
-        self._event_id: UUID
-
-    def begin(self, event_id: UUID) -> None:
-        """Say which event it is that is decided on from now on."""
-        self._event_id = event_id
 
     def note(self, matches: Iterable[FoundMatch]) -> None:
         """What is true of an event without memory opens alerts too."""
@@ -170,16 +165,17 @@ class Deciding:
             if not match.rule.shadow:
                 self._open.opened(match.rule.rule_id, match.key)
 
-    def take(self, asked: _Asked) -> None:
+    def take(self, event_id: UUID, group: _Group) -> None:
         """Decide on an event."""
-        event, rule, part, occurrence, main = asked
-        make = partial(part.machine.decide, occurrence)
-        self._make(part, rule, main, event, make)
+        event, occurrence, asked = group
+        for rule, part, main in asked:
+            decide = partial(part.machine.decide, occurrence)
+            self._make(part, rule, main, decide, event_id, event)
 
     def fire(self, version: UUID, address: Address) -> None:
         """Decide on the times of a state that have come."""
         part = self._parts[version]
-        self._make(part, part.rule, address, None, partial(part.machine.fire, address))
+        self._make(part, part.rule, address, partial(part.machine.fire, address))
 
     def ended(self, concerns: Sequence[Concern] = ()) -> Decided:
         """All that was decided."""
@@ -189,7 +185,8 @@ class Deciding:
             turns = [one for one in turns if one.rule.memory_id not in broken]
             failed = [
                 FailedRule(event, rule, broken[rule.memory_id] or "")
-                for event, rule, _ in concerns
+                for event, rules, _ in concerns
+                for rule in rules
                 if rule.memory_id in broken
             ]
         books = {key: book for key, book in self.books.items() if key not in broken}
@@ -200,15 +197,16 @@ class Deciding:
         part: _Part,
         rule: JudgingRule,
         address: Address | None,
-        event: AnyEvent | None,
         make: Callable[[dict[Address, State], int, IsOpen], list[Decision]],
+        event_id: UUID | None = None,
+        event: AnyEvent | None = None,
     ) -> None:
         book = part.book
         if part.problem or book is None:
             return
         state = book.states.get(address) if address else None
         before = state is not None and state.changed
-        if state is not None:
+        if before and state is not None:
             state.changed = False
         try:
             decisions = make(book.states, self._moment, self._is_open)
@@ -216,7 +214,9 @@ class Deciding:
             log.exception("rule_failed", rule=part.rule.name)
             part.problem = f"error: {type(error).__name__}"
             return
-        self._forgive(part, rule, book, decisions, event)
+        for decision in decisions:
+            if decision.verdict is not None and decision.verdict.counted is not None:
+                self._forgive(part, rule, decision, event)
         if state is None and address:
             state = book.states.get(address)
         touched = state is not None and state.changed
@@ -224,40 +224,26 @@ class Deciding:
             state.changed = True
         for decision in decisions:
             number = book.number(address, self._moment) if address and touched else None
-            self._add(part, rule, decision, number, event)
+            if event_id is None or decision.kind != BY_EVENT:
+                turn = Turn(uuid7(self._now), rule, part.machine, decision, number, None)
+            else:
+                turn = Turn(event_id, rule, part.machine, decision, number, event)
+            self._turns.append(turn)
+            if decision.alert is not None:
+                self._tell(rule, decision)
 
     def _forgive(
-        self,
-        part: _Part,
-        rule: JudgingRule,
-        book: Book,
-        decisions: Sequence[Decision],
-        event: AnyEvent | None,
+        self, part: _Part, rule: JudgingRule, decision: Decision, event: AnyEvent | None
     ) -> None:
         """Let no throttle count what people keep quiet."""
-        for decision in decisions:
-            verdict = decision.verdict
-            if verdict is None or verdict.counted is None:
-                continue
-            by_event = event if decision.kind == BY_EVENT else None
-            if self._hush.keeps(rule, part.machine, decision, by_event):
-                part.machine.forgive(book.states, verdict)
+        assert part.book is not None
+        assert decision.verdict is not None
+        by_event = event if decision.kind == BY_EVENT else None
+        if self._hush.keeps(rule, part.machine, decision, by_event):
+            part.machine.forgive(part.book.states, decision.verdict)
 
-    def _add(
-        self,
-        part: _Part,
-        rule: JudgingRule,
-        decision: Decision,
-        number: int | None,
-        event: AnyEvent | None,
-    ) -> None:
-        if event is None or decision.kind != BY_EVENT:
-            key, event = uuid7(self._now), None
-        else:
-            key = self._event_id
-        self._turns.append(Turn(key, rule, part.machine, decision, number, event))
-        if decision.alert is None:
-            return
+    def _tell(self, rule: JudgingRule, decision: Decision) -> None:
+        """What becomes of an alert may hold back the matches of others."""
         if decision.alert == "resolve":
             self._open.resolved(rule.rule_id, alert_key(decision.key))
         elif not rule.shadow:
@@ -273,21 +259,27 @@ def timed(
     return Deciding(session, parts, (), now)
 
 
-def _ask(concerns: Sequence[Concern], memory: Memory) -> tuple[list[_Asked], list[_Part]]:
-    asked = []
+def _ask(concerns: Sequence[Concern], memory: Memory) -> tuple[list[_Group], list[_Part]]:
+    groups = []
     # By their identity: a rule's hash costs more than all the rest.
     parts: dict[int, _Part] = {}
     # Two versions of one sentence decide as one, on one memory.
     shared: dict[UUID, _Part] = {}
-    for event, rule, occurrence in concerns:
-        part = parts.get(id(rule))
-        if part is None:
-            fresh = _Part(rule, machine_of(rule, memory), set())
-            part = parts[id(rule)] = shared.setdefault(rule.memory_id, fresh)
-        addresses = part.machine.addresses(occurrence)
-        part.addresses.update(addresses)
-        asked.append(_Asked(event, rule, part, occurrence, addresses[0] if addresses else None))
-    return asked, list(shared.values())
+    for event, rules, occurrence in concerns:
+        asked: list[_Asked] = []
+        for rule in rules:
+            part = parts.get(id(rule))
+            if part is None:
+                fresh = _Part(rule, machine_of(rule, memory), set())
+                part = parts[id(rule)] = shared.setdefault(rule.memory_id, fresh)
+            main = part.machine.address(occurrence)
+            if main is not None:
+                part.addresses.add(main)
+                if part.machine.plan.scopes:
+                    part.addresses.update(part.machine.addresses(occurrence))
+            asked.append((rule, part, main))
+        groups.append(_Group(event, occurrence, asked))
+    return groups, list(shared.values())
 
 
 def _inhibitors_of(books: Books) -> set[tuple[str, str]]:
@@ -307,25 +299,23 @@ def can_be_held(machine: Machine) -> bool:
 
 
 def _by_event(
-    asked: Sequence[_Asked], parts: Sequence[_Part], found: Sequence[FoundMatch]
-) -> Iterable[tuple[UUID, Sequence[FoundMatch], Sequence[_Asked]]]:
+    asked: Sequence[_Group], parts: Sequence[_Part], found: Sequence[FoundMatch]
+) -> Iterable[tuple[UUID, Sequence[FoundMatch], _Group | None]]:
     """What concerns each event, in their order; what may be held back by others comes after them."""
-    grouped = [list(each) for _, each in groupby(asked, key=_event_of)]
     if not any(can_be_held(part.machine) for part in parts):
-        for group in grouped:
-            yield group[0].event.id, (), group
+        for group in asked:
+            yield group.event.id, (), group
         return
-    groups = {group[0].event.id: group for group in grouped}
+    groups = {group.event.id: group for group in asked}
     matches = defaultdict(list)
     for match in found:
         matches[match.about].append(match)
     for event_id in sorted(matches.keys() | groups.keys()):
-        group = groups.get(event_id, [])
-        yield (
-            event_id,
-            matches[event_id],
-            sorted(group, key=lambda one: can_be_held(one.part.machine)),
-        )
+        mine = groups.get(event_id)
+        if mine:
+            held_last = sorted(mine.asked, key=lambda one: can_be_held(one[1].machine))
+            mine = mine._replace(asked=held_last)
+        yield event_id, matches[event_id], mine
 
 
 def _with_events(session: Session, turns: list[Turn]) -> list[Turn]:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from app.models.memory import EventDecisions, TimerDecision
 from app.services.bulk import copy_rows, escape
 from app.services.deciding import BY_EVENT, Turn
+from rules_dsl.memory import Decision
 
 NUMBER: Final = "number"
 # What is left out of a record where it says nothing.
@@ -43,18 +44,25 @@ def write(session: Session, turns: Sequence[Turn], now: datetime) -> None:
     """Record decisions; the caller commits."""
     # By identity, which is cheaper to look up than an id: those of a batch live as long as it.
     of_events: dict[int, tuple[UUID, dict[str, Any]]] = {}
+    names: dict[int, str] = {}
     of_times = []
-    names = {id(turn.rule): str(turn.rule.version_id) for turn in turns}
     for turn in turns:
-        made = _compact(turn)
-        if turn.by_event:
-            _, row = of_events.setdefault(id(turn.event), (turn.id, {}))
-            row[names[id(turn.rule)]] = made
-        else:
+        key, rule, _, decision, number, event = turn
+        made = _compact(decision, number)
+        if decision.kind != BY_EVENT:
             of_times.append(_timer(turn, made, now))
+            continue
+        name = names.get(id(rule))
+        if name is None:
+            name = names[id(rule)] = str(rule.version_id)
+        row = of_events.get(id(event))
+        if row is None:
+            of_events[id(event)] = (key, {name: made})
+        else:
+            row[1][name] = made
     if of_events:
         moment = str(now)
-        rows = ((str(key), moment, escape(_text(made))) for key, made in of_events.values())
+        rows = ((key.hex, moment, escape(_text(made))) for key, made in of_events.values())
         copy_rows(session.connection(), "decisions (event_id, decided_at, made)", rows)
     if of_times:
         session.execute(insert(TimerDecision.__table__), of_times)
@@ -90,16 +98,15 @@ def _of_timer(row: TimerDecision) -> Recorded:
     return Recorded(row.id, row.rule_version_id, row.decided_at, row.event_id, whole(row.made))
 
 
-def _compact(turn: Turn) -> dict[str, Any]:
+def _compact(decision: Decision, number: int | None) -> dict[str, Any]:
     """A record without what says nothing; the event is the row's."""
-    decision = turn.decision
     made: dict[str, Any] = {"key": decision.key, "time": decision.time}
     if decision.outcome is not None:
         made["outcome"] = decision.outcome
     if decision.values:
         made["values"] = decision.values
-    if turn.number is not None:
-        made[NUMBER] = turn.number
+    if number is not None:
+        made[NUMBER] = number
     if decision.reason is not None:
         made["reason"] = decision.reason
     if decision.kind == BY_EVENT and decision.alert is None:

@@ -69,6 +69,8 @@ class Judgement:
     left: list[AnyEvent] = field(default_factory=list)
     found: list[FoundMatch] = field(default_factory=list)
     concerns: list[Concern] = field(default_factory=list)
+    # How many they ask for.
+    decisions: int = 0
     failed_rules: list[FailedRule] = field(default_factory=list)
     failed: dict[UUID, str] = field(default_factory=dict)
 
@@ -94,7 +96,7 @@ def judge(events: Sequence[AnyEvent], begin: Callable[[UUID], None] = lambda _: 
     for place, event in enumerate(events):
         begin(event.id)
         _judge_one(event, judgement)
-        if time.monotonic() > deadline or len(judgement.concerns) > CONCERNS:
+        if time.monotonic() > deadline or judgement.decisions > CONCERNS:
             judgement.left = list(events[place + 1 :])
             break
     return judgement
@@ -115,7 +117,8 @@ def _judge_one(event: AnyEvent, judgement: Judgement) -> None:
     judgement.found += [FoundMatch(event, rule) for rule in found.true]
     if found.concerned and event.replay_of is None:  # it happened once
         occurrence = occurrence_of(event)
-        judgement.concerns += [Concern(event, rule, occurrence) for rule in found.concerned]
+        judgement.concerns.append(Concern(event, found.concerned, occurrence))
+        judgement.decisions += len(found.concerned)
 
 
 def record(
@@ -137,7 +140,8 @@ def record(
     mine = [claim for claim in held if claim.event_id not in left] if left else held
     # What has memory may have been seen as it was decided, and stays so.
     settled = claims.settle(session, mine, lasting=bool(judgement.concerns))
-    failed = [claim for claim in held if claim.event_id in settled & judgement.failed.keys()]
+    problems = settled & judgement.failed.keys()
+    failed = [claim for claim in held if claim.event_id in problems] if problems else []
     for claim in failed:
         claims.fail(session, claim, judgement.failed[claim.event_id], now)
     found = [match for match in judgement.found if match.about in settled]

@@ -44,27 +44,30 @@ class Share:
 
 def part(held: Sequence[Claim], judgement: Judgement, memory: Memory) -> dict[int, Share]:
     """The shares of a judgement, by their lanes: one alone, where there is little to decide or where keys cross."""
-    lanes = _lanes(judgement, memory) if len(judgement.concerns) >= LEAST else {}
+    lanes = _lanes(judgement, memory) if judgement.decisions >= LEAST else {}
     first, *others = sorted(set(lanes.values())) or [WHOLE]
     if not others:
         return {WHOLE: Share(list(held), judgement)}
     # What concerns no rule with memory, what was left and what has gone goes with the first.
     shares = {lane: Share([], Judgement()) for lane in (first, *others)}
     shares[first].judgement.left = judgement.left
-    by_id = {}
+    # By numbers: to hash an id costs five times as much.
+    by_id: dict[int, int] = {}
     for event in judgement.judged:
-        lane = by_id[event.id] = lanes.get(id(event), first)
+        lane = by_id[event.id.int] = lanes.get(id(event), first)
         shares[lane].judgement.judged.append(event)
     for claim in held:
-        shares[by_id.get(claim.event_id, first)].held.append(claim)
+        shares[by_id.get(claim.event_id.int, first)].held.append(claim)
     for concern in judgement.concerns:
-        shares[lanes.get(id(concern.event), first)].judgement.concerns.append(concern)
+        mine = shares[lanes.get(id(concern.event), first)].judgement
+        mine.concerns.append(concern)
+        mine.decisions += len(concern.rules)
     for match in judgement.found:
-        shares[by_id[match.about]].judgement.found.append(match)
+        shares[by_id[match.about.int]].judgement.found.append(match)
     for failure in judgement.failed_rules:
-        shares[by_id[failure.event.id]].judgement.failed_rules.append(failure)
+        shares[by_id[failure.event.id.int]].judgement.failed_rules.append(failure)
     for key, reason in judgement.failed.items():
-        shares[by_id[key]].judgement.failed[key] = reason
+        shares[by_id[key.int]].judgement.failed[key] = reason
     return shares
 
 
@@ -84,18 +87,20 @@ def _lanes(judgement: Judgement, memory: Memory) -> dict[int, int]:
     """The lane of each event that rules remember, by its identity; none where it is in two, or rules look at others."""
     machines: dict[int, Machine] = {}
     lanes: dict[int, int] = {}
-    last: Address | None = None
-    for event, rule, occurrence in judgement.concerns:
-        machine = machines.get(id(rule))
-        if machine is None:
-            machine = machines[id(rule)] = machine_of(rule, memory)
-            if can_be_held(machine):
-                return {}
-        addresses = machine.addresses(occurrence)
-        # An event keeps the address that many rules ask it for.
-        if addresses and (addresses[0] is not last or machine.plan.scopes):
-            last = None if machine.plan.scopes else addresses[0]
-            bucket = states.bucket_of(machine, rule.memory_id, addresses[0])
+    for event, rules, occurrence in judgement.concerns:
+        last: Address | None = None
+        for rule in rules:
+            machine = machines.get(id(rule))
+            if machine is None:
+                machine = machines[id(rule)] = machine_of(rule, memory)
+                if can_be_held(machine):
+                    return {}
+            address = machine.address(occurrence)
+            # An event keeps the address that many rules ask it for.
+            if address is None or (address is last and not machine.plan.scopes):
+                continue
+            last = None if machine.plan.scopes else address
+            bucket = states.bucket_of(machine, rule.memory_id, address)
             lane = bucket * LANES // states.BUCKETS
             if lanes.setdefault(id(event), lane) != lane:
                 return {}
