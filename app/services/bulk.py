@@ -72,6 +72,18 @@ def execute_arrays(
         return cursor.fetchall() if cursor.description else []
 
 
+def change_arrays(
+    connection: Connection,
+    statement: str,
+    *columns: Sequence[Field] | Sequence[int | None],
+    first: Sequence[object] = (),
+) -> int:
+    """Likewise, for a statement that changes rows, planned for the table as it is now; tells how many."""
+    with cursor_of(connection, statement) as cursor:
+        cursor.execute(statement.encode(), [*first, *map(spelled_array, columns)], prepare=False)
+        return cursor.rowcount
+
+
 def escape(text: str) -> str:
     """A text as COPY reads it."""
     # Most texts have none of them, and to look costs a tenth of what replacing does.
@@ -85,7 +97,7 @@ def spelled_array(column: Sequence[Field] | Sequence[int | None]) -> str:
     """An array in PostgreSQL's own spelling: psycopg's way there costs three times as much."""
     kinds = set(map(type, column))
     if kinds <= _WHOLE:
-        return "{" + ",".join(map(str, column)).replace("None", "NULL") + "}"
+        return "{" + str(list(column))[1:-1].replace("None", "NULL") + "}"
     fields = column if kinds == _TEXT else [str(field) for field in column]
     # All at once: PostgreSQL takes no text with the mark between them, and psycopg says so of one that has it.
     text = _BETWEEN.join(cast("Sequence[str]", fields)).replace("\\", "\\\\").replace('"', '\\"')

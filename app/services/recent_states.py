@@ -22,11 +22,12 @@ Place = tuple[str, str, str]
 
 @dataclass(slots=True)
 class Known:
-    """A state as its row had it when it bore a mark; `size` is what it packs to, 0 where that is not known."""
+    """A state as its row had it when it bore a mark; `size` is what it packs to, `row` where it was found last."""
 
     state: State
     mark: int
     size: int
+    row: str = ""
 
 
 class RecentStates:

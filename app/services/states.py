@@ -7,7 +7,7 @@ before all locks but those of waiting events, in one statement and in one order,
 What this process wrote last is kept, and read again only if its mark is not the row's any more.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from secrets import randbits
@@ -16,9 +16,10 @@ from uuid import UUID
 from zlib import crc32
 
 import structlog
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-from app.services.bulk import Field, execute_arrays
+from app.services.bulk import Field, change_arrays, execute_arrays
 from app.services.machines import microseconds
 from app.services.recent_states import Known, Place, recent
 from rules_dsl.memory import Machine, State
@@ -30,13 +31,27 @@ log = structlog.get_logger()
 LOCKS: Final = 0x53454E4D
 BUCKETS: Final = 256
 _MARK_BITS: Final = 63
+# To plan a statement costs what so many rows save by it.
+_MANY: Final = 50
 
 _LOCK: Final = "SELECT count(pg_advisory_xact_lock(%s, bucket)) FROM unnest(%s::int[]) bucket"
+# Arrays are hidden behind a SELECT: where PostgreSQL sees how many rows they are, it reads all of a small table instead
+# of looking for each.
 _READ: Final = """
-    SELECT place, s.number, s.mark, CASE WHEN s.mark <> known THEN s.data END
-    FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[]) WITH ORDINALITY
+    SELECT place, s.number, s.mark, s.ctid::text, CASE WHEN s.mark <> known THEN s.data END
+    FROM unnest((SELECT %s::uuid[]), (SELECT %s::text[]), (SELECT %s::text[]), (SELECT %s::bigint[])) WITH ORDINALITY
     AS asked (rule_version_id, scope, key, known, place)
     JOIN rule_states s USING (rule_version_id, scope, key)
+"""
+# Many that were read, where they were: no index has to be asked again. What another row has got meanwhile has another
+# mark. A plan that was kept from when the table was small would read all of it.
+_REPLACE: Final = """
+    UPDATE rule_states s SET data = substring(%b FROM start FOR size), due = given.due, expires = given.expires,
+        number = given.number, mark = %s, updated_at = %s
+    FROM unnest((SELECT %s::tid[]), (SELECT %s::bigint[]), (SELECT %s::bigint[]), (SELECT %s::bigint[]),
+        (SELECT %s::bigint[]), (SELECT %s::int[]), (SELECT %s::int[]))
+    AS given (place, mark, due, expires, number, start, size)
+    WHERE s.ctid = given.place AND s.mark = given.mark
 """
 _WRITE: Final = """
     INSERT INTO rule_states (rule_version_id, scope, key, due, expires, number, data, mark, updated_at)
@@ -104,29 +119,66 @@ def hold(session: Session, asked: Asked) -> dict[UUID, Book]:
 
 def write(session: Session, books: Books, now: datetime) -> None:
     """Write what has changed; the caller commits."""
-    moment, mark = microseconds(now), randbits(_MARK_BITS)
-    rows: list[tuple[Field | None, ...]] = []
-    pieces: list[bytes] = []
+    writing = _Writing(now)
     kept: dict[Place, Known] = {}
-    start = 1
     for version, book in books.items():
-        name, expires = str(version), book.machine.expires
+        name, read = str(version), book.known.get
         for address, state in book.states.items():
-            if not state.changed:
-                kept[name, *address] = book.known[address]
-                continue
-            data = state.pack()
-            number = book.numbers.get(address) or book.number(address, moment)
-            size = len(data)
-            rows.append((name, *address, state.due, expires(state), number, start, size))
-            pieces.append(data)
-            start += size
-            state.changed = False
-            kept[name, *address] = Known(state, mark, size)
+            place, known = (name, *address), read(address)
+            if state.changed:
+                known = writing.add(place, book, address, known)
+            if known is not None:
+                kept[place] = known
     recent.put(kept)
-    if rows:
-        first = (b"".join(pieces), mark, now)
-        execute_arrays(session.connection(), _WRITE, *zip(*rows, strict=True), first=first)
+    writing.end(session)
+
+
+class _Writing:
+    """What one transaction writes."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now, self._moment = now, microseconds(now)
+        self._mark = randbits(_MARK_BITS)
+        self._pieces: list[bytes] = []
+        self._start = 1
+        self._new: list[tuple[Field | None, ...]] = []
+        self._found: list[tuple[Field | None, ...]] = []
+        self._places: list[Place] = []
+
+    def add(self, place: Place, book: Book, address: Address, known: Known | None) -> Known:
+        """Write a state; gives it as it is known from now on."""
+        state = book.states[address]
+        data = state.pack()
+        state.changed = False
+        size = len(data)
+        number = book.numbers.get(address) or book.number(address, self._moment)
+        values = (state.due, book.machine.expires(state), number, self._start, size)
+        self._pieces.append(data)
+        self._start += size
+        if known is None:
+            self._new.append((*place, *values))
+            return Known(state, self._mark, size)
+        self._places.append(place)
+        self._found.append((known.row, known.mark, *values))
+        known.mark, known.size = self._mark, size
+        return known
+
+    def end(self, session: Session) -> None:
+        """Send it off."""
+        connection = session.connection()
+        first = (b"".join(self._pieces), self._mark, self._now)
+        if self._found and not self._replaced(connection, first):
+            rows = zip(self._places, self._found, strict=True)
+            self._new += [(*place, *row[2:]) for place, row in rows]
+        if self._new:
+            execute_arrays(connection, _WRITE, *zip(*self._new, strict=True), first=first)
+
+    def _replaced(self, connection: Connection, first: Sequence[object]) -> bool:
+        """Whether all that was read was written where it was; some may have been forgotten meanwhile."""
+        if len(self._found) < _MANY:
+            return False
+        columns = zip(*self._found, strict=True)
+        return change_arrays(connection, _REPLACE, *columns, first=first) == len(self._found)
 
 
 def bucket_of(machine: Machine, version: UUID, address: Address) -> int:
@@ -152,13 +204,14 @@ def _read(session: Session, books: Books, wanted: Mapping[UUID, Iterable[Address
         [each.mark if each else -1 for each in known],
         binary=True,
     )
-    for place, number, mark, data in rows:
-        book, (_, *at), before = owners[place - 1], places[place - 1], known[place - 1]
-        address: Address = (at[0], at[1])
+    for at, number, mark, row, data in rows:
+        place, book, before = places[at - 1], owners[at - 1], known[at - 1]
+        address = place[1:]
         book.numbers[address] = number
         if data is not None:
-            before = _unpack(places[place - 1], mark, data)
+            before = _unpack(place, mark, data)
         if before is not None:
+            before.row = row
             book.known[address], book.states[address] = before, before.state
             if before.state.dropped:
                 book.dropped[address] = before.state.dropped

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import Delete, Update, delete, func, select, update
 
 from app.config import Memory, Settings
 from app.extensions import session
@@ -20,6 +20,7 @@ from app.models.memory import RuleState
 from app.runtime import runtime
 from app.services import decisions, forgetting, matching, timers
 from app.services.claims import Claim
+from app.services.deciding import Begin
 from app.services.recent_states import recent
 from rules_dsl.memory import Machine
 from tasks.upkeep import Upkeep
@@ -94,6 +95,36 @@ def test_workers_take_turns_and_see_what_the_other_wrote(
         held = claim(hits(client, 2), clock.tick(1))
         at_once(app, lambda held=held: finish(held, clock()))  # type: ignore[misc]
     assert len(notifications()) == 1
+
+
+@pytest.mark.parametrize("users", [1, 60])
+@pytest.mark.parametrize(
+    "meanwhile", [delete(RuleState), update(RuleState).values(due=None)], ids=["gone", "moved"]
+)
+def test_a_state_whose_row_is_not_where_it_was_read_is_written_all_the_same(
+    client: Client, clock: TestClock, meanwhile: Delete | Update, users: int
+) -> None:
+    @contextmanager
+    def disturbed() -> Iterator[Begin]:
+        one = select(RuleState.key).order_by(RuleState.key).limit(1).scalar_subquery()
+        session().execute(meanwhile.where(RuleState.key == one))
+        yield lambda _: None
+
+    def each() -> list[UUID]:
+        return [post_event(client, type="hit", user=f"{at:02}", time=NOON) for at in range(users)]
+
+    make_rule(client, MANY.replace("40", "3"))
+    each()
+    evaluate(clock.tick(1))
+    held = claim(each(), clock.tick(1))
+    judgement = matching.judge(matching.load(session(), held))
+    matching.record(session(), held, judgement, None, clock(), guard=disturbed)
+    session().commit()
+    assert (states(), notifications()) == (users, [])
+    recent.forget()
+    each()
+    evaluate(clock.tick(1))
+    assert len(notifications()) == users
 
 
 @pytest.mark.parametrize("known", [True, False])
