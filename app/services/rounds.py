@@ -25,13 +25,17 @@ RULE_OFF = "rule_off"
 RULE_SHADOW = "rule_shadow"
 
 
+_COLUMNS: Final = (
+    "id", "cause", "cause_id", "rule_id", "rule_version_id", "alert_id", "target", "receiver", "message", "digest",
+    "status", "reason", "attempts", "attempts_forgiven", "created_at", "next_attempt_at", "finished_at", "wake_at",
+    "epoch",
+)  # fmt: skip
+_TOLD: Final = "RETURNING id, receiver, target, status"
 _WRITE: Final = inserting(
     Notification.__table__,
-    ("id", "cause", "cause_id", "rule_id", "rule_version_id", "alert_id", "target", "receiver", "message", "digest",
-     "status", "reason", "attempts", "attempts_forgiven", "created_at", "next_attempt_at", "finished_at", "wake_at",
-     "epoch"),
-    then="ON CONFLICT (cause_id, rule_version_id, target) DO NOTHING RETURNING id, receiver, target, status",
-)  # fmt: skip
+    _COLUMNS,
+    then=f"ON CONFLICT (cause_id, rule_version_id, target) DO NOTHING {_TOLD}",
+)
 
 
 @dataclass(frozen=True)

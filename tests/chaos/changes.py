@@ -120,14 +120,12 @@ def without_attempt_row() -> None:
 
 def without_unique_notification() -> None:
     """What is written again is a new notification; the harness also drops the constraint."""
-    from sqlalchemy import insert
-
     from app.models.notifications import Notification
     from app.services import rounds
+    from app.services.prepared import inserting
 
-    table = Notification.__table__
-    told = (table.c.id, table.c.receiver, table.c.target, table.c.status)
-    swap(rounds, "_WRITE", insert(table).returning(*told))
+    write = inserting(Notification.__table__, rounds._COLUMNS, then=rounds._TOLD)
+    swap(rounds, "_WRITE", write)
 
 
 def without_publishing_after_commit() -> None:
