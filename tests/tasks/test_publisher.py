@@ -12,6 +12,7 @@ import pytest
 import redis
 from celery import Celery
 
+from app.broker import broker_of
 from app.services.receivers import Due
 from tasks import publisher
 from tasks.publisher import (
@@ -31,17 +32,22 @@ def celery_on(url: str) -> Celery:
 
 
 @pytest.fixture
-def broker(servers: Stack) -> Iterator["redis.Redis"]:
-    servers.redis.flushall()
-    yield servers.redis
-    servers.redis.flushall()
+def address(servers: Stack) -> str:
+    """Of a database of its own: what other tests have published may still be on its way."""
+    return servers.env["REDIS_URL"] + "?db=1"
 
 
 @pytest.fixture
-def ours(servers: Stack) -> Publisher:
-    return Publisher(
-        celery_on("redis+socket://" + servers.env["REDIS_URL"].removeprefix("unix://"))
-    )
+def broker(address: str) -> Iterator["redis.Redis"]:
+    with redis.Redis.from_url(address) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+@pytest.fixture
+def ours(address: str) -> Publisher:
+    return Publisher(celery_on(broker_of(address).url))
 
 
 def bodies(broker: "redis.Redis", queue: str) -> list[object]:
