@@ -139,6 +139,8 @@ class Gate:
             self._inside[receiver] -= 1
             if not self._inside[receiver]:
                 del self._inside[receiver]
+                # Nobody is left to whom those who come would matter.
+                self._called.pop(receiver, None)
 
 
 gate = Gate()

@@ -132,3 +132,13 @@ def test_the_places_to_call_to_are_what_neither_the_cap_nor_others_take() -> Non
         assert len(gate.call("a", 4, 8)) == 1
         enter(stack, gate, "one more", 4)
         assert gate.call("a", 4, 8) == []
+
+
+def test_of_a_receiver_that_nobody_speaks_to_nothing_is_kept() -> None:
+    gate = Gate(threads=18)
+    with gate.enter("a", [], 4):
+        gate.park("a", [uuid4()])
+        assert len(gate.call("a", 4, 1)) == 1
+    assert not gate._called
+    assert not gate._inside
+    assert not gate._parked
