@@ -37,10 +37,10 @@ def evaluate(self: Any, event_ids: list[str]) -> None:
     ids = [UUID(key) for key in event_ids]
     live.warm(db)
     held = claims.together(db, ids, now(), holder)
-    rest = set(ids).difference(claim.event_id for claim in held)
-    suspects = claims.suspected(db, rest, now()) if rest else []
+    # At once: what was claimed is released if anything fails in there.
     _evaluate(held, holder)
-    if suspects:
+    rest = set(ids).difference(claim.event_id for claim in held)
+    if rest and (suspects := claims.suspected(db, rest, now())):
         _evaluate_suspects(suspects, holder)
 
 
@@ -54,7 +54,7 @@ def _evaluate_suspects(ids: Sequence[UUID], holder: UUID) -> None:
 
 
 def _evaluate(held: Sequence[Claim], holder: UUID) -> None:
-    """What was claimed in the session's transaction, which ends before the first judgement."""
+    """What was claimed; the session's transaction, if it has one, ends before the first judgement."""
     db = session()
     began = time.perf_counter()
     try:

@@ -78,7 +78,7 @@ class Judgement:
 def load(session: Session, held: Sequence[Claim]) -> list[AnyEvent]:
     """The claimed events in order of acceptance, once the rules that judge them are at hand.
 
-    The caller ends the transaction of the claims before it judges: rules may take a while, and locks must not.
+    The caller ends the session's transaction before it judges: rules may take a while, and locks must not.
     """
     events = [claim.event for claim in held if claim.event is not None]
     for revision in sorted({event.revision for event in events}):
