@@ -229,6 +229,7 @@ class Publisher:
         if not batch:
             return
         with self._celery.producer_pool.acquire(block=True) as pooled, cast(Any, pooled).batch():
+            sending = broker.sending(pooled)
             for wake_up in batch:
                 self._celery.send_task(
                     wake_up.task,
@@ -236,7 +237,7 @@ class Publisher:
                     argsrepr=wake_up.summary,
                     headers={RECEIVER: wake_up.receiver},
                     producer=pooled,
-                    **broker.sending(pooled),
+                    **sending,
                     ignore_result=True,
                 )
                 self._room[wake_up.queue] -= 1

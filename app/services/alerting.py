@@ -17,7 +17,7 @@ from app.models.alerts import Alert, AlertChange, AlertState, Match, RuleFailure
 from app.models.events import AnyEvent
 from app.models.notifications import Cause
 from app.services import silences
-from app.services.prepared import inserting, rows_of
+from app.services.prepared import Prepared, adding, given, inserting, rows_of
 from app.services.rounds import Round
 from app.services.rulesets import JudgingRule
 from app.services.silences import Asked
@@ -120,28 +120,44 @@ class Counted:
         return None
 
 
-# Counts into the alert of a rule and key, or opens it.
-_COUNT: Final = inserting(
-    Alert.__table__,
-    ("id", "rule_id", "key", "state", "severity", "count", "shadow", "opened_at", "last_at", "last_event_id",
-     "rule_version_id"),
-    then=f"""
-        ON CONFLICT (rule_id, key) WHERE state <> 'resolved' DO UPDATE SET
-            count = alerts.count + excluded.count, shadow = alerts.shadow AND excluded.shadow,
-            last_at = excluded.last_at, last_event_id = excluded.last_event_id,
-            rule_version_id = excluded.rule_version_id, severity = excluded.severity
-        RETURNING rule_id, key, {", ".join(Counted.__dataclass_fields__)}
-    """,
-)  # fmt: skip
+def _counting() -> Prepared:
+    """The statement that counts into the alerts of rules and keys, or opens them, and writes the matches.
+
+    In one, since each word to PostgreSQL is a wait.
+    """
+    alerts = adding(
+        Alert.__table__,
+        ("id", "rule_id", "key", "state", "severity", "count", "shadow", "opened_at", "last_at",
+         "last_event_id", "rule_version_id"),
+    )  # fmt: skip
+    told = ", ".join(("rule_id", "key", *Counted.__dataclass_fields__))
+    columns = ("event_id", "rule_version_id", "rule_id", "matched_at", "event_type")
+    matches = given(
+        [*(Match.__table__.c[name] for name in columns), Alert.__table__.c.key], "found"
+    )
+    named = ", ".join(f"given.{name}" for name in columns)
+    return Prepared(f"""
+        WITH counted AS (
+            {alerts}
+            ON CONFLICT (rule_id, key) WHERE state <> 'resolved' DO UPDATE SET
+                count = alerts.count + excluded.count, shadow = alerts.shadow AND excluded.shadow,
+                last_at = excluded.last_at, last_event_id = excluded.last_event_id,
+                rule_version_id = excluded.rule_version_id, severity = excluded.severity
+            RETURNING {told}
+        ), matched AS (
+            INSERT INTO matches ({", ".join(columns)}, alert_id)
+            SELECT {named}, counted.id FROM {matches} JOIN counted USING (rule_id, key)
+            ON CONFLICT DO NOTHING
+        )
+        SELECT {told} FROM counted
+    """)  # noqa: S608 - names of ours
+
+
+_COUNT: Final = _counting()
 _WRITE_CHANGES: Final = inserting(
     AlertChange.__table__, ("id", "alert_id", "rule_id", "key", "at", "change")
 )
 _WRITE_FAILURES: Final = upsert(RuleFailure.__table__).on_conflict_do_nothing()
-_WRITE_MATCHES: Final = inserting(
-    Match.__table__,
-    ("event_id", "rule_version_id", "rule_id", "alert_id", "matched_at", "event_type"),
-    then="ON CONFLICT DO NOTHING",
-)
 
 
 def collect(
@@ -155,7 +171,6 @@ def collect(
     if not found:
         return []
     alerts = _count_into_alerts(session, found, standing, now)
-    _write_matches(session, found, alerts, now)
     return _rounds(session, found, alerts, standing, now)
 
 
@@ -177,7 +192,7 @@ def _rounds(
 ) -> list[Round]:
     if not found:
         return []
-    silences.live.reach(session, now)
+    silences.live.reach(session, now, standing.silences)
     made = [_round(match, alerts[match.place], standing, now) for match in found]
     _note_told(session, made, standing.live, alerts.values(), now)
     return made
@@ -248,7 +263,7 @@ def record_errors(session: Session, failed: Sequence[FailedRule], now: datetime)
 def _count_into_alerts(
     session: Session, found: Sequence[FoundMatch], standing: Standing, now: datetime
 ) -> dict[Place, Counted]:
-    """The alert of each rule and key, with the matches counted in.
+    """The alert of each rule and key, with the matches counted in and written down.
 
     They come in one order everywhere, so that two workers cannot deadlock on alerts.
     """
@@ -260,7 +275,8 @@ def _count_into_alerts(
         row["severity"] = match.rule.severity
         row["rule_version_id"] = match.rule.version_id
         row["last_event_id"] = match.about
-    counted = _COUNT(session, rows=rows_of(list(rows.values())))
+    matches = [_match(match, now) for match in found]
+    counted = _COUNT(session, rows=rows_of(list(rows.values())), found=rows_of(matches))
     alerts = {(rule_id, key): Counted(*counted) for rule_id, key, *counted in counted}
     opened = [place for place, alert in alerts.items() if alert.id == rows[place]["id"]]
     if opened:
@@ -320,21 +336,16 @@ def change(alert_id: UUID, place: Place, what: str, now: datetime, **more: Any) 
     )
 
 
-def _write_matches(
-    session: Session, found: Sequence[FoundMatch], alerts: Mapping[Place, Counted], now: datetime
-) -> None:
-    rows = [
-        {
-            "event_id": match.about,
-            "rule_version_id": match.rule.version_id,
-            "rule_id": match.rule.rule_id,
-            "alert_id": alerts[match.place].id,
-            "matched_at": now,
-            "event_type": match.event.type if match.event else match.body.get("type"),
-        }
-        for match in found
-    ]
-    _WRITE_MATCHES(session, rows=rows_of(rows))
+def _match(match: FoundMatch, now: datetime) -> dict[str, Any]:
+    rule_id, key = match.place
+    return {
+        "event_id": match.about,
+        "rule_version_id": match.rule.version_id,
+        "rule_id": rule_id,
+        "key": key,
+        "matched_at": now,
+        "event_type": match.event.type if match.event else match.body.get("type"),
+    }
 
 
 def message_of(match: FoundMatch) -> str:

@@ -221,7 +221,7 @@ def _turn(
         return None
     version = notices.versions(session, {version_id})[version_id]
     targets = version.compiled.targets if version.compiled else ()
-    silences.live.reach(session, now)
+    silences.live.reach(session, now, standings.silences)
     event = session.get(Event, alert.last_event_id)
     return Round(
         cause=cause,

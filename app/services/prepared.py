@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 import orjson
 from psycopg import Connection
 from psycopg.pq import TransactionStatus
-from sqlalchemy import ColumnElement, Dialect, Executable, Table, literal, text
+from sqlalchemy import Column, ColumnElement, Dialect, Executable, Table, literal, text
 from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import ClauseElement
@@ -64,15 +64,20 @@ def among(column: ColumnElement[str], values: Iterable[StrEnum]) -> ColumnElemen
 
 def inserting(table: Table, names: Sequence[str], *, then: str = "") -> Prepared:
     """The statement that adds `rows`, a text of `rows_of`, to a table, in their order; `then` follows it."""
+    return Prepared(f"{adding(table, names)} {then}")
+
+
+def adding(table: Table, names: Sequence[str]) -> str:
+    """That statement's text, to be part of another."""
     columns = ", ".join(names)
-    rows = given(table, names)
-    return Prepared(f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {rows} {then}")  # noqa: S608 - names of ours
+    rows = given([table.c[name] for name in names])
+    return f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {rows}"  # noqa: S608 - names of ours
 
 
-def given(table: Table, names: Sequence[str]) -> str:
-    """The rows in the text `:rows` as SQL reads them; each has columns of a table."""
-    columns = ", ".join(f"{name} {table.c[name].type.compile(_DIALECT)}" for name in names)
-    return f"json_to_recordset(CAST(:rows AS json)) AS given ({columns})"
+def given(columns: Sequence[Column[Any]], rows: str = "rows") -> str:
+    """The rows in the text of that name as SQL reads them; each has such columns."""
+    types = ", ".join(f"{one.name} {one.type.compile(_DIALECT)}" for one in columns)
+    return f"json_to_recordset(CAST(:{rows} AS json)) AS given ({types})"
 
 
 def rows_of(rows: Sequence[dict[str, Any]]) -> str:

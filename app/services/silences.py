@@ -90,9 +90,10 @@ class LiveSilences:
         """Begin with nothing, for a process whose database was replaced."""
         self._known: tuple[int, tuple[LiveSilence, ...]] = (-1, ())
 
-    def reach(self, session: Session, now: datetime) -> None:
-        """Load the silences, if they have changed since; one small query where they have not."""
-        [(revision,)] = _REVISION(session)
+    def reach(self, session: Session, now: datetime, revision: int | None = None) -> None:
+        """Load the silences, if they have changed since; one small query where nobody knows whether they have."""
+        if revision is None:
+            [(revision,)] = _REVISION(session)
         if revision == self._known[0]:
             return
         recent = select(Silence).where(Silence.ends_at > now - REMEMBERED).order_by(Silence.id)

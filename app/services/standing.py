@@ -13,13 +13,14 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Uuid, any_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
-from app.models.rules import Rule
+from app.models.rules import Rule, Ruleset
 from app.services.prepared import Prepared
 from app.services.suppressions import Held, Kind
 
 _rule = Rule.__table__.c
+_silences = select(Ruleset.__table__.c.silences).scalar_subquery()
 _LOCK: Final = Prepared(
-    select(_rule.id, _rule.enabled, _rule.noise_budget, _rule.live_since)
+    select(_rule.id, _rule.enabled, _rule.noise_budget, _rule.live_since, _silences)
     .where(
         _rule.id == any_(bindparam("ids", type_=ARRAY(Uuid()))),
         or_(_rule.enabled, _rule.shadow),
@@ -47,6 +48,8 @@ class Standing:
     live: Collection[UUID] = ()
     budgets: Mapping[UUID, Budget] = field(default_factory=dict)
     shadow: Collection[UUID] = ()
+    # The revision of what is silenced, read on the way; none where no rule is left.
+    silences: int | None = None
 
     def hidden(self, rule_id: UUID, was_shadow: bool) -> Held | None:
         """Why the record is all that a rule's match comes to, where that is so."""
@@ -61,11 +64,12 @@ def of(session: Session, rule_ids: Collection[UUID]) -> Standing:
         return Standing()
     rows = _LOCK(session, ids=list(rule_ids))
     return Standing(
-        live={key for key, live, _, _ in rows if live},
+        live={key for key, live, *_ in rows if live},
         budgets={
             key: Budget(budget, since)
-            for key, live, budget, since in rows
+            for key, live, budget, since, _ in rows
             if live and budget is not None
         },
-        shadow={key for key, live, _, _ in rows if not live},
+        shadow={key for key, live, *_ in rows if not live},
+        silences=rows[0][-1] if rows else None,
     )
