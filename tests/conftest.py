@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from flask import Flask
@@ -98,3 +98,19 @@ def app(applications: Applications, settings: Settings, clock: TestClock) -> Ite
 def client(app: Flask) -> Client:
     """Calls the application as HTTP would."""
     return cast(Client, app.test_client())
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Guard by guard, what breaks without it; and what each run under chaos measured."""
+    reports: list[pytest.TestReport] = terminalreporter.getreports("passed")
+    told: list[tuple[str, Any]] = [one for report in reports for one in report.user_properties]
+    guards = [value for name, value in told if name == "guard"]
+    if guards:
+        terminalreporter.section("each guard, and what its test sees without it")
+        for guard, promise, seen in guards:
+            terminalreporter.write_line(f"{guard:22} {promise}")
+            terminalreporter.write_line(f"{'':22} without it: {seen}")
+    for name, value in told:
+        if name == "chaos":
+            terminalreporter.section("chaos")
+            terminalreporter.write_line(value)

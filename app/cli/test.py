@@ -8,6 +8,8 @@ CHECKS = (
     ("mypy", ".", "sentinel"),
     ("lint-imports",),
 )
+# Each has servers of its own, and a machine with many cores need not have as much memory.
+MOST_PROCESSES = 4
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
@@ -18,7 +20,15 @@ def test(pytest_args: tuple[str, ...]) -> None:
     # Six thousand lines of passed tests would hide it.
     if failed:
         raise click.ClickException(f"failed: {'; '.join(' '.join(check) for check in failed)}")
-    raise SystemExit(0 if _passes("pytest", *(pytest_args or ("-v",))) else 1)
+    raise SystemExit(0 if _passes("pytest", *(pytest_args or _all())) else 1)
+
+
+def _all() -> tuple[str, ...]:
+    """All tests, in as many processes as there are cores, since most of them wait; those of one file share servers."""
+    import os
+
+    processes = min(os.cpu_count() or 1, MOST_PROCESSES)
+    return ("-v", "--numprocesses", str(processes), "--dist", "loadfile")
 
 
 def _passes(tool: str, *words: str) -> bool:

@@ -30,4 +30,5 @@ def test_checks_that_pass_are_followed_by_the_tests(
     done = CliRunner().invoke(sentinel, ["test"], env={"PYTEST_ADDOPTS": OF_ONE_FILE})
 
     assert done.exit_code == 0
+    assert "--numprocesses" in done.output
     assert "2 tests collected" in capfd.readouterr().out
