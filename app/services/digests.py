@@ -12,26 +12,29 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.models.alerts import Suppression
+from app.models.alerts import Alert, Suppression
 from app.models.notifications import Cause
 from app.models.rules import Rule
 from app.models.silences import Silence, Storm
 from app.services import rounds
 from app.services.receivers import Due
 from app.services.storms import MINUTE
+from rules_dsl.words import SEVERITIES
 
 # Whoever counted into it in its last moment has committed by then.
 GRACE = timedelta(seconds=5)
 TOGETHER = 100
+LEAST = SEVERITIES[0]
 RULES_TOLD = 20
 FIRST_TOLD = 20
 
 
 @dataclass(frozen=True)
 class _Held:
-    """What one silence or storm held back: how many, of which rules, from when to when, and the first of them."""
+    """What one silence or storm held back: how many, how severe, of which rules, from when to when, and the first."""
 
     count: int
+    severity: str
     rules: list[dict[str, Any]]
     first_at: datetime
     last_at: datetime
@@ -96,8 +99,10 @@ def _held_by(session: Session, key: UUID) -> _Held | None:
             number,
             func.min(Suppression.at),
             func.max(Suppression.at),
+            func.array_agg(Alert.severity.distinct()),
         )
         .outerjoin(Rule, Rule.id == Suppression.rule_id)
+        .outerjoin(Alert, Alert.id == Suppression.alert_id)
         .where(Suppression.held_by == key)
         .group_by(Suppression.rule_id, Rule.name)
         .order_by(number.desc(), Suppression.rule_id)
@@ -106,13 +111,15 @@ def _held_by(session: Session, key: UUID) -> _Held | None:
         return None
     first = select(Suppression.cause_id).where(Suppression.held_by == key)
     return _Held(
-        count=sum(count for _, _, count, _, _ in rows),
+        count=sum(count for _, _, count, *_ in rows),
+        severity=max(
+            (one for *_, each in rows for one in each if one), key=SEVERITIES.index, default=LEAST
+        ),
         rules=[
-            {"id": str(rule_id), "name": name, "count": count}
-            for rule_id, name, count, _, _ in rows
+            {"id": str(rule_id), "name": name, "count": count} for rule_id, name, count, *_ in rows
         ],
-        first_at=min(begun for *_, begun, _ in rows),
-        last_at=max(ended for *_, ended in rows),
+        first_at=min(begun for *_, begun, _, _ in rows),
+        last_at=max(ended for *_, ended, _ in rows),
         first=[
             str(one) for one in session.scalars(first.order_by(Suppression.id).limit(FIRST_TOLD))
         ],
@@ -127,6 +134,8 @@ def _row(
         "kind": cause,
         "id": str(cause_id),
         "count": held.count,
+        # What people kept quiet on purpose calls nobody at its end.
+        "severity": held.severity if cause is Cause.STORM else LEAST,
         "first_at": held.first_at.isoformat(),
         "last_at": held.last_at.isoformat(),
         "rules": held.rules[:RULES_TOLD],

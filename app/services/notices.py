@@ -123,7 +123,7 @@ def build(
         timestamp=notification.created_at,
         address=notification.target.partition(":")[2],
         alert={} if alert is None else _alert(alert),
-        rule={"name": DIGEST, "severity": "info"}
+        rule=_digest(notification.digest)
         if version is None or alert is None
         else _rule(version, alert),
         event={} if event is None else _event(event),
@@ -167,6 +167,11 @@ def _rule(version: Version, alert: AlertFacts) -> dict[str, Any]:
         "version": version.number,
         "severity": alert.severity,
     }
+
+
+def _digest(digest: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What stands in the place of a rule; the release before did not say how severe a digest is."""
+    return {"name": DIGEST, "severity": (digest or {}).get("severity", "info")}
 
 
 def _event(event: EventFacts) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from app.config import Settings
 from app.extensions import db, session
 from app.models.alerts import Match, Suppression
 from app.models.silences import Storm
-from app.services import digests, matching, storms
+from app.services import delivery, digests, matching, storms
 from app.services.claims import Claim
+from app.services.delivery import Sending
 from tests.app.client import Client
 from tests.app.helpers import claim, evaluate, make_rule, notifications, post_event
 from tests.conftest import TestClock
@@ -89,6 +90,24 @@ def test_each_target_and_each_minute_counts_for_itself(
     digest = next(row.digest for row in notifications() if row.id == key)
     assert digest is not None
     assert digest["rules"][0]["name"] == "Second"
+
+
+def test_a_digest_is_as_severe_as_the_worst_that_its_storm_held_back(
+    client: Client, clock: TestClock, rule: str, settings: Settings
+) -> None:
+    for severity in ("info", "critical", "high"):
+        make_rule(
+            client,
+            f'when type == "{severity}" then notify("slack:#a") severity {severity}',
+            name=severity,
+        )
+    evaluate(clock(), events(client, LIMIT))
+    for type_ in ("info", "critical", "high"):
+        evaluate(clock(), events(client, 1, type_))
+    [key] = sweep(clock, 65)
+    [sending] = delivery.begin(session(), [key], settings, clock())
+    assert isinstance(sending, Sending)
+    assert sending.notice.rule == {"name": "Digest", "severity": "critical"}
 
 
 def test_a_late_commit_into_an_old_minute_is_told_too(
