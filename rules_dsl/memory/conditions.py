@@ -196,9 +196,13 @@ class Gathered(Condition):
         for feed, log in enumerate(state.logs):
             times = log.times
             if times and times[0] <= oldest - self._reach[feed]:
-                log.prune(oldest - self._reach[feed])
+                gone = log.past(oldest - self._reach[feed])
+                if gone:
+                    self._drop(state, feed, gone)
             if len(times) > most:
-                self._drop(state, feed, len(times) - most + most // 16)
+                over = len(times) - most + most // 16
+                self._drop(state, feed, over)
+                state.dropped += over
         if plan.sequence is None:
             return
         gone = _place(state.candidates, oldest - plan.sequence.within)
@@ -210,13 +214,13 @@ class Gathered(Condition):
             del state.pending[: len(state.pending) - most]
 
     def _drop(self, state: State, feed: int, count: int) -> None:
+        # What ends an alert moves the time on, and no window: one may still stand on what goes.
         log = state.logs[feed]
         for number, spec in enumerate(self.plan.windows):
             cursor = state.cursors[number]
             if spec.feed == feed and cursor is not None:
                 cursor.left(spec, log, count)
         log.drop(count)
-        state.dropped += count
 
 
 class Held(Condition):

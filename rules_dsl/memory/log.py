@@ -73,14 +73,13 @@ class Log:
         chosen += values[last * _BLOCK : end]
         return _plain(choose(chosen))
 
-    def prune(self, time: int) -> None:
-        """Forget what is not later than a time, once that is worth the moving."""
+    def past(self, time: int) -> int:
+        """How many entries are not later than a time, once there are so many that it is worth to forget them."""
         times = self.times
         if len(times) < _LEAST_PRUNED or times[_LEAST_PRUNED - 1] > time:
-            return
+            return 0
         gone = bisect_right(times, time)
-        if 2 * gone >= len(times):
-            self.drop(gone)
+        return gone if 2 * gone >= len(times) else 0
 
     def drop(self, count: int) -> None:
         """Forget the oldest entries."""

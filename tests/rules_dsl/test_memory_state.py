@@ -9,7 +9,7 @@ from rules_dsl import compile_rule
 from rules_dsl.memory import Limits, Machine, MemoryStates, Occurrence, State
 from rules_dsl.memory.keys import key_text, scalar_text
 from rules_dsl.memory.sums import ExactSum
-from tests.rules_dsl.memory_world import MONDAY, SECOND, THEN, World
+from tests.rules_dsl.memory_world import MINUTE, MONDAY, SECOND, THEN, World
 
 MAIN = ("", "[]")
 
@@ -107,6 +107,21 @@ def test_what_no_window_can_see_any_more_is_forgotten() -> None:
     assert len(state.recent.times) < 4 * 61
     assert state.dropped == 0
     assert len(state.pack()) < 20_000
+
+
+@pytest.mark.parametrize(("window", "value"), [("sum", 60), ("avg", 1), ("distinct", 60)])
+def test_a_window_is_right_when_an_end_has_let_some_of_it_be_forgotten(
+    window: str, value: int
+) -> None:
+    world = World(f"exists x and {window}(x) over 10m > 1e9 | resolve when ok")
+    for at in range(200):  # until 9:57
+        x = at if window == "distinct" else 1
+        world.machine.decide(world.event(at * 3, x=x), world.states, 0)
+    world.machine.decide(world.event(17 * MINUTE, ok=True), world.states, 0)
+    assert len(world.states[MAIN].logs[0]) < 100
+    last = world.event(17 * MINUTE, x=1 if window != "distinct" else 200)
+    (decision,) = world.machine.decide(last, world.states, 0)
+    assert decision.values["windows"] == [value]
 
 
 @pytest.mark.parametrize(
