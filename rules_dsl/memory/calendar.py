@@ -34,11 +34,12 @@ class Calendar:
         for begin, end in self._ranges(today - _DAY):
             if now < end and begin < end:
                 return None if begin <= now else begin
-        raise AssertionError("a week has at least one of the days")
+        raise AssertionError("two weeks have one of the days at least twice")
 
     def _ranges(self, day: date) -> Iterator[tuple[int, int]]:
         clause = self._clause
-        for _ in range(10):
+        # Two weeks, since the clocks may leave nothing of a day's range.
+        for _ in range(16):
             if day.weekday() in self._days:
                 over_midnight = clause.end <= clause.begin
                 last = day + _DAY if over_midnight else day
