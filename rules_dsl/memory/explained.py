@@ -66,7 +66,8 @@ class _Teller:
         """The whole condition."""
         values = self._record["values"]
         if isinstance(node, tree.Held | tree.Absence):
-            reason = told(self._plan, self._record["key"], self._record["time"], values)
+            record = self._record
+            reason = told(self._plan, record["key"], record["time"], values, record["outcome"])
             below = (self._single(node.body),) if self._record["kind"] == "event" else ()
             if isinstance(node, tree.Absence) and below and below[0].outcome:
                 reason = reason or _WAS_SEEN

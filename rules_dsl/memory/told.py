@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from rules_dsl import tree
+from rules_dsl.evaluator import Outcome
 from rules_dsl.format import format_expression
 from rules_dsl.memory.calendar import clock_text
 from rules_dsl.memory.keys import NO_KEY, names_and_values
@@ -17,7 +18,9 @@ _MIRRORED: Final = {">": "<", ">=": "<=", "<": ">", "<=": ">="}
 _SECOND: Final = 1_000_000
 
 
-def told(plan: Plan, key: str, time: int, recorded: Mapping[str, Any]) -> str | None:
+def told(
+    plan: Plan, key: str, time: int, recorded: Mapping[str, Any], outcome: Outcome = True
+) -> str | None:
     """Why a condition with memory is as it is; None for clauses alone."""
     compared = range(len(plan.compared)) if "windows" in recorded else ()
     parts = [told_comparison(plan, number, recorded) for number in compared]
@@ -27,7 +30,7 @@ def told(plan: Plan, key: str, time: int, recorded: Mapping[str, Any]) -> str | 
         since = clock_text(recorded["nothing_since"], time, None)
         parts.append(f"nothing {'more ' if plan.sequence else ''}since {since}")
     if "since" in recorded:
-        parts.append(_told_since(plan, time, recorded["since"]))
+        parts.append(_told_since(plan, time, recorded["since"], outcome))
     return f"{', '.join(parts)}{_whose(plan, key)}" if parts else None
 
 
@@ -81,11 +84,15 @@ def told_late(plan: Plan, key: str, recorded: Mapping[str, Any]) -> str | None:
     return f"the event came too late, {newest}; {_duration(recorded['allowed'])} is allowed"
 
 
-def _told_since(plan: Plan, time: int, since: int | None) -> str:
+def _told_since(plan: Plan, time: int, since: int | None, outcome: Outcome) -> str:
     assert plan.held is not None
     if since is None:
         return "not true now"
-    return f"true since {clock_text(since, time, None)}, for {_duration(time - since)} of {_duration(plan.held)}"
+    begun = f"true since {clock_text(since, time, None)}"
+    if time < since:  # the event is late
+        return f"after this event, {begun}"
+    fired = ", and fired already" if not outcome and time - since >= plan.held else ""
+    return f"{begun}, for {_duration(time - since)} of {_duration(plan.held)}{fired}"
 
 
 def _whose(plan: Plan, key: str) -> str:

@@ -68,6 +68,11 @@ CASES: list[tuple[str, list[dict[str, Any]], str]] = [
         'is false: true since 10:00, for 1m of 5m for u = "a"',
     ),
     ("x > 1 for 5m", [{"x": 2}, {"x": 1}], "is false: not true now"),
+    (
+        "x > 1 for 1m by u",
+        [{"x": 2, "u": 1}] * 3,
+        "is false: true since 10:00, for 2m of 1m, and fired already for u = 1",
+    ),
 ]
 
 
@@ -100,6 +105,16 @@ def test_each_condition_is_told_by_what_it_saw(
     rule: str, events: list[dict[str, Any]], part: str
 ) -> None:
     assert part in explained(World(rule), *events)
+
+
+@pytest.mark.parametrize("x", [2, 0])
+def test_a_time_that_begins_after_a_late_event_is_told_as_such(x: int) -> None:
+    world = World("x > 1 for 5m by u")
+    world.send(10, x=0, u=1)
+    world.send(50, x=2, u=1)
+    decision = world.send(60, late=55, x=x, u=1)
+    told = world.machine.explain(world.sent[-1], json.loads(json.dumps(decision.to_json())))
+    assert told.reason == "after this event, true since 10:00:50 for u = 1"
 
 
 def test_what_a_timer_found_is_told_too() -> None:
