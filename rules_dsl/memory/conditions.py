@@ -118,11 +118,26 @@ class Gathered(Condition):
             return outcome, recorded
         follows = self._follow(state, step)
         outcome = _both(outcome, follows)
-        recorded["steps"] = sequence.progress(state.candidates, time)
+        recorded |= self._recorded(state, step.brought, time)
         if outcome is True:
-            recorded["steps"] = [each.times for each in sequence.steps]
             state.candidates.clear()
         return outcome, recorded
+
+    def _recorded(self, state: State, brought: _Brought, time: int) -> dict[str, object]:
+        """What is told of a sequence: how far it has come, whether it is whole, and what it waits for or has ended."""
+        sequence = self.plan.sequence
+        assert sequence is not None
+        found, closed = brought.found, brought.closed
+        recorded: dict[str, object] = {"steps": [each.times for each in sequence.steps]}
+        if found is None:
+            recorded["steps"] = sequence.progress(state.candidates, time, brought.serves)
+        elif sequence.closing is None:
+            recorded["whole"] = True
+        else:
+            recorded["until"] = found.first + sequence.within
+        if closed:
+            recorded["ended"] = max(each.last for each in closed)
+        return recorded
 
     def entered(
         self, state: State, run: Run, time: int, values: Sequence[Any], newest: bool = False

@@ -85,10 +85,10 @@ class _Teller:
             return self._comparison(node) if "windows" in values else self._unasked(node, UNASKED)
         if "steps" not in values:
             return self._unasked(node, UNASKED if self._beside_untrue() else _NO_STEP)
-        reason = told_sequence(self._plan, values["steps"]) + self._whose
-        steps = self._plan.sequence.steps if self._plan.sequence else []
-        whole = values["steps"] == [step.times for step in steps]
-        return self._clause(node, whole and self._record["outcome"], reason)
+        reason = told_sequence(self._plan, self._record["time"], values) + self._whose
+        # A record of before says it by its outcome alone.
+        whole = "whole" in values or self._record["outcome"] is True
+        return self._clause(node, whole, reason)
 
     def _comparison(self, node: tree.Comparison) -> Explanation:
         run = Run(self._body, self._now)

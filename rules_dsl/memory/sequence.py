@@ -114,10 +114,14 @@ class Sequences:
         tied.variables.update(pending.names)
         return self.closing.tied(tied) is True
 
-    def progress(self, candidates: Sequence[Candidate], time: int) -> list[int]:
-        """How many events may serve each step, of those within the time before an event."""
-        within = [each for each in candidates if time - self.within < each.time <= time]
-        return [sum(each.steps >> i & 1 for each in within) for i in range(len(self.steps))]
+    def progress(self, candidates: Sequence[Candidate], time: int, own: int) -> list[int]:
+        """How many events may serve each step, of those within the time before an event, and itself.
+
+        It is no candidate where it could only have been the last: its `own` steps say so.
+        """
+        within = [each.steps for each in candidates if time - self.within < each.time <= time]
+        within.append(own & self.only_last)
+        return [sum(each >> i & 1 for each in within) for i in range(len(self.steps))]
 
 
 class _Search:

@@ -25,7 +25,7 @@ def told(
     compared = range(len(plan.compared)) if "windows" in recorded else ()
     parts = [told_comparison(plan, number, recorded) for number in compared]
     if plan.sequence is not None and "steps" in recorded:
-        parts.append(told_sequence(plan, recorded["steps"]))
+        parts.append(told_sequence(plan, time, recorded))
     if "nothing_since" in recorded and recorded["nothing_since"] is not None:
         since = clock_text(recorded["nothing_since"], time, None)
         parts.append(f"nothing {'more ' if plan.sequence else ''}since {since}")
@@ -64,14 +64,20 @@ def _telling(spec: WindowSpec, number: int, needed: int | None) -> Telling:
     return telling
 
 
-def told_sequence(plan: Plan, steps: Sequence[int]) -> str:
-    """`a 4 of 5, b 0 of 1 within 10m`."""
+def told_sequence(plan: Plan, time: int, recorded: Mapping[str, Any]) -> str:
+    """`a 4 of 5, b 0 of 1 within 10m`, and what becomes of a closing `not`."""
     assert plan.sequence is not None
+    steps = recorded["steps"]
     counts = (
         f"{step.name} {min(count, step.times)} of {step.times}"
         for step, count in zip(plan.sequence.steps, steps, strict=True)
     )
-    return f"{', '.join(counts)} within {plan.sequence.span}"
+    said = f"{', '.join(counts)} within {plan.sequence.span}"
+    if "until" in recorded:
+        said += f", fires at {clock_text(recorded['until'], time, None)} if nothing such comes"
+    if "ended" in recorded:
+        said = f"it ended the wait since {clock_text(recorded['ended'], time, None)}, {said}"
+    return said
 
 
 def told_late(plan: Plan, key: str, recorded: Mapping[str, Any]) -> str | None:

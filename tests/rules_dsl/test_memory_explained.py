@@ -63,6 +63,27 @@ CASES: list[tuple[str, list[dict[str, Any]], str]] = [
         "is true: a 1 of 1, b 1 of 1 within 5m",
     ),
     (
+        "seq(a: x == 1 -> b: x == 2) within 5m",
+        [{"x": 2}],
+        "is false: a 0 of 1, b 1 of 1 within 5m",
+    ),
+    (
+        "count() over 5m > 9 and seq(a: x == 1 -> b: x == 2) within 5m",
+        [{"x": 1}, {"x": 2}],
+        "seq(a: x == 1 -> b: x == 2) within 5m is true: a 1 of 1, b 1 of 1 within 5m\n"
+        "nearest miss: count() over 5m > 9",
+    ),
+    (
+        "seq(a: x == 1 -> not (x == 2)) within 5m by u",
+        [{"x": 1, "u": 1}],
+        "is false: a 1 of 1 within 5m, fires at 10:05 if nothing such comes for u = 1",
+    ),
+    (
+        "seq(a: x == 1 -> not (x == 2)) within 5m by u",
+        [{"x": 1, "u": 1}, {"x": 2, "u": 1}],
+        "is false: it ended the wait since 10:00, a 0 of 1 within 5m for u = 1",
+    ),
+    (
         "x > 1 for 5m by u",
         [{"x": 2, "u": "a"}] * 2,
         'is false: true since 10:00, for 1m of 5m for u = "a"',
