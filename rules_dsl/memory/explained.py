@@ -83,6 +83,9 @@ class _Teller:
         values = self._record["values"]
         if isinstance(node, tree.Comparison):
             return self._comparison(node) if "windows" in values else self._unasked(node, UNASKED)
+        if "nothing_since" in values:
+            reason = told(self._plan, self._record["key"], self._record["time"], values)
+            return self._clause(node, True, reason)
         if "steps" not in values:
             return self._unasked(node, UNASKED if self._beside_untrue() else _NO_STEP)
         reason = told_sequence(self._plan, self._record["time"], values) + self._whose

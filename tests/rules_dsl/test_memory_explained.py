@@ -144,3 +144,15 @@ def test_what_a_timer_found_is_told_too() -> None:
     (missed,) = world.sweep(HOUR)
     told = world.machine.explain(world.sent[0], missed.to_json())
     assert str(told) == 'absent(beat) for 10m by host is true: nothing since 10:00 for host = "a"'
+
+
+def test_a_sequence_that_nothing_has_ended_is_told_as_such() -> None:
+    world = World("p > 0 and seq(a: paid -> not (shipped)) within 10m by order")
+    world.send(0, p=1, paid=True, order=7)
+    (unshipped,) = world.sweep(HOUR)
+    assert str(world.machine.explain(world.sent[0], unshipped.to_json())).split("\n") == [
+        "p > 0 and seq(a: paid -> not (shipped)) within 10m by order is true",
+        "  p > 0 is true: p was 1",
+        "  seq(a: paid -> not (shipped)) within 10m by order is true: "
+        "nothing more since 10:00 for order = 7",
+    ]
