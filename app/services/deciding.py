@@ -246,6 +246,7 @@ class Deciding:
         """What becomes of an alert may hold back the matches of others."""
         if decision.alert == "resolve":
             self._open.resolved(rule.rule_id, alert_key(decision.key))
+            self._hush.ended(rule.rule_id, alert_key(decision.key))
         elif not rule.shadow:
             self._open.opened(rule.rule_id, alert_key(decision.key))
 

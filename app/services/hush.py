@@ -25,6 +25,7 @@ class Hush:
         self._session = session
         self._now = now
         self._quiet: dict[UUID, set[str]] = {}
+        self._ended: set[tuple[UUID, str]] = set()
 
     def keeps(
         self, rule: JudgingRule, machine: Machine, decision: Decision, event: AnyEvent | None
@@ -33,12 +34,17 @@ class Hush:
         if rule.rule_id not in self._quiet:
             silences.live.reach(self._session, self._now)
             self._quiet[rule.rule_id] = self._alerts(rule.rule_id)
-        if decision.alert != "open" and alert_key(decision.key) in self._quiet[rule.rule_id]:
+        key = alert_key(decision.key)
+        if key in self._quiet[rule.rule_id] and (rule.rule_id, key) not in self._ended:
             return True
         return (
             silences.live.holding(self._asked(rule, machine, decision, event), self._now)
             is not None
         )
+
+    def ended(self, rule_id: UUID, key: str) -> None:
+        """Note that an alert ends, and with it what keeps it quiet."""
+        self._ended.add((rule_id, key))
 
     def _alerts(self, rule_id: UUID) -> set[str]:
         quiet = or_(Alert.acknowledged_until > self._now, Alert.snoozed_until > self._now)

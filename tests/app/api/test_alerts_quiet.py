@@ -196,6 +196,32 @@ def test_what_a_snooze_held_back_is_no_round_of_a_throttle(
     assert [len(match(client, clock)) for _ in range(2)] == [1, 0]
 
 
+def test_what_a_snooze_held_back_is_no_round_for_an_edited_rule_either(
+    client: Client, clock: TestClock
+) -> None:
+    alert = alert_of(client, clock, f"{HEARD} throttle 1 per 1d")
+    do(client, alert, "snooze", **{"for": "10m"})
+    [rule] = client.get("/rules").json["data"]
+    edited = {"dsl": f"{HEARD} throttle 1 per 2d"}
+    assert client.patch(f"/rules/{rule['id']}", json=edited).status_code == 200
+    assert match(client, clock) == []
+    clock.tick(601)
+    assert [len(match(client, clock)) for _ in range(2)] == [1, 0]
+
+
+def test_a_snooze_ends_with_its_alert_for_the_throttle_too(
+    client: Client, clock: TestClock
+) -> None:
+    alert = alert_of(client, clock, f'{HEARD} throttle 3 per 1d resolve when type == "ok"')
+    do(client, alert, "snooze", **{"for": "10m"})
+    for type in ("ok", "disk", "disk", "disk"):
+        clock.tick(1)
+        post_event(client, type=type)
+    evaluate(clock())
+    causes = [one.cause for one in notifications()]
+    assert sorted(causes) == ["alert", "event", "event", "event"]
+
+
 def test_a_snooze_within_an_acknowledgement_is_told_with_it(
     client: Client, clock: TestClock
 ) -> None:
