@@ -19,7 +19,7 @@ from app.models.alerts import Alert, AlertChange, AlertState
 from app.models.events import Event
 from app.models.notifications import Cause
 from app.models.rules import Rule, RuleVersion
-from app.services import alerting, notices, remembered, rounds, silences, standing
+from app.services import alerting, machines, notices, remembered, rounds, silences, standing
 from app.services.alerting import OPENED
 from app.services.errors import Conflict, NotFound
 from app.services.rounds import Queued, Round
@@ -223,6 +223,8 @@ def _turn(
     targets = version.compiled.targets if version.compiled else ()
     silences.live.reach(session, now, standings.silences)
     event = session.get(Event, alert.last_event_id)
+    rule = machines.rules_of(session, {version_id}).get(version_id)
+    stand_in = machines.stand_in(rule, alert.key, event.body if event else None)
     return Round(
         cause=cause,
         cause_id=cause_id,
@@ -232,7 +234,7 @@ def _turn(
         targets=[str(target) for target in targets if target.resolved and _hears(target, cause)],
         message=lambda: message,
         held=standings.hidden(alert.rule_id, was_shadow=False)
-        or silences.live.holding(Asked.of(alert, event, now), now),
+        or silences.live.holding(Asked.of(alert, event, stand_in, now), now),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -14,7 +14,7 @@ from app.models.events import AnyEvent
 from app.models.rules import RuleVersion
 from app.services import notices
 from app.services.rulesets import JudgingRule
-from rules_dsl.memory import Limits, Machine, Occurrence
+from rules_dsl.memory import Decision, Limits, Machine, Occurrence
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -59,6 +59,17 @@ def _judging(key: UUID, found: notices.Version) -> JudgingRule:
         found.memory_id,
         found.shadow,
     )
+
+
+def stand_in(
+    rule: JudgingRule | None, key: str, body: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """What stands for the event that `absent` has missed, in the alert of a key; None of all other rules."""
+    if rule is None or not rule.compiled.has_memory:
+        return None
+    machine = machine_of(rule, Memory())
+    missed = Decision("absent", machine_key(key), 0)
+    return None if machine.plan.absent is None else machine.subject(missed, body)
 
 
 def occurrence_of(event: AnyEvent) -> Occurrence:

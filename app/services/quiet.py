@@ -7,25 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
-from app.config import Memory
 from app.ids import uuid7_floor
 from app.models.alerts import Alert, AlertChange, AlertState, Suppression
 from app.models.events import Event
 from app.models.notifications import Cause
-from app.services import alerting, alerts, deciding, machines, rounds, silences, standing
+from app.services import alerting, alerts, machines, rounds, silences, standing
 from app.services.alerting import FoundMatch, Timed
 from app.services.rounds import Queued, Round
 from app.services.rulesets import JudgingRule
 from app.services.silences import Asked
 from app.services.standing import Standing
 from app.services.suppressions import Kind
-from rules_dsl.memory import Decision
 
 TOGETHER: Final = 500
 ACKNOWLEDGED: Final = "acknowledged"
@@ -71,8 +69,9 @@ def _woken(session: Session, alert: Alert, standings: Standing, now: datetime) -
     if not count or rule is None:
         return None
     event = session.get(Event, alert.last_event_id)
+    stand_in = machines.stand_in(rule, alert.key, event.body if event else None)
     held = standings.hidden(alert.rule_id, rule.shadow) or silences.live.holding(
-        Asked.of(alert, event, now), now
+        Asked.of(alert, event, stand_in, now), now
     )
     if held is None and alert.rule_id in standings.live:
         alert.notified_at = alert.notified_at or now
@@ -83,7 +82,7 @@ def _woken(session: Session, alert: Alert, standings: Standing, now: datetime) -
         rule_version_id=alert.rule_version_id,
         alert_id=alert.id,
         targets=rule.targets,
-        message=partial(_message, ended, count, _last(rule, alert, event)),
+        message=partial(_message, ended, count, _last(rule, alert, event, stand_in)),
         held=held,
     )
 
@@ -129,13 +128,12 @@ def _held_since(alert: Alert, since: datetime) -> tuple[ColumnElement[bool], ...
     )
 
 
-def _last(rule: JudgingRule, alert: Alert, event: Event | None) -> FoundMatch:
+def _last(
+    rule: JudgingRule, alert: Alert, event: Event | None, stand_in: dict[str, Any] | None
+) -> FoundMatch:
     """The last match, as messages see it."""
-    body = event.body if event else None
-    if rule.compiled.has_memory:
-        decision = Decision(deciding.BY_EVENT, machines.machine_key(alert.key), 0)
-        body = machines.machine_of(rule, Memory()).subject(decision, body)
-    timed = Timed(alert.last_event_id, Cause.WAKE, body or {}, alert.last_at)
+    body = stand_in or (event.body if event else {})
+    timed = Timed(alert.last_event_id, Cause.WAKE, body, alert.last_at)
     return FoundMatch(event, rule, alert.key, timed=timed)
 
 

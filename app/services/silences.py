@@ -45,10 +45,18 @@ class Asked:
     came: datetime | None = None
 
     @classmethod
-    def of(cls, alert: Alert, event: Event | None, now: datetime) -> "Asked":
-        """About an alert whose last event is known, or gone."""
-        bodies, at = ([event.body], event.accepted_at) if event is not None else ([], now)
-        return cls(alert.rule_id, alert.severity, bodies, at)
+    def of(
+        cls,
+        alert: Alert,
+        event: Event | None,
+        stand_in: Mapping[str, Any] | None,
+        now: datetime,
+    ) -> "Asked":
+        """About an alert whose last event is known, or gone, and what stands for one that did not come."""
+        bodies: list[Mapping[str, Any]] = [] if event is None else [event.body]
+        if stand_in is not None:
+            bodies.append(stand_in)
+        return cls(alert.rule_id, alert.severity, bodies, event.accepted_at if event else now)
 
 
 @dataclass(frozen=True)

@@ -216,6 +216,21 @@ def test_the_end_of_an_alert_is_silenced_too(client: Client, clock: TestClock) -
     assert (held["cause"], held["kind"]) == ("alert", "silenced")
 
 
+@pytest.mark.parametrize("condition", ['host == "db-9"', 'type == "sentinel.absent"'])
+def test_the_end_of_absence_is_silenced_by_what_stood_in_for_the_event(
+    client: Client, clock: TestClock, condition: str
+) -> None:
+    heard = ABSENT.replace('"slack:#disks"', '"slack:#disks", resolved: true')
+    make_rule(client, f'{heard} resolve when type == "disk"')
+    fire(clock.tick(601))
+    silence(client, condition=condition)
+    assert told(client, clock, "db-9") == 0
+    [alert] = client.get("/alerts").json["data"]
+    assert alert["state"] == "resolved"
+    [held] = client.get(f"/alerts/{alert['id']}").json["suppressions"]
+    assert (held["cause"], held["kind"]) == ("alert", "silenced")
+
+
 def test_a_digest_at_the_end_says_what_was_held_back_once(
     client: Client, clock: TestClock, settings: Settings
 ) -> None:
