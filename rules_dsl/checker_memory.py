@@ -17,6 +17,8 @@ _LONGEST: Final = 31 * 86_400
 _MOST_PATHS: Final = 3
 _MOST_ROUNDS: Final = 10_000
 _TIMES: Final = re.compile(r"x[0-9]+", re.ASCII)
+_COMPARED: Final = f"compare it, as in {WINDOW_WORDS['over']}"
+_SINGLE: Final = "`resolve when` is a condition on single events"
 _BESIDE: Final = "join it to other conditions by `and`, not under `or`, `not` or a quantifier"
 
 
@@ -44,6 +46,7 @@ class MemoryChecker:
     def __init__(self, checker: Checking) -> None:
         self._checker = checker
         self._windows = False  # whether a window may stand here
+        self._elsewhere = _BESIDE  # what to do with one that may not
         self._keys: tuple[object, ...] | None = None
 
     def condition(self, node: Expression) -> None:
@@ -71,7 +74,9 @@ class MemoryChecker:
                 case tree.During():
                     self._during(clause)
                 case tree.ResolveWhen():
+                    self._elsewhere = _SINGLE
                     self._checker.condition(clause.condition)
+                    self._elsewhere = _BESIDE
                 case _:
                     pass
             if not isinstance(clause, tree.During):
@@ -83,7 +88,7 @@ class MemoryChecker:
         """Check a window, wherever it stands."""
         if not self._windows:
             message = "a window stands only in a comparison of a rule's condition"
-            return self._checker.refuse(node, message, _BESIDE, "memory")
+            return self._checker.refuse(node, message, self._elsewhere, "memory")
         self._windows = False
         self._aggregate(node)
         self._windows = True
@@ -96,7 +101,8 @@ class MemoryChecker:
     def misplaced(self, node: tree.Absence | tree.Sequence) -> None:
         """Refuse what may not stand inside another condition."""
         word = "seq" if isinstance(node, tree.Sequence) else "absent"
-        hint = _BESIDE if word == "seq" else "it is the whole condition of a rule"
+        whole = word == "absent" and self._elsewhere == _BESIDE
+        hint = "it is the whole condition of a rule" if whole else self._elsewhere
         self._checker.refuse(node, f"`{word}` cannot stand here", hint, "memory")
 
     def _conjuncts(self, items: Sequence[Expression]) -> None:
@@ -109,7 +115,9 @@ class MemoryChecker:
             elif isinstance(item, tree.Sequence):
                 self._sequence(item)
             else:
+                self._elsewhere = _COMPARED if isinstance(item, tree.Window) else _BESIDE
                 self._checker.condition(item)
+                self._elsewhere = _BESIDE
         for item in sequences[1:]:
             hint = "put all steps into one, or make two rules"
             self._checker.refuse(item, "a rule has one `seq`", hint, "memory")

@@ -15,7 +15,7 @@ from rules_dsl.source import Source
 from rules_dsl.spelling import mistake
 from rules_dsl.telling import Telling
 from rules_dsl.view import View
-from rules_dsl.words import OPERATOR_WORDS, QUANTIFIERS, RESERVED
+from rules_dsl.words import CLAUSES, OPERATOR_WORDS, QUANTIFIERS, RESERVED
 
 EXAMPLE: Final = 'when amount > 500 then notify("slack:#orders")'
 _QUANTIFIED: Final = "{} x in items: (x.price > 5)"
@@ -166,7 +166,8 @@ def _tell_missing_value(view: View) -> Telling | None:
         hint = f'a field of that name is written event["{view.word}"]'
         return Telling(f"`{view.word}` is a reserved word", hint)
     if before is None or before.is_word("when"):
-        return Telling(f"a condition is missing before {_here(view)}", f"as in {EXAMPLE}")
+        example = CLAUSES["resolve"] if view.in_resolve else EXAMPLE
+        return Telling(f"a condition is missing before {_here(view)}", f"as in {example}")
     if before.is_symbol("(") and view.word == ")":
         return Telling("these parentheses are empty", None)
     return Telling(f"a value is missing after `{before.text}`", None)

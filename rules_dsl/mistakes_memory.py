@@ -5,7 +5,7 @@ from typing import Final
 from rules_dsl.lexer import Token
 from rules_dsl.telling import Telling
 from rules_dsl.view import View
-from rules_dsl.words import AGGREGATES, CLAUSES, WINDOW_WORDS
+from rules_dsl.words import AGGREGATES, CLAUSES, RESERVED, WINDOW_WORDS
 
 _TIMED: Final = ("over", "offset", "within", "for", "per", "after", "group")
 _UNITS: Final = "as in {} 5m"
@@ -58,9 +58,10 @@ def _tell_by(view: View) -> Telling | None:
     before, earlier = view.back(1), view.back(2)
     if before is None or earlier is None or not before.is_word("by"):
         return None
-    if earlier.kind not in ("number", "text") and not earlier.is_symbol(")"):
+    named = view.in_resolve and earlier.kind == "word" and earlier.text not in RESERVED
+    if not (named or earlier.kind in ("number", "text") or earlier.is_symbol(")")):
         return None
-    if view.token and view.token.kind == "word":
+    if view.token and view.token.kind == "word" and not view.at_word(*RESERVED):
         return Telling("a key is made of fields alone", "as in by user.id, region")
     return Telling("after `by` comes a field", "as in by user.id")
 
@@ -110,7 +111,8 @@ def _tell_place(view: View) -> Telling | None:
     if view.at_word("and", "or") and held and held.is_word("for") and not view.after_then:
         hint = "`for` closes the whole condition, and stands at its very end"
         return Telling("the condition is over", hint)
-    if not (view.at_word(*WINDOW_WORDS) and view.after_value):
+    in_clause = view.after_then and not view.in_resolve
+    if in_clause or not (view.at_word(*WINDOW_WORDS) and view.after_value):
         return None
     return Telling(f"`{view.word}` has no place here", f"as in {WINDOW_WORDS[view.word]}")
 
