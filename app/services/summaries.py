@@ -103,6 +103,8 @@ def _fates(told: Told) -> Iterator[str]:
     """What became of each notification, and why those that were not made were not."""
     for held in told.suppressions:
         whom = f"{held.target} was not notified" if held.target else "nobody was notified"
+        if held.kind == Kind.GROUPED:  # the group's message is about the last of it
+            whom += " of it alone"
         later = held.kind in _FOR_A_WHILE and told.notifications
         yield f"at first {held.reason}" if later else f"{whom}, {held.reason}"
     for one in told.notifications:

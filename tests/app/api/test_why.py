@@ -290,6 +290,20 @@ def test_what_was_held_at_first_and_told_later_says_both(client: Client, clock: 
     )
 
 
+def test_what_was_told_together_with_others_is_not_said_to_be_untold(
+    client: Client, clock: TestClock
+) -> None:
+    rule = make_rule(client, 'when amount > 500 then notify("slack:#o") group 30s')
+    first = post_event(client)
+    clock.tick(1)
+    post_event(client)
+    evaluate(clock())
+    fire(clock.tick(60))
+    assert told(client, first, rule)[1] == (
+        "fired: nobody was notified of it alone, grouped until 12:00:31"
+    )
+
+
 def test_a_late_event_says_so(client: Client, clock: TestClock) -> None:
     rule = make_rule(client, LOGINS)
     post_event(client, type="failed", user="ada")
