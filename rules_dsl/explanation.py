@@ -41,7 +41,8 @@ class NearestMiss:
     def __str__(self) -> str:
         because = self.reason or ", ".join(map(str, self.values))
         away = f", {self.distance} away" if self.distance else ""
-        return f"nearest miss: {self.text} had to be {_WORDS[self.needed]}; {because}{away}"
+        why = f"; {because}{away}" if because else ""
+        return f"nearest miss: {self.text} had to be {_WORDS[self.needed]}{why}"
 
     def to_dict(self) -> dict[str, object]:
         """The miss as JSON."""

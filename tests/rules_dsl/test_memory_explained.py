@@ -138,6 +138,11 @@ def test_a_time_that_begins_after_a_late_event_is_told_as_such(x: int) -> None:
     assert told.reason == "after this event, true since 10:00:50 for u = 1"
 
 
+def test_a_miss_that_only_the_clauses_below_explain_ends_with_itself() -> None:
+    told = explained(World("absent(beat) for 10m by host"), {"beat": False, "host": "a"})
+    assert told.split("\n")[-1] == "nearest miss: absent(beat) for 10m by host had to be true"
+
+
 def test_what_a_timer_found_is_told_too() -> None:
     world = World("absent(beat) for 10m by host")
     world.send(0, beat=True, host="a")
