@@ -56,7 +56,7 @@ def patient(verdict: Verdict, seconds: object) -> Verdict:
         return verdict
     if not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
         return verdict
-    return replace(verdict, retry_after=min(float(seconds), MAX_RETRY_AFTER))
+    return replace(verdict, retry_after=float(min(seconds, MAX_RETRY_AFTER)))
 
 
 def _outcome(status: int) -> Outcome:
@@ -91,6 +91,7 @@ def _seconds(value: str, now: datetime) -> float | None:
         return seconds if seconds == seconds else None
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    # The latter for an offset that no clock has.
+    except (ValueError, OverflowError):
         return None
     return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()

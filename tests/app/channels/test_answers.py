@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.channels.answers import judge
+from app.channels.answers import judge, patient
 from app.channels.base import Outcome
 from app.channels.transport import Reply
 
@@ -49,6 +49,8 @@ def test_only_410_disables_the_channel() -> None:
         ("nan", None),
         ("soon", None),
         ("Fri, 99 Jan 2026 03:00:00 GMT", None),
+        ("Fri, 02 Jan 2026 03:05:00 +999999999999", None),
+        ("999999999999 Jan 2026 03:05:00 GMT", None),
     ],
 )
 def test_retry_after_is_honoured_up_to_a_day(value: str, seconds: float | None) -> None:
@@ -58,6 +60,21 @@ def test_retry_after_is_honoured_up_to_a_day(value: str, seconds: float | None) 
 def test_retry_after_means_nothing_where_nothing_is_tried_again() -> None:
     assert judge(Reply(404, {"retry-after": "7"})).retry_after is None
     assert judge(Reply(200, {"retry-after": "7"})).retry_after is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "asked"),
+    [
+        (7, 7.0),
+        (10**400, 86_400.0),
+        (-1, None),
+        (float("nan"), None),
+        (float("inf"), None),
+        (True, None),
+    ],
+)
+def test_a_body_may_ask_for_any_number_of_seconds(seconds: object, asked: float | None) -> None:
+    assert patient(judge(Reply(429)), seconds).retry_after == asked
 
 
 def test_no_answer_keeps_the_trouble() -> None:
