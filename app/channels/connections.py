@@ -14,6 +14,7 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
+from http.client import HTTPResponse as PlainResponse
 from threading import Lock
 from typing import Any
 
@@ -32,6 +33,8 @@ MAX_IDLE = 256
 # The body, the head, and what chunks cost.
 MAX_ANSWER = 128 * 1024
 USER_AGENT = "Sentinel"
+# Statuses that only announce an answer, as 103 does; 101 is one, to what nobody asked.
+ANNOUNCED_FROM, ANSWERED_FROM = 102, 200
 
 # It warns of each answer with a malformed head, and quotes it: the receiver would write our log.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -93,11 +96,22 @@ class _Adapter(HTTPAdapter):
         self._idle.clear()
 
 
+class _Response(PlainResponse):
+    """An answer; of what may come before it http.client passes over 100 alone."""
+
+    def begin(self) -> None:
+        super().begin()
+        while ANNOUNCED_FROM <= self.status < ANSWERED_FROM:
+            self.headers = None  # type: ignore[assignment]  # as it is before it begins
+            super().begin()
+
+
 class _Connection(HTTPConnection):
     """A connection to one of the judged addresses; its base would open one by name."""
 
     # It opens before a request, never in the middle of one.
     auto_open = 0
+    response_class = _Response
     sock: Any
 
     def __init__(self, to: Destination, tls: ssl.SSLContext) -> None:

@@ -114,6 +114,26 @@ def test_the_body_is_read_however_it_ends(
     assert (reply.status, reply.text) == (200, "body")
 
 
+HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\nConnection: close\r\n\r\n"
+
+
+def test_what_is_said_before_the_answer_is_not_the_answer(
+    serve: Serve, transport: Transport
+) -> None:
+    said = (
+        HINTS + b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"
+    )
+
+    def handle(sock: socket.socket) -> None:
+        while read_request(sock):
+            sock.sendall(said)
+
+    receiver = serve(handle)
+    replies = [transport.post(receiver.url, b"x", {}) for _ in range(2)]
+    assert [(reply.status, reply.text) for reply in replies] == [(200, "body")] * 2
+    assert receiver.connections == 1
+
+
 def test_a_loopback_destination_is_blocked_and_sees_no_connection(serve: Serve) -> None:
     receiver = serve(keep_answering)
     reply = Transport(Egress()).post(receiver.url, b"secret", {})

@@ -132,6 +132,18 @@ def test_an_endless_head_or_endless_small_chunks_are_cut_short(
     )
 
 
+def test_an_answer_that_is_announced_again_and_again_is_waited_for_no_longer(
+    serve: Serve, transport: Transport
+) -> None:
+    def flood(sock: socket.socket) -> None:
+        read_request(sock)
+        for _ in range(100_000):
+            sock.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+
+    reply = transport.post(serve(flood).url, b"x", {})
+    assert (reply.status, reply.trouble) == (None, "the answer is too long")
+
+
 def test_a_gzip_bomb_stays_packed(serve: Serve, transport: Transport) -> None:
     bomb = gzip.compress(b"\0" * 50_000_000)[:50_000]
 
