@@ -22,7 +22,7 @@ from app.channels.base import (
 from app.channels.blocks import render
 from app.channels.deadline import Deadline
 from app.channels.egress import MAX_URL, Egress
-from app.channels.facts import RESOLVED
+from app.channels.facts import RESOLVED, line
 from app.channels.transport import Reply, Transport
 from app.config import SlackDefaults
 
@@ -244,7 +244,8 @@ def _judge_webhook(reply: Reply) -> Verdict:
 def _by_error(verdict: Verdict, error: str) -> Verdict:
     outcome = Outcome.TRANSIENT if error in _TRY_AGAIN else Outcome.PERMANENT
     hint = _HINTS.get(error)
-    detail = f"{error[:100]}: {hint}" if hint else error[:100]
+    said = line(error, 100)
+    detail = f"{said}: {hint}" if hint else said
     return _refine(verdict, detail, outcome, verdict.disable_channel or error in _GONE)
 
 

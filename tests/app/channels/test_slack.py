@@ -79,6 +79,14 @@ def test_an_error_with_status_200_is_not_a_delivery(
     assert verdict.status == 200
 
 
+def test_an_error_is_recorded_without_what_no_text_may_hold(
+    httpserver: HTTPServer, transport: Transport, make_notice: Make
+) -> None:
+    answer = {"ok": False, "error": "a\0b\ud800\nc"}
+    httpserver.expect_request("/api/chat.postMessage").respond_with_json(answer)
+    assert SLACK.send(make_notice(), by_token(httpserver), transport).detail == "ab? c"
+
+
 @pytest.mark.parametrize("body", ["", "<html>", "[]", "null", "{}", '{"ok": 1}', "[" * 60_000])
 def test_a_200_that_slack_would_not_give_is_tried_again(
     httpserver: HTTPServer, transport: Transport, make_notice: Make, body: str
