@@ -23,7 +23,7 @@ Item = tuple[str, Any] | Refusal
 
 
 def items(source: Source, longest: int) -> Iterator[Item]:
-    """Each item with its own text, or what is wrong with it; `longest` in characters.
+    """Each item with its own text, or what is wrong with it; `longest` in bytes.
 
     Raises `BadJson` where one does not end, since nobody knows where the next would begin.
     """
@@ -89,7 +89,8 @@ def _passed(window: Window, error: BadJson | json.JSONDecodeError, longest: int)
 def _taken(window: Window, value: Any, end: int, longest: int) -> Item:
     text = window.text[window.place : end]
     window.place = end
-    if len(text) > longest:
+    # Fewer characters than bytes are allowed may be more bytes.
+    if len(text) > longest or (not text.isascii() and len(text.encode()) > longest):
         return too_large(longest)
     try:
         strict_json.check_size(text, value)

@@ -232,6 +232,20 @@ def test_an_item_without_end_is_not_kept_in_memory(client: Client) -> None:
     assert peak < 24 * 1024 * 1024
 
 
+WIDE = '{"type": "a", "x": "%s"}'
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_an_event_may_be_as_long_in_an_array_as_on_a_line(client: Client, more: int) -> None:
+    event = (WIDE % ("\U0001f514" * 65_530 + "y" * (2 + more))).encode()
+    assert len(event) == 262_144 + more
+    for body, headers in ((b"[%s, {}, 5]" % event, JSON), (b"%s\n{}\n5" % event, NDJSON)):
+        answer = client.post("/events", data=body, headers=headers)
+        errors = answer.json["errors"]
+        assert [one["index"] for one in errors] == ([0, 1, 2] if more else [1, 2]), answer.text
+        assert (errors[0]["code"] == "too_large") == bool(more)
+
+
 def test_a_line_without_end_is_one_bad_item(client: Client) -> None:
     body = b'{"type": "a"}\n' + b"x" * 700_000 + b'\n{"type": "b"}\n' + b" " * 700_000
     answer = client.post("/events", data=body, headers=NDJSON)
