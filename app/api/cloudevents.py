@@ -1,5 +1,6 @@
 """CloudEvents at `POST /events`: structured, binary and in batches, each stored once for its source and id."""
 
+import re
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -25,6 +26,8 @@ PREFIX: Final = "ce-"
 # As WSGI has the headers, of which one says that a request is a CloudEvent.
 MARKS: Final = {f"HTTP_CE_{name.upper()}" for name in REQUIRED}
 SOURCE: Final = "http"
+QUOTED: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"')
+ESCAPED: Final = re.compile(rb"\\(.)")
 CONTENT: Final[dict[str, Any]] = {
     STRUCTURED: {"schema": CloudEventIn},
     BATCH: {"schema": {"type": "array", "items": CloudEventIn}},
@@ -53,10 +56,16 @@ def accept() -> Response:
 
 
 def _headers() -> list[tuple[str, bytes]]:
-    """The attributes, percent-decoded as the protocol's binding has it, and the data's type."""
+    """The attributes, decoded as the protocol's binding has it, and the data's type."""
     found = [(name.lower(), value.encode("latin-1")) for name, value in request.headers.items()]
-    attributes = [(name, unquote_to_bytes(raw)) for name, raw in found if name.startswith(PREFIX)]
+    attributes = [(name, _decoded(raw)) for name, raw in found if name.startswith(PREFIX)]
     return [*attributes, *(one for one in found if one[0] == CONTENT_TYPE)]
+
+
+def _decoded(raw: bytes) -> bytes:
+    """Out of quotes, in which older senders write, and percent-decoded."""
+    quoted = QUOTED.fullmatch(raw)
+    return unquote_to_bytes(ESCAPED.sub(rb"\1", quoted[1]) if quoted else raw)
 
 
 def _batch(items: Any) -> Response:

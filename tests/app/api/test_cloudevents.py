@@ -74,6 +74,27 @@ def test_data_may_be_a_text_or_bytes(
     assert {**event.body, **member} == event.body
 
 
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ('"/shop"', "/shop"),
+        (r'"/sh\op\\ \"a\""', '/shop\\ "a"'),
+        ('"Euro%20%E2%82%AC"', "Euro \u20ac"),
+        ("%22/shop%22", '"/shop"'),
+        ('"/shop', '"/shop'),
+        ('/"shop"', '/"shop"'),
+        ('"a" "b"', '"a" "b"'),
+        ('""/', '""/'),
+    ],
+)
+def test_a_quoted_header_says_what_is_in_the_quotes(client: Client, sent: str, read: str) -> None:
+    message = to_binary_event(made())
+    headers = {**message.headers, "ce-source": sent}
+    answer = client.post("/events", data=message.body, headers=headers)
+    assert answer.status_code == 202, answer.text
+    assert stored()[0].body["source"] == read
+
+
 def test_an_event_that_comes_again_in_another_way_is_stored_once(client: Client) -> None:
     first = send(client, to_binary_event(made()))
     again = send(client, to_structured_event(made()))
