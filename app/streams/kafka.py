@@ -19,6 +19,7 @@ log = structlog.get_logger()
 
 FLUSH_SECONDS: Final = 10.0
 GATHER_SECONDS: Final = 0.01
+LOOK_SECONDS: Final = 5.0
 # What librdkafka goes on after by itself.
 PASSING: Final = {KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART}
 
@@ -94,8 +95,7 @@ class KafkaSource(Source):
 
     def lag(self) -> int:
         try:
-            assigned = self._consumer.assignment()
-            committed = self._consumer.committed(assigned, timeout=5) if assigned else []
+            committed = self._consumer.committed(self._partitions(), timeout=LOOK_SECONDS)
             return sum(self._behind(place) for place in committed)
         except KafkaException as error:
             raise SourceError(str(error)) from error
@@ -121,8 +121,15 @@ class KafkaSource(Source):
             open_[partition] = run, offset + 1
         return runs
 
+    def _partitions(self) -> list[TopicPartition]:
+        """All of the topic: who has none of them would else say that nothing waits."""
+        topic = self._consumer.list_topics(self._topic, timeout=LOOK_SECONDS).topics[self._topic]
+        if topic.error is not None:
+            raise SourceError(f"the topic {self._topic}: {topic.error.str()}")
+        return [TopicPartition(self._topic, number) for number in topic.partitions]
+
     def _behind(self, place: TopicPartition) -> int:
-        low, high = self._consumer.get_watermark_offsets(place, timeout=5)
+        low, high = self._consumer.get_watermark_offsets(place, timeout=LOOK_SECONDS)
         return max(0, high - max(place.offset, low))
 
 

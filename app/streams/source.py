@@ -114,7 +114,7 @@ class Source(ABC):
 
     @abstractmethod
     def lag(self) -> int:
-        """How many messages of this consumer's share are not finished."""
+        """How many messages the group has not finished, whichever of its consumers asks."""
 
     @abstractmethod
     def close(self) -> None:

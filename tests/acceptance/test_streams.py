@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient
 
 from app.streams.kafka import KafkaSource
 from app.streams.redis import RedisSource
-from app.streams.source import FIRST_AT_ONCE, MOST_AT_ONCE, WAIT_SECONDS
+from app.streams.source import FIRST_AT_ONCE, MOST_AT_ONCE, WAIT_SECONDS, SourceError
 from tests.acceptance.stack import Stack
 
 pytestmark = pytest.mark.acceptance
@@ -312,6 +312,21 @@ def test_a_lone_message_of_kafka_waits_for_no_company(brokers: str) -> None:
     # One that waited for company would do so each time; a busy machine holds up one of them.
     assert min(seconds_to_read(source, brokers) for _ in range(3)) < WAIT_SECONDS
     source.close()
+
+
+def test_each_consumer_of_kafka_tells_what_waits_for_all_of_its_group(brokers: str) -> None:
+    produce(brokers, *map(event, range(10)))
+    busy, idle = (KafkaSource(brokers, "orders", "shared", "dead", {}) for _ in range(2))
+    assert (busy.lag(), idle.lag()) == (10, 10)
+    while not (runs := busy.read(100)):
+        pass
+    busy.finish(runs[:1])
+    assert (busy.lag(), idle.lag()) == (5, 5)
+    missing = KafkaSource(brokers, "missing", "shared", "dead", {})
+    with pytest.raises(SourceError, match="the topic missing: Broker: Unknown topic"):
+        missing.lag()
+    for source in (busy, idle, missing):
+        source.close()
 
 
 def seconds_to_read(source: KafkaSource, brokers: str) -> float:
