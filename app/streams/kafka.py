@@ -20,6 +20,8 @@ log = structlog.get_logger()
 FLUSH_SECONDS: Final = 10.0
 GATHER_SECONDS: Final = 0.01
 LOOK_SECONDS: Final = 5.0
+# The most that librdkafka allows.
+LONGEST: Final = 1_000_000_000
 # What librdkafka goes on after by itself.
 PASSING: Final = {KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART}
 
@@ -35,7 +37,10 @@ class KafkaSource(Source):
         self.name = f"kafka:{topic}"
         self._topic, self._dead = topic, dead
         common = {"bootstrap.servers": brokers, **options}
-        self._producer = Producer({**common, "enable.idempotence": True})
+        # What may come in must get out again, however large.
+        self._producer = Producer(
+            {"message.max.bytes": LONGEST, **common, "enable.idempotence": True}
+        )
         self._consumer = Consumer(
             {
                 "auto.offset.reset": "earliest",
@@ -61,27 +66,38 @@ class KafkaSource(Source):
         return self._runs([message for message in messages if message.error() is None])
 
     def bury(self, log: str, message: Message, why: Refusal) -> None:
-        # A CloudEvent may be in its headers.
-        headers = [
-            *(message.headers or ()),
-            ("reason", reason(why)),
-            ("code", why.code),
-            ("topic", self._topic),
-            ("position", f"{_partition(log)}:{message.number}"),
+        told: Headers = [
+            ("reason", reason(why).encode()),
+            ("code", why.code.encode()),
+            ("topic", self._topic.encode()),
+            ("position", f"{_partition(log)}:{message.number}".encode()),
         ]
+        # A CloudEvent may be in its headers.
+        failure = self._produce(message.raw, [*(message.headers or ()), *told])
+        if failure == KafkaError.MSG_SIZE_TOO_LARGE:
+            # It would stop all behind it; its position says where it is.
+            failure = self._produce(None, told)
+        if failure is not None:
+            raise SourceError(f"the topic {self._dead} takes no message: {failure}")
+
+    def _produce(self, value: bytes | None, headers: Headers) -> KafkaError | None:
+        """Send a dead letter; tells what kept it from its topic."""
         failures: list[KafkaError] = []
         try:
             self._producer.produce(
                 self._dead,
-                message.raw,
-                headers=headers,
+                value,
+                headers=list(headers),
                 on_delivery=lambda error, _: failures.append(error) if error else None,
             )
             left = self._producer.flush(FLUSH_SECONDS)
-        except (BufferError, KafkaException) as error:
+        except KafkaException as error:
+            return cast(KafkaError, error.args[0])
+        except BufferError as error:
             raise SourceError(str(error)) from error
-        if left or failures:
+        if left:
             raise SourceError(f"the topic {self._dead} takes no message")
+        return failures[0] if failures else None
 
     def finish(self, runs: Sequence[Run]) -> None:
         # The last of a partition counts.

@@ -16,6 +16,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
+from app.services.errors import Refusal
 from app.streams.kafka import KafkaSource
 from app.streams.redis import RedisSource
 from app.streams.source import FIRST_AT_ONCE, MOST_AT_ONCE, WAIT_SECONDS, SourceError
@@ -28,6 +29,8 @@ STOPPED_WITHIN = 60
 IN_HAND = FIRST_AT_ONCE + MOST_AT_ONCE
 MANY = IN_HAND + 2000
 BAD = b'{"type": "a", "x": NaN}'
+# More than librdkafka sends where nobody says that it may be more.
+LARGE = 1_100_000
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +251,7 @@ def brokers() -> Iterator[str]:
 
 
 def produce(brokers: str, *values: bytes, headers: Any = None) -> None:
-    producer = Producer({"bootstrap.servers": brokers})
+    producer = Producer({"bootstrap.servers": brokers, "message.max.bytes": 3 * LARGE})
     for number, value in enumerate(values):
         producer.produce("orders", value, partition=number % 2, headers=headers)
     assert producer.flush(10) == 0
@@ -302,6 +305,31 @@ def test_cloudevents_of_kafka_are_one_object_to_rules_whichever_way_they_come(
     headers = dict(dead.headers())
     assert headers["reason"] == b"/id is required of a CloudEvent: a text"
     assert (headers["ce_type"], dead.value()) == (b"order", b'{"n": 3}')
+
+
+def test_a_message_too_large_for_most_is_a_dead_letter_and_stops_nobody(
+    stack: Stack, brokers: str
+) -> None:
+    produce(brokers, event(0), b"x" * LARGE, event(2))
+    with consumer(stack, "kafka", "--brokers", brokers, "--topic", "orders"):
+        stack.eventually(lambda: numbers(stack) == [0, 2])
+        (dead,) = read_all(brokers, "orders.dead", 1)
+    assert (dict(dead.headers())["code"], dead.value()) == (b"too_large", b"x" * LARGE)
+
+
+def test_of_a_message_too_large_for_the_dead_letters_its_place_is_kept(brokers: str) -> None:
+    produce(brokers, b"x" * LARGE, headers=[("from", "shop")])
+    # As a broker answers that takes less in one topic than in another.
+    options = {"message.max.bytes": "1000000"}
+    source = KafkaSource(brokers, "orders", "narrow", "orders.dead", options)
+    while not (runs := source.read(1)):
+        pass
+    [run] = runs
+    source.bury(run.log, run.messages[0], Refusal("is large", code="too_large"))
+    source.close()
+    (dead,) = read_all(brokers, "orders.dead", 1)
+    headers = {"reason": b"is large", "code": b"too_large", "topic": b"orders", "position": b"0:0"}
+    assert (dead.value(), dict(dead.headers())) == (None, headers)
 
 
 def test_a_lone_message_of_kafka_waits_for_no_company(brokers: str) -> None:
