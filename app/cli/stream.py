@@ -16,8 +16,25 @@ if TYPE_CHECKING:
 CLOSE_SECONDS = 10
 YOUNG_OBJECTS = 100_000
 SWITCH_SECONDS = 0.001
-GROUP = click.option("--group", default="sentinel", show_default=True, help="The consumer group.")
-DEAD = click.option("--dead", help="Where bad messages go; the name with `.dead` behind it.")
+
+
+def _filled(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """What is empty names nothing; some servers take it, and some libraries end the process."""
+    if value == "":
+        raise click.BadParameter("must not be empty")
+    return value
+
+
+GROUP = click.option(
+    "--group",
+    default="sentinel",
+    show_default=True,
+    callback=_filled,
+    help="The consumer group.",
+)
+DEAD = click.option(
+    "--dead", callback=_filled, help="Where bad messages go; the name with `.dead` behind it."
+)
 
 
 @click.group()
@@ -32,7 +49,12 @@ def stream() -> None:
     help="The Redis that has the stream; Sentinel's own where none is given.",
 )
 @click.option(
-    "--stream", "name", envvar="SENTINEL_STREAM_NAME", default="events", show_default=True
+    "--stream",
+    "name",
+    envvar="SENTINEL_STREAM_NAME",
+    default="events",
+    show_default=True,
+    callback=_filled,
 )
 @GROUP
 @DEAD
@@ -40,18 +62,30 @@ def redis(url: str | None, name: str, group: str, dead: str | None) -> None:
     """Take events from a Redis Stream, one JSON object in the field `event` of each entry."""
     from app.streams.redis import RedisSource
 
+    dead = _apart(dead or f"{name}.dead", name)
+
     def make(own: str | None) -> RedisSource:
         where = url or own or _fail("REDIS_URL: is not set, nor is --url")
-        return RedisSource(where, name, group, dead or f"{name}.dead")
+        return RedisSource(where, name, group, dead)
 
     _run(make)
 
 
 @stream.command()
 @click.option(
-    "--brokers", envvar="SENTINEL_STREAM_BROKERS", required=True, help="host:port, by commas."
+    "--brokers",
+    envvar="SENTINEL_STREAM_BROKERS",
+    required=True,
+    callback=_filled,
+    help="host:port, by commas.",
 )
-@click.option("--topic", envvar="SENTINEL_STREAM_NAME", default="events", show_default=True)
+@click.option(
+    "--topic",
+    envvar="SENTINEL_STREAM_NAME",
+    default="events",
+    show_default=True,
+    callback=_filled,
+)
 @GROUP
 @DEAD
 @click.option(
@@ -67,7 +101,15 @@ def kafka(brokers: str, topic: str, group: str, dead: str | None, options: tuple
         settings = parse_options(options)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="-X") from None
-    _run(lambda _: KafkaSource(brokers, topic, group, dead or f"{topic}.dead", settings))
+    dead = _apart(dead or f"{topic}.dead", topic)
+    _run(lambda _: KafkaSource(brokers, topic, group, dead, settings))
+
+
+def _apart(dead: str, name: str) -> str:
+    """Where dead letters go: among the messages each would be read, and buried, again and again."""
+    if dead == name:
+        raise click.UsageError("--dead: is where the messages come from")
+    return dead
 
 
 def _run(make: Callable[[str | None], "Source"]) -> None:
@@ -82,8 +124,10 @@ def _run(make: Callable[[str | None], "Source"]) -> None:
 
         with app.app_context():
             pump = Pump(app, make(runtime().settings.redis_url))
-    except (ConfigError, ValueError) as error:
+    except ConfigError as error:
         _fail(str(error))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: pump.stop())
     click.echo("Taking events. Ctrl-C stops.", err=True)

@@ -27,7 +27,10 @@ PASSING: Final = {KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART}
 
 
 class KafkaSource(Source):
-    """One member of `group` on `topic`; what is dead goes to the topic `dead`."""
+    """One member of `group` on `topic`; what is dead goes to the topic `dead`.
+
+    Raises `ValueError` for settings that librdkafka does not take.
+    """
 
     kind = "kafka"
 
@@ -37,20 +40,23 @@ class KafkaSource(Source):
         self.name = f"kafka:{topic}"
         self._topic, self._dead = topic, dead
         common = {"bootstrap.servers": brokers, **options}
-        # What may come in must get out again, however large.
-        self._producer = Producer(
-            {"message.max.bytes": LONGEST, **common, "enable.idempotence": True}
-        )
-        self._consumer = Consumer(
-            {
-                "auto.offset.reset": "earliest",
-                **common,
-                "group.id": group,
-                "enable.auto.commit": False,
-                "enable.partition.eof": False,
-            }
-        )
-        self._consumer.subscribe([topic])
+        try:
+            # What may come in must get out again, however large.
+            self._producer = Producer(
+                {"message.max.bytes": LONGEST, **common, "enable.idempotence": True}
+            )
+            self._consumer = Consumer(
+                {
+                    "auto.offset.reset": "earliest",
+                    **common,
+                    "group.id": group,
+                    "enable.auto.commit": False,
+                    "enable.partition.eof": False,
+                }
+            )
+            self._consumer.subscribe([topic])
+        except KafkaException as error:
+            raise ValueError(error.args[0].str()) from error
 
     def read(self, most: int) -> Sequence[Run]:
         try:
