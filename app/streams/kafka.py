@@ -138,8 +138,7 @@ class KafkaSource(Source):
             if offset != following:
                 run = []
                 runs.append(Run(f"{self.name}/{partition}", run))
-            headers = cast(Headers | None, message.headers())
-            run.append(Message(offset, message.value(), headers))
+            run.append(Message(offset, message.value(), _headers(message)))
             open_[partition] = run, offset + 1
         return runs
 
@@ -153,6 +152,14 @@ class KafkaSource(Source):
     def _behind(self, place: TopicPartition) -> int:
         low, high = self._consumer.get_watermark_offsets(place, timeout=LOOK_SECONDS)
         return max(0, high - max(place.offset, low))
+
+
+def _headers(message: KafkaMessage) -> Headers | None:
+    """None too where the client cannot read them, as with a name that is no UTF-8."""
+    try:
+        return cast(Headers | None, message.headers())
+    except (SystemError, UnicodeDecodeError):
+        return None
 
 
 def _partition(log: str) -> int:

@@ -1,5 +1,6 @@
 """Events from Redis Streams and Kafka, by real processes that are killed."""
 
+import ctypes
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -19,7 +21,7 @@ from confluent_kafka.admin import AdminClient
 from app.services.errors import Refusal
 from app.streams.kafka import KafkaSource
 from app.streams.redis import RedisSource
-from app.streams.source import FIRST_AT_ONCE, MOST_AT_ONCE, WAIT_SECONDS, SourceError
+from app.streams.source import FIRST_AT_ONCE, MOST_AT_ONCE, WAIT_SECONDS, Message, SourceError
 from tests.acceptance.stack import Stack
 
 pytestmark = pytest.mark.acceptance
@@ -330,6 +332,38 @@ def test_of_a_message_too_large_for_the_dead_letters_its_place_is_kept(brokers: 
     (dead,) = read_all(brokers, "orders.dead", 1)
     headers = {"reason": b"is large", "code": b"too_large", "topic": b"orders", "position": b"0:0"}
     assert (dead.value(), dict(dead.headers())) == (None, headers)
+
+
+def send_with_header(brokers: str, name: bytes) -> None:
+    """A message as other clients may send it: that of Python has only texts for names."""
+    maps = Path("/proc/self/maps").read_text(encoding="utf-8")
+    path = next(line.split()[-1] for line in maps.splitlines() if "/librdkafka" in line)
+    lib = ctypes.CDLL(path)
+    lib.rd_kafka_conf_new.restype = lib.rd_kafka_new.restype = ctypes.c_void_p
+    conf, why = ctypes.c_void_p(lib.rd_kafka_conf_new()), ctypes.create_string_buffer(512)
+    lib.rd_kafka_conf_set(conf, b"bootstrap.servers", brokers.encode(), why, ctypes.c_size_t(512))
+    producer = ctypes.c_void_p(lib.rd_kafka_new(0, conf, why, ctypes.c_size_t(512)))
+    value = event(1)
+    topic, partition = (1, b"orders"), (3, ctypes.c_int32(0))
+    body, copied = (4, value, ctypes.c_size_t(len(value))), (7, 2)
+    header = (9, name, b"x", ctypes.c_ssize_t(1))
+    assert lib.rd_kafka_producev(producer, *topic, *partition, *body, *copied, *header, 0) == 0
+    assert lib.rd_kafka_flush(producer, 10_000) == 0
+    lib.rd_kafka_destroy(producer)
+
+
+def test_a_header_whose_name_is_no_text_stops_nobody(brokers: str) -> None:
+    for name in (b"\xff\xfe", b"fine"):
+        send_with_header(brokers, name)
+    source = KafkaSource(brokers, "orders", "names", "dead", {})
+    found: list[Message] = []
+    while len(found) < 2:
+        found += [message for run in source.read(1) for message in run.messages]
+    source.close()
+    assert [(one.raw, one.headers) for one in found] == [
+        (event(1), None),
+        (event(1), [("fine", b"x")]),
+    ]
 
 
 def test_a_lone_message_of_kafka_waits_for_no_company(brokers: str) -> None:
