@@ -274,6 +274,8 @@ class Client:
             retried += int(answer["retried"])
             if not answer["more"]:
                 return retried
+            # What has died again meanwhile would be taken again, before what is newer, without an end.
+            which = {**which, "died_before": answer["died_before"]}
 
     def _newest(self, path: str, limit: int, which: Mapping[str, object]) -> list[dict[str, Any]]:
         """The first pages of a list, as many as it takes."""

@@ -72,14 +72,17 @@ def retry(notification_id: UUID) -> dict[str, Any]:
 def retry_many(body: dict[str, Any]) -> dict[str, Any]:
     """Try dead letters again, the oldest first, each under its own id
 
-    At most `limit` at once; call again while `more` is true.
+    At most `limit` at once; call again while `more` is true, with the `died_before` of the answer, or what dies again
+    at once is taken again before what is newer.
     """
     limit = body.pop("limit")
     body.pop("status", None)
-    due = deadletters.redrive_all(session(), DeadLetters(**body), now(), limit)
+    which, moment = DeadLetters(**body), now()
+    due = deadletters.redrive_all(session(), which, moment, limit)
     session().commit()
     publish(wake_notifications(due))
-    return {"retried": len(due), "more": len(due) == limit}
+    more = len(due) == limit
+    return {"retried": len(due), "more": more, "died_before": which.died_before or moment}
 
 
 def detail(notification: Notification, attempts: Sequence[Attempt]) -> dict[str, Any]:

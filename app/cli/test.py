@@ -24,10 +24,10 @@ def test(pytest_args: tuple[str, ...]) -> None:
 
 
 def _all() -> tuple[str, ...]:
-    """All tests, in as many processes as there are cores, since most of them wait; those of one file share servers."""
+    """All tests, in one process more than there are cores, since most of them wait; those of one file share servers."""
     import os
 
-    processes = min(os.cpu_count() or 1, MOST_PROCESSES)
+    processes = min((os.cpu_count() or 1) + 1, MOST_PROCESSES)
     return ("-v", "--numprocesses", str(processes), "--dist", "loadfile")
 
 

@@ -66,19 +66,23 @@ class RetryIn(Schema):
     channel = Text(metadata={"description": "a kind, or a whole target"})
     since = fields.AwareDateTime(metadata={"description": "made at or after"})
     until = fields.AwareDateTime(metadata={"description": "made before"})
+    died_before = fields.AwareDateTime(
+        metadata={"description": "what dies again while others are still to come is left then"}
+    )
     limit = Whole(load_default=1000, validate=validate.Range(1, 1000))
 
     @validates_schema
     def _check_choice(self, data: dict[str, Any], **_: object) -> None:
-        if data.keys() <= {"limit"}:
+        if data.keys() <= {"limit", "died_before"}:
             raise ValidationError("say which: ids, channel, since, until, or status `dead` for all")
 
 
 class Retried(Schema):
-    """How many dead letters are tried again, and whether as many may be left."""
+    """How many dead letters are tried again, and whether as many may be left: then ask again with `died_before`."""
 
     retried = fields.Integer(required=True)
     more = fields.Boolean(required=True)
+    died_before = fields.AwareDateTime(required=True)
 
 
 class NotificationPage(Schema):

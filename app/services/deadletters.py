@@ -24,6 +24,7 @@ class DeadLetters:
     channel: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    died_before: datetime | None = None
 
 
 def redrive(session: Session, notification_id: UUID, now: datetime) -> Due:
@@ -50,6 +51,8 @@ def redrive_all(session: Session, which: DeadLetters, now: datetime, limit: int)
         query = query.where(Notification.id >= uuid7_floor(which.since))
     if which.until is not None:
         query = query.where(Notification.id < uuid7_floor(which.until))
+    if which.died_before is not None:
+        query = query.where(Notification.finished_at < which.died_before)
     chosen = query.order_by(Notification.id).limit(limit).with_for_update(skip_locked=True).cte()
     rows = session.execute(
         update(Notification)

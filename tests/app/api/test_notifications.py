@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from app.channels.base import Outcome, Verdict
+from app.client import Client as ApiClient
 from app.config import RetryPolicy, Settings
 from app.models.notifications import Status
 from app.services.delivery import Sending
@@ -52,11 +53,35 @@ def pending() -> list[UUID]:
 def test_all_dead_letters_are_tried_again_in_bounded_batches(
     client: Client, dead: list[UUID]
 ) -> None:
-    assert retry(client, status="dead", limit=3) == {"retried": 3, "more": True}
+    assert told(retry(client, status="dead", limit=3)) == (3, True)
     assert pending() == dead[:3]
-    assert retry(client, status="dead", limit=3) == {"retried": 1, "more": False}
+    assert told(retry(client, status="dead", limit=3)) == (1, False)
     assert pending() == dead
-    assert retry(client, status="dead") == {"retried": 0, "more": False}
+    assert told(retry(client, status="dead")) == (0, False)
+
+
+def told(answer: dict[str, Any]) -> tuple[int, bool]:
+    return answer["retried"], answer["more"]
+
+
+def test_those_that_die_again_meanwhile_are_not_taken_again_before_the_others(
+    client: Client, dead: list[UUID], settings: Settings, clock: TestClock
+) -> None:
+    asked = []
+
+    class Here(ApiClient):
+        """Whose receivers refuse all that is tried again, before the next call."""
+
+        def _call(self, method: str, path: str, body: Any = None, *_: Any, **__: Any) -> Any:
+            answer = retry(client, **body)
+            for key in pending():
+                asked.append(key)
+                end_attempt(begin_attempt(key, settings, clock), clock, REFUSED, RetryPolicy())
+            clock.tick(1)
+            return answer
+
+    assert Here("http://here").retry_notifications({"status": "dead", "limit": 3}) == 4
+    assert asked == dead
 
 
 def test_they_can_be_chosen_by_channel_id_and_time(
