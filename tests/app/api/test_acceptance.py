@@ -42,7 +42,7 @@ def test_one_event_that_cannot_be_stored_does_not_take_the_others_with_it(app: F
             PERFORM pg_sleep(0.05);
             RETURN NEW;
         END $$ LANGUAGE plpgsql;
-        CREATE TRIGGER refuse BEFORE INSERT ON events_default FOR EACH ROW EXECUTE FUNCTION refuse();
+        CREATE TRIGGER refuse BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION refuse();
     """
     with db.engine.begin() as connection:
         connection.execute(text(refuse))
@@ -72,7 +72,7 @@ def test_after_a_commit_that_hangs_everybody_is_answered_and_the_next_is_stored(
             IF NEW.type = 'slow' THEN PERFORM pg_sleep(20); END IF;
             RETURN NEW;
         END $$ LANGUAGE plpgsql;
-        CREATE TRIGGER hang BEFORE INSERT ON events_default FOR EACH ROW EXECUTE FUNCTION hang();
+        CREATE TRIGGER hang BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION hang();
     """
     monkeypatch.setattr(pool, "REQUEST_SECONDS", 1.4)
     with db.engine.begin() as connection:
@@ -104,7 +104,7 @@ def test_a_connection_that_breaks_as_it_is_given_back_makes_no_false_202(app: Fl
             PERFORM pg_sleep(0.05);
             RAISE EXCEPTION USING ERRCODE = '22000';
         END $$ LANGUAGE plpgsql;
-        CREATE TRIGGER refuse BEFORE INSERT ON events_default FOR EACH ROW EXECUTE FUNCTION refuse();
+        CREATE TRIGGER refuse BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION refuse();
     """
     with db.engine.begin() as connection:
         connection.execute(text(slow_refusal))
