@@ -4,7 +4,9 @@ librdkafka moves partitions between members at any moment. A message that two of
 position; so nothing has to be exact here but the order: store, then commit the offset.
 """
 
+import time
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any, Final, cast
 
 import structlog
@@ -20,6 +22,9 @@ log = structlog.get_logger()
 FLUSH_SECONDS: Final = 10.0
 GATHER_SECONDS: Final = 0.01
 LOOK_SECONDS: Final = 5.0
+# Of one kind of failure; librdkafka has some each second, and writes down each.
+TELL_EVERY: Final = 30.0
+ONLY_CRITICAL: Final = 2
 # The most that librdkafka allows.
 LONGEST: Final = 1_000_000_000
 # What librdkafka goes on after by itself.
@@ -39,7 +44,13 @@ class KafkaSource(Source):
     ) -> None:
         self.name = f"kafka:{topic}"
         self._topic, self._dead = topic, dead
-        common = {"bootstrap.servers": brokers, **options}
+        self._told_at: dict[str, float] = {}
+        common = {
+            "bootstrap.servers": brokers,
+            "log_level": ONLY_CRITICAL,
+            "error_cb": self._tell,
+            **options,
+        }
         try:
             # What may come in must get out again, however large.
             self._producer = Producer(
@@ -141,6 +152,12 @@ class KafkaSource(Source):
             run.append(Message(offset, message.value(), _headers(message)))
             open_[partition] = run, offset + 1
         return runs
+
+    def _tell(self, error: KafkaError) -> None:
+        moment, kind = time.monotonic(), error.name()
+        if moment - self._told_at.get(kind, -inf) >= TELL_EVERY:
+            self._told_at[kind] = moment
+            log.warning("kafka_failed", stream=self.name, error=error.str())
 
     def _partitions(self) -> list[TopicPartition]:
         """All of the topic: who has none of them would else say that nothing waits."""

@@ -17,12 +17,15 @@ import psycopg
 import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
+from structlog.testing import capture_logs
 
 from app.services.errors import Refusal
 from app.streams.kafka import KafkaSource
 from app.streams.redis import RedisSource
 from app.streams.source import FIRST_AT_ONCE, MOST_AT_ONCE, WAIT_SECONDS, Message, SourceError
+from tests.acceptance.ports import free_port
 from tests.acceptance.stack import Stack
+from tests.acceptance.waiting import wait_until
 
 pytestmark = pytest.mark.acceptance
 # For a consumer that is told to stop, on a machine that is busy.
@@ -376,19 +379,52 @@ def test_a_lone_message_of_kafka_waits_for_no_company(brokers: str) -> None:
     source.close()
 
 
-def test_each_consumer_of_kafka_tells_what_waits_for_all_of_its_group(brokers: str) -> None:
+def test_a_consumer_of_kafka_tells_what_waits_for_all_of_its_group(brokers: str) -> None:
     produce(brokers, *map(event, range(10)))
-    busy, idle = (KafkaSource(brokers, "orders", "shared", "dead", {}) for _ in range(2))
-    assert (busy.lag(), idle.lag()) == (10, 10)
+    busy = KafkaSource(brokers, "orders", "shared", "dead", {})
+    assert lag_of(busy) == 10
     while not (runs := busy.read(100)):
         pass
     busy.finish(runs[:1])
-    assert (busy.lag(), idle.lag()) == (5, 5)
+    busy.close()
+    # It has none of the partitions yet.
+    fresh = KafkaSource(brokers, "orders", "shared", "dead", {})
+    assert lag_of(fresh) == 10 - len(runs[0].messages)
     missing = KafkaSource(brokers, "missing", "shared", "dead", {})
     with pytest.raises(SourceError, match="the topic missing: Broker: Unknown topic"):
         missing.lag()
-    for source in (busy, idle, missing):
+    for source in (fresh, missing):
         source.close()
+
+
+def test_a_broker_that_is_away_is_told_once_in_a_while_and_in_the_log_alone(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    source = KafkaSource(f"127.0.0.1:{free_port()}", "orders", "away", "dead", {})
+    with capture_logs() as told:
+        while not told:
+            source.read(1)
+        for _ in range(10):
+            source.read(1)
+    source.close()
+    # One of the connection, and one of all brokers that there are.
+    errors = [one["error"] for one in told]
+    assert len(errors) <= 2
+    assert any("Connection refused" in error for error in errors)
+    assert capfd.readouterr().err == ""
+
+
+def lag_of(source: KafkaSource) -> int:
+    """The first that it says; the mock cluster answers nobody while members of a group come and go."""
+    said: list[int] = []
+
+    def ask() -> list[int]:
+        with suppress(SourceError):
+            said.append(source.lag())
+        return said
+
+    wait_until(ask, 60)
+    return said[0]
 
 
 def seconds_to_read(source: KafkaSource, brokers: str) -> float:
