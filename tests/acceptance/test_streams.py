@@ -22,7 +22,7 @@ from structlog.testing import capture_logs
 from app.services.errors import Refusal
 from app.streams.kafka import KafkaSource
 from app.streams.redis import RedisSource
-from app.streams.source import FIRST_AT_ONCE, MOST_AT_ONCE, WAIT_SECONDS, Message, SourceError
+from app.streams.source import FIRST_AT_ONCE, MOST_AT_ONCE, WAIT_SECONDS, Message, Run, SourceError
 from tests.acceptance.ports import free_port
 from tests.acceptance.stack import Stack
 from tests.acceptance.waiting import wait_until
@@ -381,20 +381,19 @@ def test_a_lone_message_of_kafka_waits_for_no_company(brokers: str) -> None:
 
 def test_a_consumer_of_kafka_tells_what_waits_for_all_of_its_group(brokers: str) -> None:
     produce(brokers, *map(event, range(10)))
-    busy = KafkaSource(brokers, "orders", "shared", "dead", {})
-    assert lag_of(busy) == 10
-    while not (runs := busy.read(100)):
-        pass
-    busy.finish(runs[:1])
-    busy.close()
+    source = KafkaSource(brokers, "orders", "shared", "dead", {})
     # It has none of the partitions yet.
-    fresh = KafkaSource(brokers, "orders", "shared", "dead", {})
-    assert lag_of(fresh) == 10 - len(runs[0].messages)
+    assert lag_of(source) == 10
+    runs: list[Run] = []
+    while not runs:
+        runs += source.read(100)
+    source.finish(runs[:1])
+    assert lag_of(source) == 10 - len(runs[0].messages)
     missing = KafkaSource(brokers, "missing", "shared", "dead", {})
     with pytest.raises(SourceError, match="the topic missing: Broker: Unknown topic"):
         missing.lag()
-    for source in (fresh, missing):
-        source.close()
+    for one in (source, missing):
+        one.close()
 
 
 def test_a_broker_that_is_away_is_told_once_in_a_while_and_in_the_log_alone(
