@@ -76,7 +76,11 @@ def _tell_step(view: View) -> Telling | None:
     before = view.back(2)
     if before and before.is_symbol("(", "->"):
         return Telling("after a step's name comes `:`", _SEQUENCE)
-    if view.word in (",", ";"):
+    # What comes after the whole rule's `then` is a notification, and no step.
+    follower = view.ahead(1)
+    if view.word in (",", ";") or (
+        view.at_word("then") and follower and not follower.is_word("notify")
+    ):
         return Telling("between two steps stands `->`", _SEQUENCE)
     return None
 
