@@ -192,7 +192,7 @@ def _rounds(
 ) -> list[Round]:
     if not found:
         return []
-    silences.live.reach(session, now, standing.silences)
+    silences.live.reach(session, now, standing.silences_revision)
     made = [_round(match, alerts[match.place], standing, now) for match in found]
     _note_told(session, made, standing.live, alerts.values(), now)
     return made

@@ -221,7 +221,7 @@ def _turn(
         return None
     version = notices.versions(session, {version_id})[version_id]
     targets = version.compiled.targets if version.compiled else ()
-    silences.live.reach(session, now, standings.silences)
+    silences.live.reach(session, now, standings.silences_revision)
     event = session.get(Event, alert.last_event_id)
     rule = machines.rules_of(session, {version_id}).get(version_id)
     stand_in = machines.stand_in(rule, alert.key, event.body if event else None)

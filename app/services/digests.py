@@ -110,16 +110,20 @@ def _held_by(session: Session, key: UUID) -> _Held | None:
     if not rows:
         return None
     first = select(Suppression.cause_id).where(Suppression.held_by == key)
+    ids, names, counts, begun, ended, severities = zip(*rows, strict=True)
     return _Held(
-        count=sum(count for _, _, count, *_ in rows),
+        count=sum(counts),
         severity=max(
-            (one for *_, each in rows for one in each if one), key=SEVERITIES.index, default=LEAST
+            (one for each in severities for one in each if one),
+            key=SEVERITIES.index,
+            default=LEAST,
         ),
         rules=[
-            {"id": str(rule_id), "name": name, "count": count} for rule_id, name, count, *_ in rows
+            {"id": str(rule_id), "name": name, "count": count}
+            for rule_id, name, count in zip(ids, names, counts, strict=True)
         ],
-        first_at=min(begun for *_, begun, _, _ in rows),
-        last_at=max(ended for *_, ended, _ in rows),
+        first_at=min(begun),
+        last_at=max(ended),
         first=[
             str(one) for one in session.scalars(first.order_by(Suppression.id).limit(FIRST_TOLD))
         ],

@@ -54,7 +54,7 @@ def wake(session: Session, storm_limit: int | None, now: datetime) -> Queued:
     standings = standing.of(session, rule_ids)
     mine = query.where(Alert.rule_id.in_(rule_ids)).with_for_update(skip_locked=True)
     due = session.scalars(mine, execution_options={"populate_existing": True}).all()
-    silences.live.reach(session, now, standings.silences)
+    silences.live.reach(session, now, standings.silences_revision)
     told = [one for alert in due if (one := _woken(session, alert, standings, now))]
     return rounds.notify(session, told, standings, storm_limit, now)
 

@@ -48,8 +48,8 @@ class Standing:
     live: Collection[UUID] = ()
     budgets: Mapping[UUID, Budget] = field(default_factory=dict)
     shadow: Collection[UUID] = ()
-    # The revision of what is silenced, read on the way; none where no rule is left.
-    silences: int | None = None
+    # Read on the way; none where no rule is left.
+    silences_revision: int | None = None
 
     def hidden(self, rule_id: UUID, was_shadow: bool) -> Held | None:
         """Why the record is all that a rule's match comes to, where that is so."""
@@ -71,5 +71,5 @@ def of(session: Session, rule_ids: Collection[UUID]) -> Standing:
             if live and budget is not None
         },
         shadow={key for key, live, *_ in rows if not live},
-        silences=rows[0][-1] if rows else None,
+        silences_revision=rows[0][-1] if rows else None,
     )
