@@ -1,6 +1,5 @@
 """Events from Redis Streams and Kafka, by real processes that are killed."""
 
-import ctypes
 import json
 import os
 import signal
@@ -10,32 +9,24 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from confluent_kafka import Consumer, Producer
-from confluent_kafka.admin import AdminClient
-from structlog.testing import capture_logs
 
-from app.services.errors import Refusal
-from app.streams.kafka import KafkaSource
 from app.streams.redis import RedisSource
-from app.streams.source import FIRST_AT_ONCE, MOST_AT_ONCE, WAIT_SECONDS, Message, Run, SourceError
-from tests.acceptance.ports import free_port
+from app.streams.source import FIRST_AT_ONCE, MOST_AT_ONCE, WAIT_SECONDS
+from tests.acceptance.kafka import LARGE, brokers, event, produce, read_all
 from tests.acceptance.stack import Stack
-from tests.acceptance.waiting import wait_until
 
 pytestmark = pytest.mark.acceptance
+__all__ = ["brokers"]
 # For a consumer that is told to stop, on a machine that is busy.
 STOPPED_WITHIN = 60
 # What a consumer has in hand at most: one batch is being stored, one is ready. There is more to take.
 IN_HAND = FIRST_AT_ONCE + MOST_AT_ONCE
 MANY = IN_HAND + 2000
 BAD = b'{"type": "a", "x": NaN}'
-# More than librdkafka sends where nobody says that it may be more.
-LARGE = 1_100_000
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +87,6 @@ def numbers(stack: Stack) -> list[int]:
 def lag(stack: Stack) -> str:
     lines = stack.get("/metrics").text.splitlines()
     return next((line for line in lines if line.startswith("sentinel_stream_lag{")), "")
-
-
-def event(number: int) -> bytes:
-    return json.dumps({"type": "order", "n": number}).encode()
 
 
 def fill(stack: Stack, start: int, stop: int) -> None:
@@ -245,23 +232,6 @@ def test_a_consumer_outlives_its_redis_and_its_database(stack: Stack) -> None:
         stack.eventually(lambda: len(numbers(stack)) == 20, 60)
 
 
-@pytest.fixture
-def brokers() -> Iterator[str]:
-    """librdkafka's own cluster: it speaks Kafka's protocol to any client."""
-    cluster = AdminClient({"bootstrap.servers": "none", "test.mock.num.brokers": 1})
-    found = cluster.list_topics(timeout=10).brokers.values()
-    yield ",".join(f"{one.host}:{one.port}" for one in found)
-    # It lives as long as its client.
-    del cluster
-
-
-def produce(brokers: str, *values: bytes, headers: Any = None) -> None:
-    producer = Producer({"bootstrap.servers": brokers, "message.max.bytes": 3 * LARGE})
-    for number, value in enumerate(values):
-        producer.produce("orders", value, partition=number % 2, headers=headers)
-    assert producer.flush(10) == 0
-
-
 def test_messages_of_a_kafka_topic_become_events(stack: Stack, brokers: str) -> None:
     produce(brokers, *map(event, range(1200)), BAD)
     words = ("kafka", "--brokers", brokers, "--topic", "orders", "-X", "fetch.wait.max.ms=50")
@@ -322,117 +292,6 @@ def test_a_message_too_large_for_most_is_a_dead_letter_and_stops_nobody(
     assert (dict(dead.headers())["code"], dead.value()) == (b"too_large", b"x" * LARGE)
 
 
-def test_of_a_message_too_large_for_the_dead_letters_its_place_is_kept(brokers: str) -> None:
-    produce(brokers, b"x" * LARGE, headers=[("from", "shop")])
-    # As a broker answers that takes less in one topic than in another.
-    options = {"message.max.bytes": "1000000"}
-    source = KafkaSource(brokers, "orders", "narrow", "orders.dead", options)
-    while not (runs := source.read(1)):
-        pass
-    [run] = runs
-    source.bury(run.log, run.messages[0], Refusal("is large", code="too_large"))
-    source.close()
-    (dead,) = read_all(brokers, "orders.dead", 1)
-    headers = {"reason": b"is large", "code": b"too_large", "topic": b"orders", "position": b"0:0"}
-    assert (dead.value(), dict(dead.headers())) == (None, headers)
-
-
-def send_with_header(brokers: str, name: bytes) -> None:
-    """A message as other clients may send it: that of Python has only texts for names."""
-    maps = Path("/proc/self/maps").read_text(encoding="utf-8")
-    path = next(line.split()[-1] for line in maps.splitlines() if "/librdkafka" in line)
-    lib = ctypes.CDLL(path)
-    lib.rd_kafka_conf_new.restype = lib.rd_kafka_new.restype = ctypes.c_void_p
-    conf, why = ctypes.c_void_p(lib.rd_kafka_conf_new()), ctypes.create_string_buffer(512)
-    lib.rd_kafka_conf_set(conf, b"bootstrap.servers", brokers.encode(), why, ctypes.c_size_t(512))
-    producer = ctypes.c_void_p(lib.rd_kafka_new(0, conf, why, ctypes.c_size_t(512)))
-    value = event(1)
-    topic, partition = (1, b"orders"), (3, ctypes.c_int32(0))
-    body, copied = (4, value, ctypes.c_size_t(len(value))), (7, 2)
-    header = (9, name, b"x", ctypes.c_ssize_t(1))
-    assert lib.rd_kafka_producev(producer, *topic, *partition, *body, *copied, *header, 0) == 0
-    assert lib.rd_kafka_flush(producer, 10_000) == 0
-    lib.rd_kafka_destroy(producer)
-
-
-def test_a_header_whose_name_is_no_text_stops_nobody(brokers: str) -> None:
-    for name in (b"\xff\xfe", b"fine"):
-        send_with_header(brokers, name)
-    source = KafkaSource(brokers, "orders", "names", "dead", {})
-    found: list[Message] = []
-    while len(found) < 2:
-        found += [message for run in source.read(1) for message in run.messages]
-    source.close()
-    assert [(one.raw, one.headers) for one in found] == [
-        (event(1), None),
-        (event(1), [("fine", b"x")]),
-    ]
-
-
-def test_a_lone_message_of_kafka_waits_for_no_company(brokers: str) -> None:
-    produce(brokers, event(0))
-    source = KafkaSource(brokers, "orders", "lone", "dead", {"fetch.wait.max.ms": "50"})
-    while not source.read(100):
-        pass
-    # One that waited for company would do so each time; a busy machine holds up one of them.
-    assert min(seconds_to_read(source, brokers) for _ in range(3)) < WAIT_SECONDS
-    source.close()
-
-
-def test_a_consumer_of_kafka_tells_what_waits_for_all_of_its_group(brokers: str) -> None:
-    produce(brokers, *map(event, range(10)))
-    source = KafkaSource(brokers, "orders", "shared", "dead", {})
-    # It has none of the partitions yet.
-    assert lag_of(source) == 10
-    runs: list[Run] = []
-    while not runs:
-        runs += source.read(100)
-    source.finish(runs[:1])
-    assert lag_of(source) == 10 - len(runs[0].messages)
-    missing = KafkaSource(brokers, "missing", "shared", "dead", {})
-    with pytest.raises(SourceError, match="the topic missing: Broker: Unknown topic"):
-        missing.lag()
-    for one in (source, missing):
-        one.close()
-
-
-def test_a_broker_that_is_away_is_told_once_in_a_while_and_in_the_log_alone(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    source = KafkaSource(f"127.0.0.1:{free_port()}", "orders", "away", "dead", {})
-    with capture_logs() as told:
-        while not told:
-            source.read(1)
-        for _ in range(10):
-            source.read(1)
-    source.close()
-    # One of the connection, and one of all brokers that there are.
-    errors = [one["error"] for one in told]
-    assert len(errors) <= 2
-    assert any("Connection refused" in error for error in errors)
-    assert capfd.readouterr().err == ""
-
-
-def lag_of(source: KafkaSource) -> int:
-    """The first that it says; the mock cluster answers nobody while members of a group come and go."""
-    said: list[int] = []
-
-    def ask() -> list[int]:
-        with suppress(SourceError):
-            said.append(source.lag())
-        return said
-
-    wait_until(ask, 60)
-    return said[0]
-
-
-def seconds_to_read(source: KafkaSource, brokers: str) -> float:
-    produce(brokers, event(1))
-    began = time.monotonic()
-    assert source.read(100)
-    return time.monotonic() - began
-
-
 # As librdkafka was seen to: it waits for its threads and keeps the interpreter.
 STUCK = """
 import ctypes, sys
@@ -455,19 +314,6 @@ def test_a_kafka_consumer_whose_library_hangs_at_the_end_ends_all_the_same(
         process.send_signal(signal.SIGTERM)
         _, told = process.communicate(timeout=STOPPED_WITHIN)
     assert (process.returncode, b"in close" in told or b"Timeout" in told) == (1, True)
-
-
-def read_all(brokers: str, topic: str, count: int) -> list[Any]:
-    reader = Consumer(
-        {"bootstrap.servers": brokers, "group.id": "test", "auto.offset.reset": "earliest"}
-    )
-    reader.subscribe([topic])
-    found: list[Any] = []
-    deadline = time.monotonic() + 30
-    while len(found) < count and time.monotonic() < deadline:
-        found += [one for one in reader.consume(count, 1) if one.error() is None]
-    reader.close()
-    return found
 
 
 def test_consumers_of_a_kafka_group_that_come_and_are_killed_store_each_message_once(
