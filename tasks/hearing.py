@@ -11,6 +11,8 @@ from typing import Final
 from celery import signals
 from celery.worker import state
 
+from tasks.ending import ending
+
 DEAF_AFTER_ROUNDS: Final = 3
 # EX_TEMPFAIL: try again.
 EXIT_CODE: Final = 75
@@ -29,7 +31,12 @@ class Hearing:
         self._received += 1
 
     def is_lost(self, queues: Sequence[str], waiting: Mapping[str, int | None]) -> bool:
-        """Whether messages have waited in one of its `queues` for some rounds, and it did nothing."""
+        """Whether messages have waited in one of its `queues` for some rounds, and it did nothing.
+
+        Not at its end: it hears nothing then because it was told to stop.
+        """
+        if ending.is_set():
+            return False
         idle = not state.active_requests and self._received == self._received_before
         silent = idle and any(waiting[queue] for queue in queues)
         self._received_before = self._received

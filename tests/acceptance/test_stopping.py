@@ -1,6 +1,7 @@
 """A worker that is told to stop ends what it has begun, gives back the rest, and is gone."""
 
 import json
+import os
 import signal
 import time
 
@@ -60,3 +61,27 @@ def test_a_worker_with_a_long_queue_of_events_stops_soon_and_loses_nothing() -> 
         stack.eventually(lambda: stack.sql(left) == [(0,)], 120)
         matched = "SELECT count(*), count(DISTINCT event_id) FROM matches"
         assert stack.sql(matched) == [(EVENTS, EVENTS)]
+
+
+def test_a_worker_stops_soon_where_its_processes_began_something_as_it_was_told() -> None:
+    with Stack() as stack:
+        rule = {"name": "all", "dsl": 'when type == "go" then notify("slack:#all")'}
+        assert stack.post("/rules", {**rule, "mode": "shadow"}).status_code == 201
+        worker = stack.processes["events"]
+        forks = worker.forks
+        for pid in forks:
+            os.kill(pid, signal.SIGSTOP)
+        for _ in range(len(forks)):
+            assert stack.post("/events", {"type": "go"}).status_code == 202
+        stack.eventually(lambda: stack.redis.hlen("sentinel:unacked") == len(forks))
+        worker.signal(signal.SIGTERM)
+        began = time.monotonic()
+        # Meanwhile the main process has forgotten what nobody had accepted: it hears no more of it.
+        time.sleep(1)
+        for pid in forks:
+            os.kill(pid, signal.SIGCONT)
+        stack.eventually(lambda: not worker.alive, 40)
+        assert time.monotonic() - began < STOPPED_WITHIN
+        stack.start("events")
+        stack.eventually(lambda: stack.sql("SELECT count(*) FROM pending_events") == [(0,)], 30)
+        assert stack.sql("SELECT count(*) FROM matches") == [(len(forks),)]
