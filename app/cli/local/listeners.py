@@ -4,11 +4,13 @@ A process that is replaced, or that died, leaves a socket on which others accept
 moment, and is never refused.
 """
 
+import contextlib
 import socket
 from dataclasses import dataclass
 
 from app.cli.local.environment import LOOPBACK, Ports
 from app.cli.local.errors import LocalError
+from app.cli.local.ports import TRIES
 
 BACKLOG = 2048
 
@@ -21,9 +23,9 @@ class Listeners:
     inbox: socket.socket
 
     @classmethod
-    def open(cls, ports: Ports) -> "Listeners":
-        """Listen from now on."""
-        return cls(listen(ports.host, ports.api), listen(LOOPBACK, ports.inbox))
+    def open(cls, ports: Ports, inbox: socket.socket | None = None) -> "Listeners":
+        """Listen from now on; on the inbox's port by `inbox`, if that is done already."""
+        return cls(listen(ports.host, ports.api), inbox or listen(LOOPBACK, ports.inbox))
 
     def close(self) -> None:
         """Leave them to the processes that still have them."""
@@ -37,8 +39,21 @@ def listen(host: str, port: int) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host.strip("[]"), port))
+        # Two may be bound to one port, until one of them listens.
+        made.listen(BACKLOG)
     except OSError as error:
         made.close()
         raise LocalError(f"cannot listen on {host}, port {port}: {error.strerror}") from error
-    made.listen(BACKLOG)
     return made
+
+
+def listen_from(wanted: int, taken: int) -> socket.socket:
+    """A socket that listens on loopback at `wanted`, or at the first port above it, but not at `taken`.
+
+    A port that was found free may be another's by the time that its server starts; this one is ours.
+    """
+    for port in range(wanted, wanted + TRIES):
+        if port != taken:
+            with contextlib.suppress(LocalError):
+                return listen(LOOPBACK, port)
+    raise LocalError(f"no free port from {wanted} to {wanted + TRIES - 1}")

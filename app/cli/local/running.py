@@ -9,7 +9,7 @@ from app.cli.local.environment import LOOPBACK, Ports
 from app.cli.local.errors import LocalError, Stopped
 from app.cli.local.extras import Extras
 from app.cli.local.home import Home
-from app.cli.local.ports import next_free
+from app.cli.local.listeners import listen_from
 from app.cli.local.screen import Screen
 from app.cli.local.services import Services
 from app.cli.local.stack import LocalStack
@@ -40,7 +40,10 @@ def run(port: int | None, demo: bool) -> None:
     home.lock()
     stack = None
     try:
-        stack = LocalStack(home, _ports(port), supervisor, screen.step)
+        api = port or _number("SENTINEL_PORT", API_PORT)
+        inbox = listen_from(INBOX_PORT, taken=api)
+        ports = Ports(api, inbox.getsockname()[1], os.environ.get("SENTINEL_HOST") or LOOPBACK)
+        stack = LocalStack(home, ports, supervisor, screen.step, inbox=inbox)
         _keep(stack, screen, demo)
     except Stopped:
         screen.note("Stopping")
@@ -113,12 +116,6 @@ def _show(stack: LocalStack, extras: Extras, screen: Screen) -> None:
         screen.note("Calls need a key: ./sentinel key create operator --scope admin")
     screen.block(line.format(url=url) for line in FIRST_COMMANDS)
     sys.stdout.flush()
-
-
-def _ports(port: int | None) -> Ports:
-    host = os.environ.get("SENTINEL_HOST") or LOOPBACK
-    api = port or _number("SENTINEL_PORT", API_PORT)
-    return Ports(api=api, inbox=next_free(INBOX_PORT, frozenset({api})), host=host)
 
 
 def _number(name: str, default: int) -> int:

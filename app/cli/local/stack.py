@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -41,6 +42,7 @@ class LocalStack:
         supervisor: Supervisor,
         told: Told,
         given: Mapping[str, str] = os.environ,
+        inbox: socket.socket | None = None,
     ) -> None:
         self.home = home
         self.ports = ports
@@ -50,6 +52,7 @@ class LocalStack:
         self._told = told
         self._given = given
         self.env: dict[str, str] = {}
+        self._inbox = inbox
         self._listeners: Listeners | None = None
 
     def check(self) -> None:
@@ -107,7 +110,7 @@ class LocalStack:
 
     def services(self) -> Services:
         """What makes the processes, with the sockets that they listen on."""
-        self._listeners = Listeners.open(self.ports)
+        self._listeners = Listeners.open(self.ports, self._inbox)
         return Services(self.home, self.ports, self.env, self._listeners)
 
     def await_ready(self, seconds: float, needs: Iterable[str]) -> None:

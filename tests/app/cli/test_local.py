@@ -11,8 +11,10 @@ from app.cli.local import binaries, migrations
 from app.cli.local.environment import Ports, auth, complete
 from app.cli.local.errors import LocalError, Stopped
 from app.cli.local.home import CHECKOUT, Home, User, private_folder
+from app.cli.local.listeners import listen_from
 from app.cli.local.ports import is_free, next_free
 from app.cli.local.process import Spec
+from app.cli.local.running import INBOX_PORT
 from app.cli.local.server import connect
 from app.cli.local.services import broker_url
 from app.cli.local.supervisor import Supervisor
@@ -61,6 +63,18 @@ def test_a_taken_port_is_passed_over() -> None:
         taken = server.getsockname()[1]
         assert not is_free("127.0.0.1", taken)
         assert next_free(taken) > taken
+
+
+def test_two_that_look_for_a_port_at_once_get_two() -> None:
+    first = listen_from(INBOX_PORT, taken=8000)
+    with first, listen_from(INBOX_PORT, taken=8000) as second:
+        ports = [one.getsockname()[1] for one in (first, second)]
+        assert INBOX_PORT <= ports[0] < ports[1]
+
+
+def test_a_port_that_the_api_is_to_have_is_left_to_it() -> None:
+    with listen_from(INBOX_PORT, taken=INBOX_PORT) as listener:
+        assert listener.getsockname()[1] > INBOX_PORT
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.8.9.10"])
