@@ -1,5 +1,6 @@
 """Ports for what a test starts."""
 
+import os
 from itertools import cycle
 from random import sample
 
@@ -9,8 +10,11 @@ HOST = "127.0.0.1"
 # Below those that the kernel gives to whoever connects: between the choice of one of these and the server's start
 # any connection may take it, and one that nobody listens on may even be connected to itself.
 FIRST, LAST = 20_000, 32_000
-# None is told twice, where several servers are about to start.
-_numbers = cycle(sample(range(FIRST, LAST), LAST - FIRST))
+# Test processes side by side have numbers of their own, and tell none twice while several servers are about to start.
+PROCESSES = 16
+_process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PROCESSES
+_own = range(FIRST + _process, LAST, PROCESSES)
+_numbers = cycle(sample(_own, len(_own)))
 
 
 def free_port() -> int:

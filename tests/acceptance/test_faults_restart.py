@@ -89,7 +89,8 @@ def test_the_command_restarts_what_up_runs_and_says_when_it_has(terminal: Termin
     up = terminal.type("up")
     assert up.stdout is not None
     try:
-        assert any("Ctrl-C stops" in line for line in up.stdout)
+        told: list[str] = []
+        assert any("Ctrl-C stops" in (told.append(line) or line) for line in up.stdout), told
         before = terminal.mains()
         restart = terminal.type("restart", "--json")
         said = restart.communicate(timeout=300)[0]
