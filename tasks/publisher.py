@@ -9,6 +9,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import inf
 from queue import Empty, Full, Queue
@@ -21,6 +22,7 @@ from celery import Celery
 from app.services.claims import TOGETHER
 from app.services.receivers import Due
 from tasks import broker
+from tasks.forms import Forms, Later
 from tasks.pace import Pace
 
 log = structlog.get_logger()
@@ -134,6 +136,11 @@ def room_beside(waiting: int | None) -> int:
     return 0 if waiting is None else max(0, QUEUE_LIMIT - waiting)
 
 
+def _at_once(producer: Any, many: Sequence[object]) -> AbstractContextManager[object]:
+    """Send several in one go; for one that costs more than it saves."""
+    return nullcontext() if len(many) == 1 else producer.batch()
+
+
 class Publisher:
     """A bounded queue, and the thread that empties it into the broker.
 
@@ -147,6 +154,7 @@ class Publisher:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
+        self._forms = Forms(self._celery)
         self._queue: Queue[WakeUp] = Queue(maxsize=QUEUE_LIMIT)
         self._thread: threading.Thread | None = None
         self._room: dict[str, int] = {}
@@ -228,19 +236,15 @@ class Publisher:
     def _send(self, batch: Sequence[WakeUp]) -> None:
         if not batch:
             return
-        with self._celery.producer_pool.acquire(block=True) as pooled, cast(Any, pooled).batch():
-            sending = broker.sending(pooled)
-            for wake_up in batch:
-                self._celery.send_task(
-                    wake_up.task,
-                    args=wake_up.args,
-                    argsrepr=wake_up.summary,
-                    headers={RECEIVER: wake_up.receiver},
-                    producer=pooled,
-                    **sending,
-                    ignore_result=True,
-                )
-                self._room[wake_up.queue] -= 1
+        with self._celery.producer_pool.acquire(block=True) as producer:
+            sending, later = broker.sending(producer), Later()
+            with _at_once(producer, batch):
+                for one in batch:
+                    what = (one.task, one.args, one.summary, {RECEIVER: one.receiver})
+                    self._forms.send(producer, later, *what, **sending)
+                    self._room[one.queue] -= 1
+            with _at_once(producer, batch):
+                self._forms.tell(producer, later)
 
     def _has_room(self, queue: str) -> bool:
         if self._room.get(queue, 0) <= 0 and self._is_stale(queue):
