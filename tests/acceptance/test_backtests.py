@@ -18,7 +18,7 @@ from tests.acceptance.stack import Stack
 
 pytestmark = pytest.mark.acceptance
 # A quick machine tells of its progress several times, too.
-EVENTS = 60_000
+EVENTS = 120_000
 # A run takes a minute on a machine that is slow and busy, and one may wait for another's lease and end.
 PATIENCE = 300
 MATCHES = sum(map(matches, range(EVENTS)))

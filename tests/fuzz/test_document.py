@@ -1,7 +1,6 @@
 """Schemathesis: every operation does what the OpenAPI document says, whatever it is sent."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +13,7 @@ pytestmark = pytest.mark.acceptance
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 # A busy machine must come to each operation with the key, too.
-MOST = 2 * SECONDS
-# In its time a machine that is slow and busy calls some operations only without the key, as it does on purpose.
-FEW = 5
+MOST = 4 * SECONDS
 SEED = ["--seed", "1"] if SECONDS <= SHORT else []
 
 
@@ -36,7 +33,6 @@ def test_every_operation_does_what_the_document_says(target: Target, tmp_path: P
         command, cwd=tmp_path, env=env, text=True, capture_output=True, timeout=MOST + 300
     )
     assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
-    refused = re.search(r"Authentication failed: (\d+) operation", run.stdout)
-    assert refused is None or int(refused[1]) <= FEW, run.stdout[-8000:]
+    assert "Authentication failed" not in run.stdout
     # How far the budget went; a busy machine may end before the last phase.
     print(run.stdout[run.stdout.rfind("= SUMMARY") :])
