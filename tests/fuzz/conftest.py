@@ -1,7 +1,7 @@
 """A real server with keys for all fuzzing, and how long it may take.
 
-`FUZZ_SECONDS` is a quarter of what schemathesis may take; each other test takes five examples for each second of it. The
-short run of CI repeats the same requests each time; a longer one takes new ones.
+`FUZZ_SECONDS` is a quarter of what schemathesis may take; each other test takes five examples for each second of it.
+The short run of CI repeats the same requests each time; a longer one takes new ones.
 """
 
 import json
