@@ -4,7 +4,7 @@ import gc
 from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
-from billiard import pool
+from billiard import pool as process_pool
 from celery import Celery, Task, signals
 from flask import Flask, current_app
 
@@ -22,7 +22,7 @@ FLUSH_SECONDS: Final = 3.0
 YOUNG_OBJECTS: Final = 100_000
 # How often, each 0.1 s, a process that ends looks whether the main one has read what it told: 300 times of itself. At
 # a worker's end nobody reads what was not accepted by then: it is forgotten, and comes back with its message.
-UNREAD: Final = 20
+CONSUMED_RETRIES: Final = 20
 
 
 def make_celery(app: Flask, settings: Settings) -> Celery:
@@ -107,7 +107,7 @@ def _connect(app: Flask, celery: Celery) -> None:
     def on_fork(**_: object) -> None:
         # A batch holds many objects for a moment; to look for cycles again and again meanwhile costs too much.
         gc.set_threshold(YOUNG_OBJECTS)
-        pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = UNREAD
+        process_pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = CONSUMED_RETRIES
         with app.app_context():
             # The parent's connections are the parent's: leave them open, and forget them.
             db.engine.dispose(close=False)
