@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from app.cli.local.environment import LOOPBACK, Ports
 from app.cli.local.errors import LocalError
-from app.cli.local.ports import TRIES
+from app.cli.local.ports import next_free
 
 BACKLOG = 2048
 
@@ -52,8 +52,8 @@ def listen_from(wanted: int, taken: int) -> socket.socket:
 
     A port that was found free may be another's by the time that its server starts; this one is ours.
     """
-    for port in range(wanted, wanted + TRIES):
-        if port != taken:
-            with contextlib.suppress(LocalError):
-                return listen(LOOPBACK, port)
-    raise LocalError(f"no free port from {wanted} to {wanted + TRIES - 1}")
+    while True:
+        port = next_free(wanted, frozenset({taken}))
+        with contextlib.suppress(LocalError):
+            return listen(LOOPBACK, port)
+        wanted = port + 1

@@ -66,8 +66,7 @@ def test_a_taken_port_is_passed_over() -> None:
 
 
 def test_two_that_look_for_a_port_at_once_get_two() -> None:
-    first = listen_from(INBOX_PORT, taken=8000)
-    with first, listen_from(INBOX_PORT, taken=8000) as second:
+    with listen_from(INBOX_PORT, 8000) as first, listen_from(INBOX_PORT, 8000) as second:
         ports = [one.getsockname()[1] for one in (first, second)]
         assert INBOX_PORT <= ports[0] < ports[1]
 
