@@ -64,7 +64,7 @@ class Together(Generic[Item, Answer]):
         if not mine.leads and not mine.asleep.acquire(timeout=self._patience):
             self._leave(mine)
         if mine.leads:
-            self._lead()
+            self._lead(mine)
         if mine.error is not None:
             raise mine.error
         if not mine.done:
@@ -88,10 +88,11 @@ class Together(Generic[Item, Answer]):
                 self._waiting.remove(mine)
         raise PoolTimeout("another transaction hangs")
 
-    def _lead(self) -> None:
+    def _lead(self, mine: _Waiting[Item, Answer]) -> None:
         with self._lock:
             batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
-        wake = list(batch)
+        # Not itself: who was called to lead before it slept is still to be woken for that, and nobody is woken twice.
+        wake = [one for one in batch if one is not mine]
         try:
             self._do(batch)
         finally:

@@ -2,13 +2,48 @@
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tasks.together import MOST, Together
+
+
+class HeldLock:
+    """A lock after which one thread, a time that counts its turns, goes on only when it is told to."""
+
+    def __init__(self, thread: str, turn: int) -> None:
+        self._lock = threading.Lock()
+        self._thread, self._turns = thread, turn
+        self.held, self.go_on = threading.Event(), threading.Event()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        if threading.current_thread().name != self._thread:
+            return
+        self._turns -= 1
+        if self._turns == 0:
+            self.held.set()
+            assert self.go_on.wait(10)
+
+
+def asked(together: Together[int, int], name: str, item: int) -> Future[int]:
+    """The answer to come to a thread of that name."""
+    answer: Future[int] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(together(item))
+        except Exception as error:  # noqa: BLE001 - it is the answer
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, name=name, daemon=True).start()
+    return answer
 
 
 def test_what_gathers_while_one_works_is_done_at_once_by_the_next() -> None:
@@ -138,3 +173,50 @@ def test_nobody_counts_as_done_whose_leader_was_ended() -> None:
         assert first.result(10) == 0
         errors = {type(one.exception(10)) for one in rest}
     assert errors == {SystemExit, PoolTimeout}
+
+
+def test_whoever_is_called_to_lead_before_it_sleeps_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+    working, work_on = threading.Event(), threading.Event()
+
+    def work(items: Sequence[int]) -> list[int]:
+        working.set()
+        assert work_on.wait(10)
+        return list(items)
+
+    together = Together(work)
+    lock = HeldLock("second", 1)
+    monkeypatch.setattr(together, "_lock", lock)
+    first = asked(together, "first", 1)
+    assert working.wait(10)
+    second = asked(together, "second", 2)
+    assert lock.held.wait(10)
+    work_on.set()
+    assert first.result(10) == 1
+    lock.go_on.set()
+    assert second.result(10) == 2
+
+
+def test_whoever_loses_patience_as_it_is_called_to_lead_leads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    working, work_on = threading.Event(), threading.Event()
+
+    def work(items: Sequence[int]) -> list[int]:
+        working.set()
+        assert work_on.wait(10)
+        return list(items)
+
+    together = Together(work, patience=1)
+    # Its turns: it asks, takes what waits, and gives the lead away.
+    lock = HeldLock("first", 3)
+    monkeypatch.setattr(together, "_lock", lock)
+    first = asked(together, "first", 1)
+    assert working.wait(10)
+    second = asked(together, "second", 2)
+    while len(together) < 1:
+        pass
+    work_on.set()
+    assert lock.held.wait(10)
+    assert second.result(10) == 2
+    lock.go_on.set()
+    assert first.result(10) == 1
