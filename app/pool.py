@@ -27,6 +27,8 @@ from sqlalchemy.pool import QueuePool
 RV = TypeVar("RV")
 
 REQUEST_SECONDS: Final = 1.4
+# With what it may have waited before, less than the two seconds in which each request is answered.
+OTHERS_SECONDS: Final = 0.5
 STATEMENT_SECONDS: Final = 15
 OTHER_SECONDS: Final = STATEMENT_SECONDS + 5.0
 # How long one that did not answer is left alone before one request asks again for all.
@@ -43,12 +45,21 @@ OPTIONS: Final = {
     # Who gave up must not leave a backend that waits for a lock.
     "client_connection_check_interval": "1s",
 }
+# Nobody waits long for a connection: a 503 with Retry-After is a better answer than a late one.
+POOL_SECONDS: Final = 0.5
+
+
+class BriefPool(QueuePool):
+    """A pool that is waited for so long; of a `pool_timeout` SQLAlchemy keeps whole seconds only, here none."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{**options, "timeout": POOL_SECONDS})
+
+
 POOL: Final = {
-    "poolclass": QueuePool,
+    "poolclass": BriefPool,
     "pool_size": 8,
     "max_overflow": 8,
-    # Nobody waits long for a connection: a 503 with Retry-After is a better answer than a late one.
-    "pool_timeout": 0.5,
     # The one that was used last: its statements are prepared, and it need not be asked whether it lives.
     "pool_use_lifo": True,
     "pool_pre_ping": True,
@@ -74,6 +85,9 @@ class Fuse:
         if not self._until:
             return
         with self._lock:
+            if not self._until:
+                # It has answered meanwhile.
+                return
             if time.monotonic() < self._until:
                 raise OperationalError("the database did not answer just now")
             self._until = time.monotonic() + REQUEST_SECONDS + PAUSE
@@ -198,6 +212,13 @@ def undo(session: Session) -> None:
 def be_patient(seconds: float) -> None:
     """Let the current request wait that long for the database, from now on."""
     request.environ[LEFT] = seconds
+
+
+def be_patient_for_others() -> None:
+    """Let whoever works for many requests wait long enough for those that have only come."""
+    if has_request_context():
+        left = float(request.environ.get(LEFT, REQUEST_SECONDS))
+        be_patient(max(left, OTHERS_SECONDS))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from app.extensions import db
 from app.ids import text_of
-from app.pool import has_word
+from app.pool import be_patient_for_others, has_word
 from app.services import ingest
 from app.services.ingest import Arrival
 from tasks.publisher import wake_events
@@ -45,6 +45,7 @@ class GroupCommit:
         self._hang_up()
 
     def _store(self, arrivals: Sequence[Arrival]) -> list[None]:
+        be_patient_for_others()
         try:
             ingest.store(self._connected(), arrivals, source="http")
         except Exception:  # whatever it was, nobody knows what the connection is in the midst of

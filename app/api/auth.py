@@ -72,6 +72,8 @@ def _identify() -> Caller:
     if scheme.lower() != "bearer" or not token:
         raise _unknown("send a key: `Authorization: Bearer snt_…`")
     found = keys.caller(session(), token)
+    # Whoever waits for others now holds no connection meanwhile, which those might wait for.
+    session().rollback()
     if found is None:
         raise _unknown("the key is unknown or revoked")
     return found

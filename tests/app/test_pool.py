@@ -1,12 +1,16 @@
-"""How long a request waits for the database."""
+"""How long a request waits for the database, and for a connection to it."""
+
+from contextlib import ExitStack
+from threading import Timer
 
 import pytest
 from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.extensions import db
-from app.pool import be_patient
+from app.pool import POOL_SECONDS, Fuse, be_patient, be_patient_for_others
 
 SLEEP = text("SELECT pg_sleep(0.2)")
 
@@ -26,3 +30,42 @@ def test_what_one_request_has_waited_is_not_taken_from_the_next(app: Flask) -> N
         db.session.rollback()
     with app.test_request_context():
         db.session.execute(SLEEP)
+
+
+def test_who_finds_no_connection_waits_a_moment_for_one(app: Flask) -> None:
+    with ExitStack() as held:
+        most = 16
+        taken = [held.enter_context(db.engine.connect()) for _ in range(most)]
+        Timer(POOL_SECONDS / 5, taken[0].close).start()
+        held.enter_context(db.engine.connect())
+        assert db.engine.pool.checkedout() == most  # type: ignore[attr-defined]
+        with pytest.raises(PoolTimeout):
+            db.engine.connect()
+
+
+def test_who_works_for_others_does_not_fail_them_because_it_has_waited_itself(app: Flask) -> None:
+    with app.test_request_context():
+        be_patient(0.1)
+        be_patient_for_others()
+        db.session.execute(SLEEP)
+
+
+def test_nobody_is_refused_because_of_a_silence_that_ended_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fuse = Fuse()
+    fuse.blow()
+
+    class Ending:
+        """A lock that comes free when the database has answered."""
+
+        def __enter__(self) -> None:
+            fuse.mend()
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr(fuse, "_lock", Ending())
+    fuse.check()
+    monkeypatch.undo()
+    fuse.check()

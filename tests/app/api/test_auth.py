@@ -1,12 +1,16 @@
 """Who may call what: every operation of the OpenAPI document against every kind of caller."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
+from typing import cast
 from uuid import uuid4
 
 import pytest
 from flask import Flask
 
+from app.api.acceptance import group
 from app.config import Rates, Settings
 from app.extensions import session
 from app.services import keys, sessions
@@ -71,6 +75,24 @@ def test_every_operation_lets_in_exactly_whom_its_scope_allows(
             else:
                 assert answer.status_code == 403, told
     assert seen == set(keys.SCOPES)
+
+
+def test_more_callers_than_there_are_connections_are_all_heard_at_once(
+    app: Flask, callers: dict[str, dict[str, str]]
+) -> None:
+    many, rounds = 40, 5
+    together = Barrier(many, action=group().close)
+
+    def send(_: int) -> list[int]:
+        mine = cast(Client, app.test_client())
+        answers = []
+        for _ in range(rounds):
+            together.wait()
+            answers.append(mine.post("/events", json={"type": "a"}, headers=callers["ingest"]))
+        return [one.status_code for one in answers]
+
+    with ThreadPoolExecutor(many) as threads:
+        assert list(threads.map(send, range(many))) == [[202] * rounds] * many
 
 
 def test_a_key_is_shown_once_and_kept_as_a_digest(
