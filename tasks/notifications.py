@@ -58,19 +58,23 @@ def deliver(self: Any, notification_ids: list[str] | str) -> None:
     receiver = self.request.get(RECEIVER) or receiver_of(ids)
     most = runtime().settings.receivers.concurrency
     retries: list[tuple[UUID, float]] = []
-    with gate.enter(receiver, ids, most) as inside:
-        began = time.monotonic()
+    inside = False
+    try:
+        with gate.enter(receiver, ids, most) as inside:
+            began = time.monotonic()
+            if inside:
+                mine = _together(receiver) if _is_hurried(receiver) else 1
+                gate.park(receiver, ids[mine:])
+                ids = ids[:mine]
+            while inside and ids:
+                _call(receiver, most)
+                retries += _attempt_each(ids, time.monotonic() + MESSAGE_SECONDS)
+                goes_on = _goes_on(began, failing=bool(retries))
+                ids = gate.part(receiver, _together(receiver)) if goes_on else []
+    finally:
+        # Also if it failed: nobody else may be left to take up what is parked.
         if inside:
-            mine = _together(receiver) if _is_hurried(receiver) else 1
-            gate.park(receiver, ids[mine:])
-            ids = ids[:mine]
-        while inside and ids:
-            _call(receiver, most)
-            retries += _attempt_each(ids, time.monotonic() + MESSAGE_SECONDS)
-            goes_on = _goes_on(began, failing=bool(retries))
-            ids = gate.part(receiver, _together(receiver)) if goes_on else []
-    if inside:
-        _wake_next(receiver)
+            _wake_next(receiver)
     for place, (key, seconds) in enumerate(retries, 1):
         again = {"headers": {RECEIVER: receiver}, "countdown": seconds}
         self.retry(args=([str(key)],), throw=place == len(retries), **again)
