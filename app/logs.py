@@ -1,13 +1,18 @@
 """Logs as JSON lines on standard error: one object an entry, with its time, level and event."""
 
 import logging
+import os
 import sys
 from typing import Final
 
 import structlog
+from structlog._output import WRITE_LOCKS
 
 # Celery's two lines a task cost a worker a tenth of its time; Flower and the exporter hear of each task by its events.
 WORDY: Final = ("celery.worker.strategy", "celery.app.trace")
+
+# Another thread may have been writing when a process was forked, which then could never write; structlog offers no way.
+os.register_at_fork(after_in_child=WRITE_LOCKS.clear)
 
 
 def configure() -> None:

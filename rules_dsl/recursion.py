@@ -4,6 +4,7 @@ The interpreter's limit belongs to the whole process. It is raised while anybody
 back by the last one to leave; all that recurses in there is bounded by the limits of a rule.
 """
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,10 @@ class _Room:
     """Who is inside, and what the limit was before."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Nobody is inside, and nobody is just changing it: so in a process just forked."""
         self._changing = threading.Lock()
         self._inside = 0
         self._before = 0
@@ -36,6 +41,7 @@ class _Room:
 
 
 _room: Final = _Room()
+os.register_at_fork(after_in_child=_room.begin)
 
 
 @contextmanager

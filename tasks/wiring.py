@@ -1,6 +1,7 @@
 """How tasks, processes and the application hold together: contexts, forks, shutdowns, the publisher."""
 
 import gc
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
@@ -107,6 +108,8 @@ def _connect(app: Flask, celery: Celery) -> None:
     def on_fork(**_: object) -> None:
         # A batch holds many objects for a moment; to look for cycles again and again meanwhile costs too much.
         gc.set_threshold(YOUNG_OBJECTS)
+        # The publisher of the main process may have been asking for the time when it forked.
+        cast(Any, celery).clock.mutex = threading.Lock()
         process_pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = CONSUMED_RETRIES
         with app.app_context():
             # The parent's connections are the parent's: leave them open, and forget them.

@@ -1,5 +1,6 @@
 """What a channel is handed about one notification."""
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
@@ -81,6 +82,10 @@ class _Versions:
     """The versions that were needed lately. They never change."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin with nothing, in a process just forked: whose lock it was is gone."""
         self._lock = threading.Lock()
         self._kept: OrderedDict[UUID, Version] = OrderedDict()
 
@@ -100,7 +105,9 @@ class _Versions:
         return found
 
 
-versions: Final = _Versions().get
+_known: Final = _Versions()
+os.register_at_fork(after_in_child=_known.begin)
+versions: Final = _known.get
 
 
 def build(

@@ -4,6 +4,7 @@ To read a state anew costs more than to decide on it. A mark that was never comm
 nothing is never taken for a state.
 """
 
+import os
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,10 @@ class RecentStates:
     """The states used last, up to so many bytes."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin anew in a process just forked: another thread of its parent may have been in the midst of a change."""
         self._lock = Lock()
         self.forget()
 
@@ -61,3 +66,4 @@ class RecentStates:
 
 
 recent: Final = RecentStates()
+os.register_at_fork(after_in_child=recent.begin)

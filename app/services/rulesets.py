@@ -5,6 +5,7 @@ version was current at the event's own revision. So an edit costs the versions t
 revision adds what began since, an older one what had ended before.
 """
 
+import os
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -76,6 +77,10 @@ class LiveRules:
     """The versions of all revisions that this process was asked for lately."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin anew in a process just forked: another thread of its parent may have been in the midst of a change."""
         self._lock = threading.Lock()
         self.forget()
 
@@ -148,6 +153,7 @@ class LiveRules:
 
 
 live = LiveRules()
+os.register_at_fork(after_in_child=live.begin)
 
 
 def restore(tree: dict[str, Any], dsl: str) -> CompiledRule:

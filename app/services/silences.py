@@ -1,5 +1,6 @@
 """Silences: planned quiet, by a condition on events, a rule or a severity, with a begin and an end."""
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -91,6 +92,10 @@ class LiveSilences:
     """What this process knows of the silences, as of one revision."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin anew in a process just forked: whose lock it was is gone."""
         self._lock = threading.Lock()
         self.forget()
 
@@ -119,6 +124,7 @@ class LiveSilences:
 
 
 live = LiveSilences()
+os.register_at_fork(after_in_child=live.begin)
 
 
 def _compiled(row: Silence) -> LiveSilence | None:
