@@ -54,12 +54,23 @@ class Recorder:
             self._unwritten += 1
             start, self._at_work = not self._at_work, True
         if start:
-            self._thread.submit(self._run)
+            self._start()
         return outcome.result
 
     def __len__(self) -> int:
         """How many are not written yet."""
         return self._unwritten
+
+    def _start(self) -> None:
+        try:
+            self._thread.submit(self._run)
+        except RuntimeError as error:
+            # The interpreter is about to end: whoever waited for what nobody does would keep it from that.
+            with self._lock:
+                refused, self._waiting, self._at_work = self._waiting, [], False
+                self._unwritten -= len(refused)
+            for one in refused:
+                one.result.set_exception(error)
 
     def _run(self) -> None:
         left: list[_Outcome] = []

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -105,3 +106,18 @@ def test_once_the_lease_is_over_an_outcome_is_given_up() -> None:
     lease_is_over = ended("a", latency=LEASE.total_seconds())
     with pytest.raises(DataError):
         Recorder(write)(lease_is_over).result(10)
+
+
+def test_at_the_end_of_the_interpreter_nobody_waits_for_what_nobody_writes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    record = Recorder(lambda batch: [GOOD for _ in batch])
+    with monkeypatch.context() as patch:
+        patch.setattr(ThreadPoolExecutor, "submit", refuse)
+        for name in "ab":
+            assert isinstance(record(ended(name)).exception(1), RuntimeError)
+    assert len(record) == 0
+    assert record(ended("c")).result(10) == GOOD
