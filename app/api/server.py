@@ -28,6 +28,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from app.api.kinds import type_of
 from app.api.line import Line
 from app.web.spool import SMALL, is_spool, spool
+from tasks.wiring import flush
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -78,6 +79,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         gc.freeze()
         gc.set_threshold(YOUNG_OBJECTS)
         super().init_process()
+
+    def run(self) -> None:
+        """Serve; and at the end let the messages of what was accepted set out, which would else wait for the sweep."""
+        super().run()
+        with self.app.wsgi().app_context():
+            flush()
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
         """The threads that read."""

@@ -1,5 +1,6 @@
 """A worker that is told to stop ends what it has begun, gives back the rest, and is gone."""
 
+import base64
 import json
 import os
 import signal
@@ -85,3 +86,16 @@ def test_a_worker_stops_soon_where_its_processes_began_something_as_it_was_told(
         stack.start("events")
         stack.eventually(lambda: stack.sql("SELECT count(*) FROM pending_events") == [(0,)], 30)
         assert stack.sql("SELECT count(*) FROM matches") == [(len(forks),)]
+
+
+def test_an_api_that_stops_lets_the_messages_of_what_it_accepted_set_out() -> None:
+    """They gather for a moment where many wait already."""
+    with Stack(start=("api",)) as stack:
+        accepted = set()
+        for number in range(60):
+            accepted.add(stack.post("/events", {"type": "go", "n": number}).json()["id"])
+            time.sleep(0.02)
+        stack.processes["api"].stop()
+        messages = stack.redis.lrange("sentinel:events", 0, -1)
+        bodies = [json.loads(base64.b64decode(json.loads(one)["body"])) for one in messages]
+        assert {key for args, *_ in bodies for key in args[0]} == accepted
