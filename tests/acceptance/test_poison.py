@@ -17,6 +17,8 @@ from tests.acceptance.stack import Stack
 pytestmark = pytest.mark.acceptance
 
 GOOD = 1000
+# Five times an evaluation may run for seconds of a processor, which has others to serve on a busy machine.
+GIVEN_UP = 180
 REASON = "poison: its evaluation was begun 5 times and never ended"
 
 
@@ -81,7 +83,7 @@ def test_one_bad_among_a_thousand_good_ones_delays_none_and_is_given_up(
     print(f"{how}: p50 {percentile(waits, 0.5):.3f} s, p99 {percentile(waits, 0.99):.3f} s")
     assert len(waits) == GOOD
     assert percentile(waits, 0.99) <= 2
-    found = stack.eventually(lambda: failed(stack, bad), seconds=60)
+    found = stack.eventually(lambda: failed(stack, bad), seconds=GIVEN_UP)
     assert found["reason"] == REASON
 
 
@@ -113,14 +115,14 @@ def test_those_that_were_claimed_with_the_bad_one_do_not_wait_for_its_lease(
     print(f"{how}: p50 {percentile(waits, 0.5):.3f} s, p99 {percentile(waits, 0.99):.3f} s")
     # What it took is for docs/performance.md; that nobody waited for a lease to end is asserted.
     assert max(waits) < LEASE.total_seconds() / 2
-    stack.eventually(lambda: failed(stack, bad), seconds=60)
+    stack.eventually(lambda: failed(stack, bad), seconds=GIVEN_UP)
 
 
 def test_a_failed_event_is_on_its_trace_is_counted_and_can_be_put_back_by_hand(
     stack: Stack,
 ) -> None:
     bad = stack.post("/events", {"type": "bad", "how": "kill"}).json()["id"]
-    stack.eventually(lambda: failed(stack, bad), seconds=60)
+    stack.eventually(lambda: failed(stack, bad), seconds=GIVEN_UP)
     trace = stack.get(f"/events/{bad}/trace").json()
     assert (trace["event"]["state"], trace["event"]["reason"]) == ("failed", REASON)
     [(before,)] = stack.sql("SELECT count(*) FROM failed_events")
@@ -130,7 +132,7 @@ def test_a_failed_event_is_on_its_trace_is_counted_and_can_be_put_back_by_hand(
     [(epoch,)] = stack.sql("SELECT epoch FROM failed_events WHERE event_id = %s", bad)
     assert stack.post(f"/events/{bad}/retry").status_code == 202
     assert stack.post(f"/events/{bad}/retry").status_code == 409
-    stack.eventually(lambda: failed(stack, bad), seconds=60)
+    stack.eventually(lambda: failed(stack, bad), seconds=GIVEN_UP)
     [(later,)] = stack.sql("SELECT epoch FROM failed_events WHERE event_id = %s", bad)
     assert later > epoch
 
