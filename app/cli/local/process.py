@@ -50,6 +50,7 @@ class Child:
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self.started = time.monotonic()
+        self._told: float | None = None
         self._process = _spawn(spec)
 
     @property
@@ -73,6 +74,16 @@ class Child:
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process itself."""
         self._process.send_signal(number)
+
+    def end(self) -> None:
+        """Tell it to end; only once, since some take a second signal as the wish to hurry."""
+        if self._told is None:
+            self._told = time.monotonic()
+            self.signal(self.spec.stop)
+
+    def is_late(self, patience: float) -> bool:
+        """Whether it was told to end longer ago than that."""
+        return self._told is not None and time.monotonic() - self._told > patience
 
     def kill(self) -> None:
         """SIGKILL to the process and to what it has forked."""

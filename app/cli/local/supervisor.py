@@ -40,6 +40,8 @@ class Supervisor:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._kept: dict[str, Keeping] = {}
+        # The second process of a name in a rolling restart: the new one until it is ready, then the old one.
+        self._beside: dict[str, Child] = {}
         self._asked_to_stop = 0
         self._listens = False
 
@@ -78,7 +80,7 @@ class Supervisor:
         deadline = time.monotonic() + seconds
         while not done():
             for name in needs:
-                self._must_live(self._kept[name])
+                self._must_live(self._kept[name].child)
             if time.monotonic() > deadline:
                 raise LocalError(f"{what} is not ready after {seconds:.0f} s")
             self.pause()
@@ -101,30 +103,31 @@ class Supervisor:
 
     def replace(self, spec: Spec, ready: Callable[[Child], bool], seconds: float) -> None:
         """Start `spec`, and end the child of its name once the new one is ready; the old one stays if it never is."""
-        fresh = Keeping(spec, Child(spec))
+        fresh = self._beside[spec.name] = Child(spec)
         deadline = time.monotonic() + seconds
         try:
-            while not ready(fresh.child):
+            while not ready(fresh):
                 self._must_live(fresh)
                 if time.monotonic() > deadline:
                     raise LocalError(f"the new {spec.name} is not ready after {seconds:.0f} s")
                 self.tick()
-        except BaseException:  # also Ctrl-C: nobody else knows the new child yet
-            fresh.child.kill()
+        except LocalError:
+            self._see_off(spec.name)  # it may be at work already
             raise
-        old, self._kept[spec.name] = self._kept[spec.name].child, fresh
-        self._see_off(old)
+        self._beside[spec.name] = self._kept[spec.name].child
+        self._kept[spec.name] = Keeping(spec, fresh)
+        self._see_off(spec.name)
 
-    def _see_off(self, child: Child) -> None:
-        """End a child that is kept no longer, while the others are."""
-        try:
-            if child.exit_code is None:
-                child.signal(child.spec.stop)
-            deadline = time.monotonic() + child.spec.patience
-            while child.exit_code is None and time.monotonic() < deadline:
-                self.tick()
-        finally:
-            child.kill()
+    def _see_off(self, name: str) -> None:
+        """End the second of that name, while the others are kept; `stop` does, if asked for meanwhile."""
+        child = self._beside[name]
+        child.end()
+        while child.exit_code is None:
+            if child.is_late(child.spec.patience):
+                child.kill()
+            self.tick()
+        child.sweep()
+        del self._beside[name]
 
     def _after_death(self, kept: Keeping) -> None:
         kept.child.sweep()
@@ -138,11 +141,11 @@ class Supervisor:
             kept.restart_at = time.monotonic() + min(FIRST_PAUSE * 2**kept.deaths, LONGEST_PAUSE)
             kept.deaths += 1
 
-    def _must_live(self, kept: Keeping) -> None:
-        if kept.child.exit_code is not None:
+    def _must_live(self, child: Child) -> None:
+        if child.exit_code is not None:
             raise LocalError(
-                f"{kept.spec.name} did not start ({_ending(kept.child)}); "
-                f"the end of {kept.spec.log}:\n" + last_lines(kept.spec.log)
+                f"{child.spec.name} did not start ({_ending(child)}); "
+                f"the end of {child.spec.log}:\n" + last_lines(child.spec.log)
             )
 
     def stop(self, groups: Iterable[Iterable[str]]) -> None:
@@ -151,20 +154,23 @@ class Supervisor:
         known = [tuple(name for name in group if name in self._kept) for group in groups]
         named = {name for group in known for name in group}
         for group in (*known, tuple(self._kept.keys() - named)):
-            self._stop_together([self._kept[name].child for name in group], wishes)
+            self._stop_together([child for name in group for child in self._all(name)], wishes)
         self._kept.clear()
+        self._beside.clear()
         if self._listens:
             _reap()
 
+    def _all(self, name: str) -> list[Child]:
+        second = self._beside.get(name)
+        return [self._kept[name].child, *([second] if second else [])]
+
     def _stop_together(self, children: list[Child], wishes: int) -> None:
-        alive = [child for child in children if child.exit_code is None]
-        for child in alive:
-            child.signal(child.spec.stop)
-        began = time.monotonic()
-        while alive := [child for child in alive if child.exit_code is None]:
+        for child in children:
+            child.end()
+        while alive := [child for child in children if child.exit_code is None]:
             for child in alive:
                 patience = HURRIED if self._asked_to_stop > max(wishes, 1) else child.spec.patience
-                if time.monotonic() - began > patience:
+                if child.is_late(patience):
                     child.kill()
             time.sleep(TICK)
         for child in children:
