@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -113,3 +114,16 @@ def test_without_a_running_up_there_is_nothing_to_restart(terminal: Terminal) ->
     restart = terminal.type("restart")
     said = restart.communicate(timeout=60)[0]
     assert (restart.returncode, "no `./sentinel up` runs" in said) == (1, True)
+
+
+def test_a_restart_that_is_asked_for_while_up_starts_does_not_end_it(terminal: Terminal) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as database:
+        database.settimeout(60)
+        url = f"postgresql://127.0.0.1:{database.getsockname()[1]}/sentinel"
+        terminal.env |= {"DATABASE_URL": url, "REDIS_URL": "redis://127.0.0.1:1/0"}
+        up = terminal.type("up")
+        connection, _ = database.accept()
+        up.send_signal(signal.SIGUSR2)
+    connection.close()
+    said = up.communicate(timeout=60)[0]
+    assert (up.returncode, "cannot connect to the database" in said) == (1, True)

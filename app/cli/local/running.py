@@ -36,6 +36,8 @@ def run(port: int | None, demo: bool) -> None:
     screen = Screen()
     supervisor = Supervisor(screen.note)
     supervisor.listen()
+    # Before the lock, which tells others whom to ask.
+    asked = Asked()
     home = Home.from_env()
     home.lock()
     stack = None
@@ -44,7 +46,7 @@ def run(port: int | None, demo: bool) -> None:
         inbox = listen_from(INBOX_PORT, taken=api)
         ports = Ports(api, inbox.getsockname()[1], os.environ.get("SENTINEL_HOST") or LOOPBACK)
         stack = LocalStack(home, ports, supervisor, screen.step, inbox=inbox)
-        _keep(stack, screen, demo)
+        _keep(stack, screen, asked, demo)
     except Stopped:
         screen.note("Stopping")
     finally:
@@ -53,7 +55,7 @@ def run(port: int | None, demo: bool) -> None:
         home.unlock()
 
 
-def _keep(stack: LocalStack, screen: Screen, demo: bool) -> None:
+def _keep(stack: LocalStack, screen: Screen, asked: "Asked", demo: bool) -> None:
     stack.check()
     stack.start_servers()
     stack.migrate()
@@ -63,7 +65,6 @@ def _keep(stack: LocalStack, screen: Screen, demo: bool) -> None:
     extras = Extras(stack, services, screen.note)
     extras.start(demo)
     _show(stack, extras, screen)
-    asked = Asked()
     while True:
         stack.supervisor.tick()
         extras.tick()
