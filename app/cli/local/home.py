@@ -12,6 +12,7 @@ import os
 import pwd
 import secrets
 import stat
+import time
 from base64 import urlsafe_b64encode
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from app.cli.local.errors import LocalError
 CHECKOUT = Path(__file__).resolve().parents[3]
 SHARED_BY_ROOT = Path("/var/lib/sentinel")
 PRIVATE = 0o700
+A_LOOK = 0.5
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Home:
         try:
             self.path.mkdir(PRIVATE, parents=True, exist_ok=True)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(self._lock)
             (self.path / "url").unlink(missing_ok=True)
         except BlockingIOError:
             raise LocalError(
@@ -147,6 +149,19 @@ class Home:
 
     def _holder(self) -> str:
         return (self.path / "lock").read_text(encoding="ascii").strip() or "unknown"
+
+
+def _take(lock: int) -> None:
+    """Lock it for one alone; commands that look for a holder hold it themselves, for a moment."""
+    deadline = time.monotonic() + A_LOOK
+    while True:
+        last = time.monotonic() > deadline
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if last:
+                raise
+        time.sleep(0.01)
 
 
 def private_folder(folder: Path, owner: User) -> None:

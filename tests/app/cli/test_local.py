@@ -1,8 +1,10 @@
 """The parts of `up` that need no server."""
 
+import fcntl
 import signal
 import socket
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -227,3 +229,18 @@ def test_commands_ask_the_up_of_their_home_while_it_holds_the_lock(
     monkeypatch.setenv("SENTINEL_URL", "http://127.0.0.1:3")
     with pytest.raises(ApiError, match=r"http://127\.0\.0\.1:3"):
         connect().keys()
+
+
+def test_a_command_that_looks_who_runs_here_keeps_no_up_from_starting(home: Home) -> None:
+    home.lock()
+    home.unlock()
+    # What `Home.holder` does, held long enough to be met.
+    look = (home.path / "lock").open("rb")
+    fcntl.flock(look, fcntl.LOCK_SH)
+    end = threading.Timer(0.02, look.close)
+    end.start()
+    home.lock()
+    end.join()
+    with pytest.raises(LocalError, match=r"another .* runs"):
+        Home(home.path).lock()
+    home.unlock()
