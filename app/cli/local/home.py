@@ -17,6 +17,7 @@ from base64 import urlsafe_b64encode
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from app.cli.local.errors import LocalError
 
@@ -116,12 +117,12 @@ class Home:
         file = self.path / name
         if not file.exists():
             self.path.mkdir(PRIVATE, parents=True, exist_ok=True)
-            fresh = file.with_suffix(".new")
-            with os.fdopen(
-                os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
-            ) as out:
-                out.write(urlsafe_b64encode(secrets.token_bytes(size)))
-            fresh.replace(file)
+            with NamedTemporaryFile(dir=self.path) as fresh:
+                fresh.write(urlsafe_b64encode(secrets.token_bytes(size)))
+                fresh.flush()
+                # Another process may have made one meanwhile: the first stays.
+                with suppress(FileExistsError):
+                    os.link(fresh.name, file)
         return file.read_text(encoding="ascii").strip()
 
     def tell(self, url: str) -> None:

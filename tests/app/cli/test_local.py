@@ -108,6 +108,22 @@ def test_secrets_are_made_once_and_kept_private(home: Home) -> None:
     assert (home.path / "secret_key").stat().st_mode & 0o077 == 0
 
 
+def test_two_that_make_a_secret_at_once_have_the_same(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others: list[str] = []
+
+    def late(size: int) -> bytes:
+        monkeypatch.undo()
+        others.append(Home(home.path).secret("secret_key"))
+        return bytes(size)
+
+    monkeypatch.setattr("secrets.token_bytes", late)
+    assert [home.secret("secret_key")] == others
+    assert [home.secret("secret_key")] == others
+    assert [file.name for file in home.path.iterdir()] == ["secret_key"]
+
+
 def test_socket_paths_stay_short(tmp_path: Path) -> None:
     home = Home(tmp_path / ("long" * 40))
     assert len(str(home.sockets / ".s.PGSQL.5432")) < 100
