@@ -84,7 +84,9 @@ class Home:
             self.path.mkdir(PRIVATE, parents=True, exist_ok=True)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
             _take(self._lock)
-            (self.path / "url").unlink(missing_ok=True)
+            # What the one before has told holds no more.
+            for told in (self.path / "url", self.renewed):
+                told.unlink(missing_ok=True)
         except BlockingIOError:
             raise LocalError(
                 f"another `./sentinel up` runs on {self.path} (pid {self._holder()}). "

@@ -63,19 +63,27 @@ def ask(home: Home) -> None:
     pid = home.holder()
     if pid is None:
         raise LocalError(f"no `./sentinel up` runs on {home.path}")
-    home.renewed.unlink(missing_ok=True)
+    asked = time.monotonic()
     os.kill(pid, SIGNAL)
-    deadline = time.monotonic() + LONGEST
-    while not home.renewed.exists():
-        if home.holder() != pid or time.monotonic() > deadline:
+    while (problem := _answered(home, asked)) is None:
+        if home.holder() != pid or time.monotonic() > asked + LONGEST:
             raise LocalError("it did not come to an end; what `up` shows says more")
         time.sleep(0.1)
-    if problem := home.renewed.read_text(encoding="utf-8"):
+    if problem:
         raise LocalError(f"{problem}\nWhat was not replaced runs on as it was.")
 
 
-def answer(home: Home, problem: str) -> None:
-    """Tell whoever asked how it went; all at once, so that nobody reads half of it."""
+def _answered(home: Home, asked: float) -> str | None:
+    """What went wrong; nothing yet where the last renewal began before it was asked for, perhaps with older code."""
+    try:
+        began, _, problem = home.renewed.read_text(encoding="utf-8").partition("\n")
+    except FileNotFoundError:
+        return None
+    return problem if float(began) >= asked else None
+
+
+def answer(home: Home, began: float, problem: str) -> None:
+    """Tell whoever asked before it began how it went; all at once, so that nobody reads half of it."""
     fresh = home.renewed.with_suffix(".new")
-    fresh.write_text(problem, encoding="utf-8")
+    fresh.write_text(f"{began}\n{problem}", encoding="utf-8")
     fresh.replace(home.renewed)

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 
 from app.cli.local import renewal
 from app.cli.local.environment import LOOPBACK, Ports
@@ -83,19 +84,22 @@ class Asked:
         self._asked = True
 
     def to_renew(self) -> bool:
-        asked, self._asked = self._asked, False
-        return asked
+        if not self._asked:
+            return False
+        self._asked = False
+        return True
 
 
 def _renew(stack: LocalStack, services: Services, screen: Screen) -> None:
-    problem = ""
+    # By the clock that all processes of a machine share; after the wish was taken, so that a later one has its own.
+    began, problem = time.monotonic(), ""
     try:
         renewal.renew(stack, services)
         screen.note("API, workers and inbox run anew")
     except LocalError as error:
         problem = error.message
         screen.note(f"Not all was restarted: {problem}")
-    renewal.answer(stack.home, problem)
+    renewal.answer(stack.home, began, problem)
 
 
 def _show(stack: LocalStack, extras: Extras, screen: Screen) -> None:

@@ -2,13 +2,18 @@
 
 import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
 
+from app.cli.local import renewal
 from app.cli.local.errors import LocalError, Stopped
+from app.cli.local.home import Home
 from app.cli.local.process import Child, Spec
+from app.cli.local.running import Asked
 from app.cli.local.supervisor import ENDS, Supervisor
 
 # Told to end, it takes its time, as a worker does whose delivery is under way.
@@ -122,3 +127,43 @@ def test_a_new_process_that_is_never_ready_ends_in_order_and_the_old_one_stays(
     assert workers.said[-2:] == ["new is told", "new has ended"]
     assert supervisor.child("worker") is old
     assert supervisor.is_running("worker")
+
+
+@pytest.fixture
+def asked() -> Iterator[Asked]:
+    before = signal.getsignal(renewal.SIGNAL)
+    yield Asked()
+    signal.signal(renewal.SIGNAL, before)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    made = Home(tmp_path / "home")
+    made.lock()
+    yield made
+    made.unlock()
+
+
+def until(check: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not check():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_who_asks_while_a_restart_is_under_way_is_told_of_the_next(
+    home: Home, asked: Asked
+) -> None:
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(renewal.ask, home)
+        until(asked.to_renew)
+        began = time.monotonic()
+        second = pool.submit(renewal.ask, home)
+        until(asked.to_renew)
+        renewal.answer(home, began, "")
+        first.result(20)
+        # As long as it takes to look twice.
+        assert not wait([second], 0.25).done
+        renewal.answer(home, time.monotonic(), "no such luck")
+        with pytest.raises(LocalError, match="no such luck"):
+            second.result(20)
