@@ -1,6 +1,7 @@
 """A real server with keys for all fuzzing, and how long it may take.
 
-`FUZZ_SECONDS` is a quarter of what schemathesis may take; each other test takes five examples for each second of it.
+`FUZZ_SECONDS` says for about how long: schemathesis takes a third as many examples for each operation, each other test
+five for each second.
 The short run of CI repeats the same requests each time; a longer one takes new ones.
 """
 
