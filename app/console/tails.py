@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -24,6 +24,8 @@ from app.services import feed
 from app.services.feed import PATIENT, Line, New
 
 SECONDS: Final = 0.5
+# So old may be what is shown while somebody reads.
+A_MOMENT: Final = 2.0
 # Where a cursor stands at most behind, and some; who asks from further back is answered alone.
 BEHIND: Final = PATIENT + timedelta(seconds=5)
 MOST_QUESTIONS: Final = 64
@@ -31,11 +33,16 @@ MOST_QUESTIONS: Final = 64
 
 @dataclass(frozen=True)
 class Newest:
-    """The newest events that fit, as lines and as rows."""
+    """The newest events that fit, as lines and as rows; `moment` is when the application began to read them."""
 
     read_at: float
+    moment: datetime
     lines: Sequence[Line]
     rows: Mapping[UUID, Markup]
+
+    def is_younger(self, seconds: float) -> bool:
+        """Whether it was read less than so long ago."""
+        return time.monotonic() - self.read_at < seconds
 
     def drawn(self, lines: Sequence[Line]) -> Markup:
         """The rows of some of them."""
@@ -57,16 +64,19 @@ class Tails:
         floor = uuid7_floor(now() - BEHIND)
         newest = self._newest(question, floor) if cursor >= floor else _read(question, cursor)
         lines = [line for line in newest.lines if line.id > cursor]
-        return feed.since(lines, cursor, now()), newest
+        # What has come since the reading is not among them: the cursor must stay before it.
+        return feed.since(lines, cursor, newest.moment), newest
 
     def _newest(self, question: Question, floor: UUID) -> Newest:
         key = tuple(sorted(question.given.items()))
         known = self._read.get(key)
-        if known is not None and time.monotonic() - known.read_at < self.seconds:
+        if known is not None and known.is_younger(self.seconds):
             return known
         # Nobody waits for another's query: what is a moment older will do, else each reads.
         if not self._reading.acquire(blocking=False):
-            return known or _read(question, floor)
+            if known is not None and known.is_younger(A_MOMENT):
+                return known
+            return _read(question, floor)
         try:
             if len(self._read) >= MOST_QUESTIONS:
                 self._read.clear()
@@ -85,10 +95,10 @@ tails: Final = Tails()
 
 
 def _read(question: Question, cursor: UUID) -> Newest:
-    read_at = time.monotonic()
+    read_at, moment = time.monotonic(), now()
     asked = replace(question.asked, newer=cursor)
     lines = feed.newest(session(), question.condition, asked, SHOWN)
-    return Newest(read_at, lines, _drawn(lines))
+    return Newest(read_at, moment, lines, _drawn(lines))
 
 
 def _drawn(lines: Sequence[Line]) -> dict[UUID, Markup]:

@@ -3,6 +3,7 @@
 import pytest
 from flask import Flask
 
+from app.console import tails as module
 from app.console.tails import BEHIND, tails
 from tests.app.client import Client
 from tests.app.console.browser import Browser
@@ -88,3 +89,39 @@ def test_what_was_read_gets_old(app: Flask, client: Client) -> None:
     assert rows_of(first.part(at)) == [one]
     two = post_event(client)
     assert set(rows_of(second.part(other))) == {one, two}
+
+
+def test_what_a_tail_missed_while_another_was_read_it_shows_the_next_time(
+    app: Flask, client: Client, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "A_MOMENT", 600)
+    tail = Browser(app)
+    at = tail_of(tail.open(LIVE))
+    shown = post_event(client)
+    evaluate(clock())
+    clock.tick(4)
+    html = tail.part(at)
+    assert rows_of(html) == [shown]
+    clock.tick(2)
+    missed = post_event(client)
+    evaluate(clock())
+    clock.tick(8)
+    with tails._reading:
+        html = tail.part(tail_of(html))
+    assert rows_of(html) == []
+    clock.tick(10)
+    newest = post_event(client)
+    assert rows_of(tail.part(tail_of(html))) == [newest, missed]
+
+
+def test_what_was_read_long_ago_is_shown_to_nobody_whoever_reads(
+    app: Flask, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tail = Browser(app)
+    at = tail_of(tail.open(LIVE))
+    one = post_event(client)
+    assert rows_of(tail.part(at)) == [one]
+    two = post_event(client)
+    monkeypatch.setattr(module, "A_MOMENT", 0)
+    with tails._reading:
+        assert set(rows_of(tail.part(at))) == {one, two}
