@@ -30,6 +30,8 @@ VERSION: Final = "0.1.0"
 log = structlog.get_logger()
 
 FLUSH_SECONDS: Final = 1.0
+# So long a scrape waits for what another thread is writing: it has yet to read, and a request ends within two seconds.
+TURN_SECONDS: Final = 0.1
 BUCKETS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 LARGEST_LABEL_SET: Final = 1000
 OTHER: Final = "_other"
@@ -171,13 +173,17 @@ class Totals:
             [((f"{metric.name}_bucket", (bucket,)), 1), ((f"{metric.name}_sum", ()), seconds)]
         )
 
-    def flush(self) -> None:
+    def flush(self, at_most: float = -1) -> None:
         """Write down what was counted since the last time; kept for the next time where that fails.
 
-        What another thread is writing is written when this returns: else a process that ends would take it along.
+        What another thread is writing is written when this returns: else a process that ends would take it along. Who
+        waits for that `at_most` so many seconds leaves the rest to it.
         """
-        with self._writing:
-            self._write()
+        if self._writing.acquire(timeout=at_most):
+            try:
+                self._write()
+            finally:
+                self._writing.release()
 
     def _write(self) -> None:
         with self._lock:
@@ -226,7 +232,7 @@ class TotalsCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every metric, also those that counted nothing yet."""
-        totals.flush()
+        totals.flush(TURN_SECONDS)
         values = self._read()
         for metric in DEFINITIONS:
             yield _histogram(metric, values) if metric.buckets else _counter(metric, values)

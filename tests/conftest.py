@@ -10,7 +10,7 @@ from flask import Flask
 from hypothesis import HealthCheck
 from hypothesis import settings as examples
 
-from app import pool
+from app import metrics, pool
 from app.api import acceptance
 from app.config import Settings
 from tests.acceptance.stack import Stack
@@ -76,6 +76,7 @@ def patience() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pool, "REQUEST_SECONDS", PATIENCE)
         patch.setattr(acceptance, "PATIENCE", PATIENCE)
+        patch.setattr(metrics, "TURN_SECONDS", PATIENCE)
         yield
 
 

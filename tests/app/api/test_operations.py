@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_flask_exporter import PrometheusMetrics
 from sqlalchemy import text
 
+from app import metrics
 from app.api.acceptance import group
 from app.broker import Broker
 from app.cli.local.migrations import is_current
@@ -167,6 +168,26 @@ def test_who_has_all_written_down_waits_for_what_another_thread_is_writing(app: 
         assert wait(flushes, timeout=0.5).done == set()
         other.rollback()
         assert wait(flushes, timeout=30).not_done == set()
+
+
+def test_a_scrape_is_answered_while_another_thread_writes(
+    app: Flask, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app.extensions import db
+
+    monkeypatch.setattr(metrics, "TURN_SECONDS", 0.1)
+    waits = text(
+        "SELECT 1 FROM pg_locks WHERE relation = 'metric_totals'::regclass AND NOT granted"
+    )
+    with db.engine.begin() as other, ThreadPoolExecutor(1) as pool:
+        other.execute(text("LOCK TABLE metric_totals IN EXCLUSIVE MODE"))
+        totals.count(RULES_TRIGGERED, "Slow")
+        writing = pool.submit(totals.flush)
+        while other.scalar(waits) is None:
+            assert not writing.done()
+        assert client.get("/metrics").status_code == 200
+        assert not writing.done()
+        other.rollback()
 
 
 def test_rules_past_a_thousand_share_one_label(app: Flask) -> None:
