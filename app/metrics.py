@@ -24,7 +24,6 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import SQLAlchemyError
 
 VERSION: Final = "0.1.0"
 log = structlog.get_logger()
@@ -151,7 +150,7 @@ class Totals:
     def __init__(self) -> None:
         self._engine: Engine | None = None
         self._deltas: dict[Sample, float]
-        self._started: bool
+        self._thread: threading.Thread | None
         self._reset()
         # A forked process starts from nothing: what its parent counted is its parent's.
         os.register_at_fork(after_in_child=self._reset)
@@ -190,30 +189,38 @@ class Totals:
             deltas, self._deltas = self._deltas, defaultdict(float)
         if not deltas or self._engine is None:
             return
-        rows = [
-            {"name": name, "labels": list(labels), "value": value}
-            for (name, labels), value in sorted(deltas.items())
-        ]
         try:
+            rows = [
+                {"name": name, "labels": list(labels), "value": value}
+                for (name, labels), value in sorted(deltas.items())
+            ]
             with self._engine.begin() as connection:
                 connection.execute(_ADD, rows)
-        except SQLAlchemyError as error:
+            deltas = {}
+        except Exception as error:  # noqa: BLE001 - whatever fails, the thread must live on
             log.warning("metrics_not_written", error=str(error))
+        finally:
             self._add(list(deltas.items()))
 
     def _add(self, samples: Sequence[tuple[Sample, float]]) -> None:
         with self._lock:
             for sample, value in samples:
                 self._deltas[sample] += value
-            if not self._started:
-                self._started = True
-                threading.Thread(target=self._run, name="metrics", daemon=True).start()
+            if self._thread is None or not self._thread.is_alive():
+                self._begin()
+
+    def _begin(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # there are too many; whoever counts next tries again
+            log.warning("metrics_without_thread", error=str(error))
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._deltas = defaultdict(float)
-        self._started = False
+        self._thread = None
 
     def _run(self) -> None:
         while True:

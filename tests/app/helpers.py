@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from flask import Flask
 from sqlalchemy import select, text
 
@@ -124,6 +125,18 @@ def end_attempt(
     [result] = outcomes.finish(session(), [Ended(begun, verdict)], policy, care, clock())
     session().commit()
     return result
+
+
+@contextmanager
+def no_threads() -> Iterator[None]:
+    """The system has no more threads, as where a container may have no more."""
+
+    def fail(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Thread, "start", fail)
+        yield
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import json
 import re
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -12,16 +11,14 @@ from flask import Flask
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_flask_exporter import PrometheusMetrics
-from sqlalchemy import text
 
-from app import metrics
 from app.api.acceptance import group
 from app.broker import Broker
 from app.cli.local.migrations import is_current
 from app.config import Settings
 from app.extensions import session
 from app.factory import create_app
-from app.metrics import RULES_TRIGGERED, Totals, TotalsCollector, totals
+from app.metrics import RULES_TRIGGERED, Totals
 from app.services import upkeep
 from tests.app.client import Client
 from tests.app.helpers import post_event, schema_of
@@ -138,70 +135,6 @@ def test_counters_of_several_processes_add_up_and_survive_them(app: Flask, clien
         process.flush()
         del process
     assert sample(client, "rules_triggered_total", rule="Orders") == 4
-
-
-def test_what_could_not_be_written_down_is_kept_for_the_next_time(app: Flask) -> None:
-    from sqlalchemy import create_engine
-
-    from app.extensions import db
-
-    process = Totals()
-    process.bind(create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none"))
-    process.count(RULES_TRIGGERED, "Kept")
-    process.flush()
-    process.bind(db.engine)
-    process.flush()
-    [family] = [f for f in TotalsCollector(db.engine).collect() if f.name == "rules_triggered"]
-    assert [s.value for s in family.samples if s.labels == {"rule": "Kept"}] == [1]
-    totals.flush()
-
-
-def test_who_has_all_written_down_waits_for_what_another_thread_is_writing(app: Flask) -> None:
-    from app.extensions import db
-
-    process = Totals()
-    process.bind(db.engine)
-    process.count(RULES_TRIGGERED, "Slow")
-    with db.engine.begin() as other, ThreadPoolExecutor(2) as pool:
-        other.execute(text("LOCK TABLE metric_totals IN EXCLUSIVE MODE"))
-        flushes = [pool.submit(process.flush) for _ in range(2)]
-        assert wait(flushes, timeout=0.5).done == set()
-        other.rollback()
-        assert wait(flushes, timeout=30).not_done == set()
-
-
-def test_a_scrape_is_answered_while_another_thread_writes(
-    app: Flask, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from app.extensions import db
-
-    monkeypatch.setattr(metrics, "TURN_SECONDS", 0.1)
-    waits = text(
-        "SELECT 1 FROM pg_locks WHERE relation = 'metric_totals'::regclass AND NOT granted"
-    )
-    with db.engine.begin() as other, ThreadPoolExecutor(1) as pool:
-        other.execute(text("LOCK TABLE metric_totals IN EXCLUSIVE MODE"))
-        totals.count(RULES_TRIGGERED, "Slow")
-        writing = pool.submit(totals.flush)
-        while other.scalar(waits) is None:
-            assert not writing.done()
-        assert client.get("/metrics").status_code == 200
-        assert not writing.done()
-        other.rollback()
-
-
-def test_rules_past_a_thousand_share_one_label(app: Flask) -> None:
-    from app.extensions import db
-
-    process = Totals()
-    process.bind(db.engine)
-    for number in range(1003):
-        process.count(RULES_TRIGGERED, f"Rule {number:04}")
-    process.flush()
-    [family] = [f for f in TotalsCollector(db.engine).collect() if f.name == "rules_triggered"]
-    values = {s.labels["rule"]: s.value for s in family.samples}
-    assert len(values) == 1001
-    assert values["_other"] == 3
 
 
 def test_flasks_own_metrics_are_by_route_and_not_by_url(client: Client) -> None:
