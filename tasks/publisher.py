@@ -200,7 +200,11 @@ class Publisher:
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
-                self._thread.start()
+                try:
+                    self._thread.start()
+                # There are too many; whoever publishes next tries again.
+                except RuntimeError as error:
+                    log.warning("publisher_without_thread", error=str(error))
 
     def _run(self) -> None:
         while True:

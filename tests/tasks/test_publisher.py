@@ -23,6 +23,7 @@ from tasks.publisher import (
     wake_notifications,
 )
 from tests.acceptance.stack import Stack
+from tests.app.helpers import no_threads
 
 
 def celery_on(url: str) -> Celery:
@@ -168,6 +169,18 @@ def test_a_dead_broker_holds_nobody_up() -> None:
     dead = Publisher(celery_on("redis://127.0.0.1:1/0"))
     dead.publish([wake_events([uuid4()]) for _ in range(20_000)])
     assert dead.room("events") == 0
+
+
+def test_where_no_thread_is_to_be_had_nobody_fails_and_the_next_wake_up_takes_all_along(
+    broker: "redis.Redis", ours: Publisher
+) -> None:
+    first, second = uuid4(), uuid4()
+    with no_threads():
+        ours.publish([wake_events([first])])
+    ours.publish([wake_events([second])])
+    ours.flush(30)
+    messages = cast("list[list[list[str]]]", bodies(broker, "events"))
+    assert {key for [ids] in messages for key in ids} == {str(first), str(second)}
 
 
 def test_a_silent_broker_holds_nobody_up() -> None:
