@@ -107,13 +107,15 @@ class LiveSilences:
         """Load the silences, if they have changed since; one small query where nobody knows whether they have."""
         if revision is None:
             [(revision,)] = _REVISION(session)
-        if revision == self._known[0]:
+        if revision <= self._known[0]:
             return
         recent = select(Silence).where(Silence.ends_at > now - REMEMBERED).order_by(Silence.id)
         rows = session.scalars(recent, execution_options={"populate_existing": True}).all()
         compiled = tuple(one for one in map(_compiled, rows) if one is not None)
         with self._lock:
-            self._known = (revision, compiled)
+            # Another thread may have read later, and been quicker.
+            if revision > self._known[0]:
+                self._known = (revision, compiled)
 
     def holding(self, asked: Asked, now: datetime) -> Held | None:
         """The oldest silence that means a match."""
