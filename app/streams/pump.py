@@ -4,7 +4,6 @@ Nothing is finished before its commit, so whatever is killed is read again; and 
 so what is read again is dropped.
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -36,6 +35,7 @@ T = TypeVar("T")
 
 REPORT_SECONDS: Final = 5.0
 PAUSE_AFTER_FAILURE: Final = 1.0
+STEP_SECONDS: Final = 0.05
 # As Kafka's messages have it, the only ones with headers.
 CLOUDEVENTS_PREFIX: Final = "ce_"
 
@@ -58,13 +58,14 @@ class Pump:
     def __init__(self, app: Flask, source: Source) -> None:
         self._app = app
         self._source = source
-        self._stopping = threading.Event()
+        # No event: it has a lock, and a signal may come to the thread that holds it.
+        self._stopping = False
         self._most = FIRST_AT_ONCE
         self._reported_at = -REPORT_SECONDS
 
     def stop(self) -> None:
-        """Finish what was read, then leave."""
-        self._stopping.set()
+        """Finish what was read, then leave; may be called by whoever handles a signal."""
+        self._stopping = True
 
     def run(self) -> None:
         """Until stopped; what fails is tried again."""
@@ -73,7 +74,7 @@ class Pump:
             while ahead is not None:
                 batch = ahead.result()
                 # One batch is stored while one more is read: that bounds what is in memory.
-                ahead = None if self._stopping.is_set() else reader.submit(self._read)
+                ahead = None if self._stopping else reader.submit(self._read)
                 if batch is not None:
                     self._insist(batch)
                 self._report()
@@ -95,7 +96,7 @@ class Pump:
     def _insist(self, batch: Batch) -> None:
         """Until they are stored: the source gives each message once."""
         while not self._attempt(partial(self._store, batch)):
-            if self._stopping.is_set():
+            if self._stopping:
                 return
             # Accepted when they are stored, not when that was tried first.
             batch = self._judge(batch.runs)
@@ -161,8 +162,13 @@ class Pump:
             log.warning("database_failed", stream=self._source.name, error=str(error))
         finally:
             db.session.remove()
-        self._stopping.wait(PAUSE_AFTER_FAILURE)
+        self._pause()
         return None
+
+    def _pause(self) -> None:
+        until = time.monotonic() + PAUSE_AFTER_FAILURE
+        while not self._stopping and time.monotonic() < until:
+            time.sleep(STEP_SECONDS)
 
 
 def _arrivals(batch: Batch, longest: int, moment: datetime) -> Iterator[Arrival]:
