@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
 from http import HTTPStatus
 from io import BytesIO
+from math import inf
 from queue import SimpleQueue
 from secrets import token_hex
 from threading import BoundedSemaphore
@@ -159,8 +160,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Each second: what has not arrived in time is taken to have ended there."""
         super().murder_pending()
         now = time.monotonic()
-        for line, deadline in list(self._reading.items()):
-            if deadline < now:
+        for line in list(self._reading):
+            # As it is by now: meanwhile the request may have ended, and the line's next begun.
+            if self._reading.get(line, inf) < now:
                 self._reading.pop(line, None)
                 _stop_reading(line)
 
