@@ -90,7 +90,7 @@ def _database() -> Iterator[str]:
         yield chosen_url()
         return
     home = Home.from_env()
-    home.lock()
+    home.lock(up=False)
     stack = LocalStack(
         home, Ports(api=0, inbox=0), Supervisor(click.echo), lambda _step, _seconds: None
     )

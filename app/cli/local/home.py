@@ -78,8 +78,8 @@ class Home:
     def from_env(cls) -> "Home":
         return cls(Path(os.environ.get("SENTINEL_HOME") or CHECKOUT / ".sentinel"))
 
-    def lock(self) -> None:
-        """Make the home and hold it; the kernel frees it however this process ends."""
+    def lock(self, *, up: bool = True) -> None:
+        """Make the home and hold it; the kernel frees it however this process ends. An `up` alone tells its pid."""
         try:
             self.path.mkdir(PRIVATE, parents=True, exist_ok=True)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -95,7 +95,8 @@ class Home:
         except OSError as error:
             raise LocalError(f"cannot use SENTINEL_HOME {self.path}: {error.strerror}") from error
         os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+        if up:
+            os.pwrite(self._lock, str(os.getpid()).encode(), 0)
 
     def unlock(self) -> None:
         """Let go; the empty file stays, since removing it would let two hold it at once."""

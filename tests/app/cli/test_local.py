@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.local import binaries, migrations
+from app.cli.local import binaries, migrations, renewal
 from app.cli.local.environment import Ports, auth, complete
 from app.cli.local.errors import LocalError, Stopped
 from app.cli.local.home import CHECKOUT, Home, User, private_folder
@@ -257,6 +257,15 @@ def test_a_command_that_looks_who_runs_here_keeps_no_up_from_starting(home: Home
     end.start()
     home.lock()
     end.join()
+    with pytest.raises(LocalError, match=r"another .* runs"):
+        Home(home.path).lock()
+    home.unlock()
+
+
+def test_what_holds_a_home_and_is_no_up_is_asked_for_no_restart(home: Home) -> None:
+    home.lock(up=False)
+    with pytest.raises(LocalError, match=r"no .* runs"):
+        renewal.ask(home)
     with pytest.raises(LocalError, match=r"another .* runs"):
         Home(home.path).lock()
     home.unlock()
