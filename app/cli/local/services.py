@@ -29,7 +29,7 @@ FLOWER_USER = "sentinel"
 EXPORTER_PYTHON = CHECKOUT / ".venv-exporter" / "bin" / "python"
 PYTHON = (sys.executable, "-P")
 CELERY = (*PYTHON, "-m", "celery", "-A", "wsgi:celery")
-NICE = ("nice", "-n", "15")
+NICE = ("nice", "-n", "5")
 # Mingling waits a second for answers of other workers, which would tell nothing that Sentinel uses.
 WORKER = ("worker", "--without-mingle", "--without-gossip", "--loglevel", "INFO")
 
