@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from app.channels import registry
-from app.channels.base import Notice, Outcome, Verdict
+from app.channels.base import Notice, Outcome, Pace, Verdict
 from app.channels.transport import Transport
 from app.config import RetryPolicy, Settings
 from app.models.alerts import Alert
@@ -210,6 +210,7 @@ def begin(
     dues = [rows.pop(key, None) for key in ids]
     targets = {due.subject.target for due in dues if due}
     destinations = channels.destinations(session, settings, targets)
+    _lock_receivers(session, [due for due in dues if due], destinations)
     answers = [
         None if due is None else _admit(session, due, destinations, settings.retry, now)
         for due in dues
@@ -323,6 +324,25 @@ def _admit(
     return Result(Status.PENDING, destination.label, retry_in)
 
 
+def _lock_receivers(
+    session: Session, dues: Sequence[_Due], destinations: Mapping[str, Destination]
+) -> None:
+    """Those that are asked, in the order of all who lock several: in that of messages each might wait for another."""
+    asked = {
+        due.receiver
+        for due in dues
+        if due.held_until is not None or _pace(destinations[due.subject.target]) is not None
+    }
+    if len(asked) > 1:
+        receivers.lock(session, asked, failing=asked)
+
+
+def _pace(destination: Destination) -> Pace | None:
+    if destination.problem is not None:
+        return None
+    return registry.get(destination.kind).pace(destination.config)
+
+
 def _write(session: Session, due: _Due, **values: Any) -> None:
     row = update(Notification).where(Notification.id == due.subject.id)
     session.execute(row.values(receiver=due.receiver, **values))
@@ -344,7 +364,7 @@ def _ask(session: Session, due: _Due, destination: Destination, now: datetime) -
     """Whether the receiver takes one more now; what goes nowhere need not ask."""
     if destination.problem is not None:
         return Admission(allowed=True)
-    pace = registry.get(destination.kind).pace(destination.config)
+    pace = _pace(destination)
     return receivers.admit(session, due.receiver, due.held_until, pace, due.row.slot_at, now)
 
 

@@ -127,7 +127,7 @@ _LOCK: Final = (
 
 
 def lock(session: Session, keys: Collection[str], failing: Collection[str]) -> dict[str, Receiver]:
-    """The rows of receivers, and new ones of those that fail; in one order for all who lock several."""
+    """The rows of receivers, and new ones of those that fail or keep a pace; in one order for all who lock several."""
     if failing:
         fresh = [{"key": key, "failures": 0, "pauses": 0} for key in sorted(failing)]
         session.execute(upsert(Receiver).on_conflict_do_nothing(), fresh)

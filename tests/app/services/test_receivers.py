@@ -1,10 +1,15 @@
 """A slow, limited or dead receiver delays only its own notifications, and costs them no attempts."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from itertools import pairwise
+from threading import Barrier, BrokenBarrierError
+from typing import Any
 from uuid import UUID
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
 
 from app.channels import registry
@@ -100,6 +105,38 @@ def test_those_whose_messages_were_lost_are_found_by_whoever_leaves(
         assert next_due(clock) == [first]
         assert next_due(clock) == [second]
         assert next_due(clock) == []
+
+
+def test_two_workers_that_meet_at_the_same_receivers_do_not_wait_for_each_other(
+    client: Client,
+    app: Flask,
+    settings: Settings,
+    clock: TestClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ("first", "second")
+    for name in names:
+        make_channel(client, name, rate_limit="1000/s")
+    ids = [due(client, clock, 2, name) for name in names]
+    met, admit = Barrier(2), delivery._admit
+
+    def admit_and_wait(*asked: Any) -> Any:
+        answer = admit(*asked)
+        with suppress(BrokenBarrierError):
+            met.wait(0.3)
+        return answer
+
+    monkeypatch.setattr(delivery, "_admit", admit_and_wait)
+
+    def begin_all(keys: list[UUID]) -> bool:
+        with app.app_context():
+            begun = delivery.begin(session(), keys, settings, clock())
+            session().commit()
+        return all(isinstance(one, Sending) for one in begun)
+
+    orders = [[ids[0][0], ids[1][0]], [ids[1][1], ids[0][1]]]
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(begin_all, orders)) == [True, True]
 
 
 def test_the_sweep_wakes_a_share_of_each_receiver(client: Client, clock: TestClock) -> None:
