@@ -7,6 +7,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from celery import shared_task
+from psycopg.errors import QueryCanceled
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.extensions import session
@@ -20,6 +22,7 @@ from app.services.shares import Share
 from tasks import totals, trail, witness
 from tasks.patience import patience
 from tasks.publisher import wake_events, wake_heartbeat, wake_notifications
+from tasks.together import AWAY
 from tasks.wiring import flush, publish
 
 # For what is stuck outside of an evaluation; longer than the largest set of rules takes to load.
@@ -69,9 +72,9 @@ def _evaluate(held: Sequence[Claim], holder: UUID) -> None:
         while waiting:
             share = waiting.pop(shares.take(db, waiting))
             began = _record(db, share, guard, began)
-    except Exception:  # whatever it was, others shall not wait for the lease
+    except Exception as error:  # whatever it was, others shall not wait for the lease
         undo(db)
-        _release(holder)
+        _release(holder, blameless=_was_the_database(error))
         raise
 
 
@@ -92,8 +95,17 @@ def _record(db: Session, share: Share, guard: Guard, began: float) -> float:
     return ended
 
 
-def _release(holder: UUID) -> None:
-    """Let others have what this message could not finish."""
-    freed = claims.release(session(), holder, None, now())
+def _release(holder: UUID, *, blameless: bool) -> None:
+    """Let others have what this message could not finish: at once, unless they would only find what it has found."""
+    freed = claims.release(session(), holder, claims.NOBODY if blameless else None, now())
     session().commit()
-    publish([wake_events(freed)])
+    if not blameless:
+        publish([wake_events(freed)])
+
+
+def _was_the_database(error: Exception) -> bool:
+    """Whether a lock, a deadlock or its absence kept events from their end, and not what they are."""
+    if isinstance(error, OperationalError):
+        # A statement that takes too long may be one that an event makes so long.
+        return not isinstance(error.orig, QueryCanceled)
+    return isinstance(error, AWAY)

@@ -131,10 +131,14 @@ def give_back(session: Session, claims: Sequence[Claim], now: datetime) -> None:
         session.execute(_GIVE_BACK, {**_held(claims), "again": now + WAKE_GRACE})
 
 
+# What kept them from their end was not in them.
+NOBODY: Final = UUID(int=0)
+
+
 def release(session: Session, holder: UUID, culprit: UUID | None, now: datetime) -> list[UUID]:
     """Free what was claimed under a message that came to a bad end; the caller commits, then wakes it.
 
-    Where the culprit is known the others' leases end as though they had not been; else all are suspects.
+    Where the culprit is known, or `NOBODY`, the others' leases end as though they had not been; else all are suspects.
     """
     innocent = literal(0) if culprit is None else cast(_waits.event_id != culprit, Integer)
     freed = session.scalars(
