@@ -79,6 +79,7 @@ class Fuse:
     def __init__(self) -> None:
         self._lock = Lock()
         self._until = 0.0
+        self.answered_at = 0.0
 
     def check(self) -> None:
         """Raise `OperationalError` while it is left alone."""
@@ -92,9 +93,10 @@ class Fuse:
                 raise OperationalError("the database did not answer just now")
             self._until = time.monotonic() + REQUEST_SECONDS + PAUSE
 
-    def blow(self) -> None:
-        """It was silent."""
-        self._until = time.monotonic() + PAUSE
+    def blow(self, since: float) -> None:
+        """It was silent since then, unless it has answered others: who waits for a lock keeps nobody from anything."""
+        if self.answered_at < since:
+            self._until = time.monotonic() + PAUSE
 
     def mend(self) -> None:
         """It answered."""
@@ -111,11 +113,12 @@ class BoundedConnection(Connection[Any]):
         """Wait for the server's answer; without one close, and raise `OperationalError`."""
         if has_request_context() and self.pgconn.transaction_status == TransactionStatus.IDLE:
             self.fuse.check()
+        began = time.monotonic()
         with _patience() as seconds:
             try:
                 value = super().wait(self._noting(gen), interval, seconds)
             except _WaitTimeout as error:
-                self.fuse.blow()
+                self.fuse.blow(began)
                 self.close()
                 raise OperationalError(f"no answer within {seconds:.1f} s") from error
             except Exception:  # an error is an answer, too: the server is there
@@ -138,7 +141,7 @@ class BoundedConnection(Connection[Any]):
                 wanted = gen.send(ready)
         except StopIteration as end:
             if ready:
-                self.answered_at = time.monotonic()
+                self.answered_at = self.fuse.answered_at = time.monotonic()
             return cast(RV, end.value)
 
     @property
@@ -155,7 +158,8 @@ class BoundedConnection(Connection[Any]):
             cls.fuse.check()
         gen = super()._connect_gen(conninfo)
         with _patience() as seconds:
-            deadline = time.monotonic() + seconds
+            began = time.monotonic()
+            deadline = began + seconds
             try:
                 wanted = next(gen)
                 while (ready := (yield wanted)) or time.monotonic() <= deadline:
@@ -166,7 +170,7 @@ class BoundedConnection(Connection[Any]):
             except Exception:  # likewise
                 cls.fuse.mend()
                 raise
-            cls.fuse.blow()
+            cls.fuse.blow(began)
             raise OperationalError(f"no connection within {seconds:.1f} s")
 
 

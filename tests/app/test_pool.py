@@ -1,5 +1,7 @@
 """How long a request waits for the database, and for a connection to it."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from threading import Timer
 
@@ -50,11 +52,32 @@ def test_who_works_for_others_does_not_fail_them_because_it_has_waited_itself(ap
         db.session.execute(SLEEP)
 
 
+def test_who_waits_too_long_for_a_lock_keeps_nobody_from_a_database_that_answers(
+    app: Flask,
+) -> None:
+    with app.test_request_context():
+        be_patient(0.3)
+        with ThreadPoolExecutor(1) as thread:
+            waits = thread.submit(_sleep_too_long, app)
+            while not waits.done():
+                db.session.execute(text("SELECT 1"))
+                db.session.rollback()
+                be_patient(0.3)
+            assert isinstance(waits.exception(), OperationalError)
+        db.session.execute(text("SELECT 1"))
+
+
+def _sleep_too_long(app: Flask) -> None:
+    with app.test_request_context():
+        be_patient(0.3)
+        db.session.execute(text("SELECT pg_sleep(1)"))
+
+
 def test_nobody_is_refused_because_of_a_silence_that_ended_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fuse = Fuse()
-    fuse.blow()
+    fuse.blow(time.monotonic())
 
     class Ending:
         """A lock that comes free when the database has answered."""
