@@ -123,7 +123,8 @@ class Upkeep:
         self._publisher.publish([wake_events(events)])
         self._publisher.publish(wake_notifications(notifications))
         self._publisher.publish([wake_backtest(key) for key in late])
-        self._look_after_alerts(moment)
+        # What fails there may fail each time, and must not keep the house from being looked after.
+        self._attempt("alerts", partial(self._look_after_alerts, moment))
         # It may wait for a rule that workers hold nearly always; the rest must not.
         self._attempt("demotion", partial(self._demote_noisy, moment))
         if self._sampled != samples.minute_of(moment):

@@ -11,9 +11,9 @@ from sqlalchemy import text
 
 from app.extensions import db, session
 from app.ids import uuid7
-from app.services import claims, idempotency, upkeep
+from app.services import claims, idempotency, quiet, upkeep
 from tests.app.client import Client
-from tests.app.helpers import claim, evaluate, make_rule, notifications, post_event
+from tests.app.helpers import claim, evaluate, make_rule, notifications, post_event, sweep
 from tests.conftest import TestClock
 
 
@@ -134,6 +134,20 @@ def test_only_one_sweeps_at_a_time(app: Flask) -> None:
         taken = other.execute(text(f"SELECT pg_try_advisory_xact_lock({upkeep.SWEEP_LOCK})"))
         assert taken.scalar() is False
     session().rollback()
+
+
+def test_what_fails_over_alerts_costs_the_rest_of_the_round_nothing(
+    app: Flask, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("deadlock detected")
+
+    upkeep.beat(session(), "events@dead", ["events"], clock.now - timedelta(days=2))
+    session().commit()
+    monkeypatch.setattr(quiet, "wake", fail)
+    sweep(app)
+    assert session().execute(text("SELECT count(*) FROM samples")).scalar() == 1
+    assert session().execute(text("SELECT count(*) FROM workers")).scalar() == 0
 
 
 def test_a_day_of_events_gets_its_partition_and_those_that_came_before_it_move_in(
