@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 from flask import Flask
+from sqlalchemy.orm import Session
 
 from app.extensions import session
 from app.metrics import EVENTS_FAILED, totals
@@ -135,7 +136,7 @@ class Upkeep:
         if self._housekeeping_at is None or moment >= self._housekeeping_at:
             self._housekeeping_at = moment + HOUSEKEEPING_RETRY
             self._keep_house(moment)
-            self._forget(moment)
+            self._work_off(moment)
 
     def _look_after_alerts(self, moment: datetime) -> None:
         """Quiet times that are over, digests of what was held back, and the heartbeat; overdue rows come first."""
@@ -175,23 +176,22 @@ class Upkeep:
         session().rollback()
 
     def _keep_house(self, moment: datetime) -> None:
-        """What is not urgent, in a transaction of its own that gives way to whoever holds a lock."""
-        if upkeep.try_lock(session()):
+        """What is not urgent, in transactions of its own that give way to whoever holds a lock."""
+        # The partitions are made in one for themselves: nobody stores or reads an event until it ends.
+        for work in (upkeep.ensure_partitions, purge):
+            if not upkeep.try_lock(session()):
+                session().rollback()
+                return
             upkeep.wait_briefly(session())
-            upkeep.ensure_partitions(session(), moment)
-            idempotency.purge(session(), moment)
-            streams.purge(session(), moment)
-            storms.purge(session(), moment)
-            heartbeat.purge(session(), moment)
-            backtests.purge(session(), moment)
-            samples.purge(session(), moment)
-            upkeep.forget_workers(session(), moment)
-            rules.recompile_outdated(session())
-        session().commit()
+            work(session(), moment)
+            session().commit()
         self._housekeeping_at = moment + HOUSEKEEPING_EVERY
 
-    def _forget(self, moment: datetime) -> None:
-        """Retention, each step in a transaction of its own; what is not done in time waits for the next round."""
+    def _work_off(self, moment: datetime) -> None:
+        """What may be much: retention, and last the trees of another release.
+
+        Each step in a transaction of its own; what is not done in time waits for the next round.
+        """
         deadline = time.monotonic() + FORGET_SECONDS
         kept = runtime().settings.retention
         buried: retention.Step = partial(alerts.bury, now=moment)
@@ -199,6 +199,7 @@ class Upkeep:
             [buried],
             forgetting.steps(session(), moment),
             retention.steps(session(), kept, moment),
+            [recompile],
         ):
             more = True
             while more:
@@ -228,3 +229,19 @@ class Upkeep:
 def is_live(queues: Sequence[str]) -> bool:
     """Whether a worker of these queues does live work; one that does not gives way to it, and must not hold it up."""
     return not queues or bool({*LIVE} & {*queues})
+
+
+def purge(session: Session, now: datetime) -> None:
+    """Drop what is kept for hours or days only; the caller commits."""
+    idempotency.purge(session, now)
+    streams.purge(session, now)
+    storms.purge(session, now)
+    heartbeat.purge(session, now)
+    backtests.purge(session, now)
+    samples.purge(session, now)
+    upkeep.forget_workers(session, now)
+
+
+def recompile(session: Session) -> bool:
+    """A step: store anew some rules of another release; tells whether there may be more. The caller commits."""
+    return rules.recompile_outdated(session) == rules.AT_ONCE

@@ -106,7 +106,8 @@ class RuleVersion(_Moded, Base):
     # The text of its test blocks, which ran well when it was saved.
     tests: Mapped[String] = mapped_column(default="", server_default="")
     tree: Mapped[dict[str, Any]] = mapped_column(JSON)
-    # The version of the library's tree format; a tree of another one is compiled again from `dsl`.
+    # The version of the library's tree format that it was last compiled for. The tree names its own: one of another
+    # version, as where its sentence was refused, is compiled again from `dsl` by whoever loads it.
     schema: Mapped[int]
     since_revision: Mapped[int]
     until_revision: Mapped[int | None]

@@ -25,6 +25,8 @@ from rules_dsl.explanation import Explanation
 from rules_dsl.memory import Machine, Occurrence
 
 CheckTarget = Callable[[str, str], None]
+# A millisecond or two each, in which the transaction is idle; PostgreSQL ends one that is so for long.
+AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -289,15 +291,20 @@ def etag(version: RuleVersion) -> str:
 
 
 def recompile_outdated(session: Session) -> int:
-    """Store the trees of current versions anew where another release wrote them; the caller commits."""
-    outdated = session.scalars(
-        select(RuleVersion).where(RuleVersion.schema != SCHEMA_VERSION)
-    ).all()
+    """Store trees of current versions anew where another release wrote them, so many at once; the caller commits.
+
+    Tells how many it took up. Versions that have ended are seldom asked for, and compiled then.
+    """
+    query = select(RuleVersion).where(
+        RuleVersion.until_revision.is_(None), RuleVersion.schema != SCHEMA_VERSION
+    )
+    outdated = session.scalars(query.limit(AT_ONCE)).all()
     for version in outdated:
-        # A sentence that this release refuses keeps its old tree; whoever loads it says so.
+        # A sentence that this release refuses keeps its old tree; whoever loads it says so. It is not taken up again,
+        # or enough of them would keep the others from their turn.
         with suppress(RuleError):
             version.tree = compile_rule(version.dsl).to_json()
-            version.schema = SCHEMA_VERSION
+        version.schema = SCHEMA_VERSION
     return len(outdated)
 
 

@@ -231,6 +231,24 @@ def test_a_tree_stored_by_another_release_is_compiled_again(
     assert rules.recompile_outdated(session()) == 0
 
 
+def test_of_trees_of_another_release_so_many_current_ones_are_stored_anew_at_a_time(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "AT_ONCE", 2)
+    ended, refused = make_rule(client), make_rule(client, name="Refused")
+    for name in ("Third", "Fourth"):
+        make_rule(client, name=name)
+    assert client.delete(f"/rules/{ended}").status_code == 204
+    session().execute(update(RuleVersion).values(tree={"schema": -1}, schema=-1))
+    broken = update(RuleVersion).where(RuleVersion.rule_id == refused)
+    session().execute(broken.values(dsl="when the moon is full"))
+    session().commit()
+    assert [rules.recompile_outdated(session()) for _ in range(3)] == [2, 1, 0]
+    session().commit()
+    old = select(RuleVersion.name).where(RuleVersion.tree["schema"].as_integer() == -1)
+    assert sorted(session().scalars(old)) == ["Orders", "Refused"]
+
+
 def test_a_rule_that_this_release_refuses_is_left_out_and_the_others_fire(
     client: Client, clock: TestClock
 ) -> None:

@@ -11,7 +11,10 @@ from sqlalchemy import text
 
 from app.extensions import db, session
 from app.ids import uuid7
-from app.services import claims, idempotency, quiet, upkeep
+from app.services import claims, idempotency, quiet, rules, upkeep
+from rules_dsl import Rule as CompiledRule
+from rules_dsl import compile_rule
+from tasks import upkeep as sweeping
 from tests.app.client import Client
 from tests.app.helpers import claim, evaluate, make_rule, notifications, post_event, sweep
 from tests.conftest import TestClock
@@ -148,6 +151,32 @@ def test_what_fails_over_alerts_costs_the_rest_of_the_round_nothing(
     sweep(app)
     assert session().execute(text("SELECT count(*) FROM samples")).scalar() == 1
     assert session().execute(text("SELECT count(*) FROM workers")).scalar() == 0
+
+
+def test_what_is_kept_in_order_is_so_before_rules_of_another_release_are_compiled(
+    app: Flask, client: Client, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_rule(client)
+    session().execute(text("UPDATE rule_versions SET schema = -1"))
+    upkeep.beat(session(), "events@dead", ["events"], clock.now - timedelta(days=2))
+    last = upkeep.partition_of(clock.now + timedelta(days=upkeep.DAYS_AHEAD))
+    session().execute(text(f"DROP TABLE IF EXISTS {last}"))
+    session().commit()
+    seen = []
+
+    def look(dsl: str) -> CompiledRule:
+        with db.engine.connect() as other:
+            made = other.execute(text(f"SELECT to_regclass('{last}')")).scalar()
+            workers = other.execute(text("SELECT name FROM workers")).scalars().all()
+        seen.append((made, workers))
+        return compile_rule(dsl)
+
+    monkeypatch.setattr(rules, "compile_rule", look)
+    monkeypatch.setattr(sweeping, "FORGET_SECONDS", 60.0)
+    sweep(app)
+    assert seen == [(last, ["events@test"])]
+    outdated = text("SELECT count(*) FROM rule_versions WHERE schema = -1")
+    assert session().execute(outdated).scalar() == 0
 
 
 def test_a_day_of_events_gets_its_partition_and_those_that_came_before_it_move_in(
