@@ -148,14 +148,24 @@ def record(
 
 
 def forget(session: Session, key: str, now: datetime) -> None:
-    """Begin anew with a receiver, because its channel was changed; the caller commits."""
+    """Begin anew with a receiver, because its channel was changed; the caller commits.
+
+    Those that wait for their place are due now, but for any that is in other hands just then: its time has come anyway.
+    """
     session.execute(delete(Receiver).where(Receiver.key == key))
-    waiting = update(Notification).where(
-        Notification.receiver == key,
-        Notification.status == Status.PENDING,
-        Notification.slot_at > now,
+    # Whoever begins a send has its notification locked before it asks for the receiver, which is locked here already.
+    waiting = (
+        select(Notification.id)
+        .where(
+            Notification.receiver == key,
+            Notification.status == Status.PENDING,
+            Notification.slot_at > now,
+        )
+        .with_for_update(skip_locked=True)
+        .cte()
     )
-    session.execute(waiting.values(slot_at=None, next_attempt_at=now, wake_at=now))
+    free = update(Notification).where(Notification.id == waiting.c.id)
+    session.execute(free.values(slot_at=None, next_attempt_at=now, wake_at=now))
 
 
 def of(session: Session, notification_id: UUID) -> str:

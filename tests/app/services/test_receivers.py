@@ -10,12 +10,13 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
 from app.channels import registry
 from app.channels.base import Outcome, Pace, Verdict
 from app.config import ReceiverPolicy, RetryPolicy, Settings
-from app.extensions import session
+from app.extensions import db, session
 from app.models.channels import ChannelRow, Receiver
 from app.models.events import Event, PendingEvent
 from app.models.notifications import Notification, Status
@@ -302,6 +303,25 @@ def test_a_place_that_nobody_came_for_is_given_up(
     assert isinstance(begin(third, settings, clock), Result)
     assert isinstance(begin(second, settings, clock), Result)
     assert [row.attempts for row in notifications()] == [1, 0, 0]
+
+
+def test_to_begin_anew_with_a_receiver_waits_for_no_send_that_is_just_begun(
+    client: Client, settings: Settings, clock: TestClock
+) -> None:
+    make_channel(client, rate_limit="1/s", rate_burst=1)
+    first, second, third = due(client, clock, 3)
+    for key in (first, second, third):
+        begin(key, settings, clock)
+    clock.tick(0.6)
+    with Session(db.engine) as other:
+        [begun] = delivery.begin(other, [second], settings, clock())
+        session().execute(text("SET LOCAL lock_timeout = '1s'"))
+        receivers.forget(session(), "webhook:erp", clock())
+        other.commit()
+    session().commit()
+    assert isinstance(begun, Sending)
+    assert [row.attempts for row in notifications()] == [1, 1, 0]
+    assert isinstance(begin(third, settings, clock), Sending)
 
 
 def test_a_faster_pace_counts_at_once_for_those_that_wait(
