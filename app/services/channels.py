@@ -30,6 +30,8 @@ class Destination:
     label: str
     config: dict[str, Any] = field(default_factory=dict, repr=False)
     channel_id: UUID | None = None
+    # Of the channel as it was read: what comes of a send says nothing of a later one.
+    version: int = 0
     problem: str | None = None
 
 
@@ -130,10 +132,13 @@ def find(session: Session, name: str, *, lock: bool = False) -> ChannelRow:
     return rows[0]
 
 
-def disable(session: Session, channel_id: UUID, reason: str, now: datetime) -> bool:
-    """Switch off a channel that is dead; whether it was on until now. The caller commits."""
-    row = session.get(ChannelRow, channel_id, with_for_update=True)
-    if row is None or not row.enabled:
+def disable(session: Session, channel_id: UUID, version: int, reason: str, now: datetime) -> bool:
+    """Switch off a channel that is dead; whether it was on until now. The caller commits.
+
+    One that was changed since that version is left on: it may have been repaired.
+    """
+    row = session.get(ChannelRow, channel_id, with_for_update=True, populate_existing=True)
+    if row is None or not row.enabled or row.version != version:
         return False
     row.enabled = False
     row.disabled_reason = reason
@@ -208,7 +213,7 @@ def open_row(settings: Settings, row: ChannelRow) -> Destination:
         whole = registry.get(row.kind).complete(config, _defaults(settings))
     except (registry.UnknownKind, AddressError) as error:
         return Destination(row.kind, label, channel_id=row.id, problem=str(error))
-    return Destination(row.kind, label, whole, row.id)
+    return Destination(row.kind, label, whole, row.id, row.version)
 
 
 def _defaults(settings: Settings) -> ChannelDefaults:

@@ -156,14 +156,15 @@ def _judge_receiver(
     if destination.channel_id is None or not (verdict.disable_channel or failing_since):
         return None
     reason = f"failing since {failing_since:%Y-%m-%d %H:%M} UTC: " if failing_since else ""
-    if not channels.disable(session, destination.channel_id, reason + verdict.detail, now):
+    whole = reason + verdict.detail
+    if not channels.disable(session, destination.channel_id, destination.version, whole, now):
         return None
     # What waits shall become dead letters now, and not when a pause is over.
     receivers.forget(session, sending.receiver, now)
     body = {
         "type": CHANNEL_DISABLED,
         "channel": destination.label,
-        "reason": reason + verdict.detail,
+        "reason": whole,
     }
     return ingest.report(session, body, now)
 

@@ -182,7 +182,7 @@ def test_why_sentinel_switched_a_channel_off_is_said(
     browser: Browser, erp: str, clock: TestClock
 ) -> None:
     row = channels.find(session(), "erp")
-    channels.disable(session(), row.id, "HTTP 410 <gone>", clock())
+    channels.disable(session(), row.id, row.version, "HTTP 410 <gone>", clock())
     session().commit()
     assert "HTTP 410 &lt;gone&gt;" in browser.open("/console/channels")
     assert "Sentinel switched it off: HTTP 410 &lt;gone&gt;" in browser.open(erp)

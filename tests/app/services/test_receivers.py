@@ -373,6 +373,21 @@ def test_a_channel_that_is_gone_is_disabled_with_an_event_that_rules_can_hear(
     assert [row.reason for row in notifications()] == ["HTTP 410", "channel_disabled"]
 
 
+def test_a_channel_that_was_changed_meanwhile_is_not_disabled_for_what_it_was(
+    client: Client, settings: Settings, clock: TestClock
+) -> None:
+    make_channel(client)
+    old, new = due(client, clock, 2)
+    begun = begin(old, settings, clock)
+    changed = client.patch("/channels/erp", json={"config": {"url": f"{URL}/new"}})
+    assert changed.status_code == 200
+    result = finish(begun, clock, GONE)
+    assert (result.status, result.event_id) == (Status.DEAD, None)
+    assert client.get("/channels/erp").json["enabled"] is True
+    finish(begin(new, settings, clock), clock, GONE)
+    assert client.get("/channels/erp").json["enabled"] is False
+
+
 def test_a_channel_that_would_hear_of_its_own_end_does_not_begin_a_loop(
     client: Client, settings: Settings, clock: TestClock
 ) -> None:
