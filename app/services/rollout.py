@@ -24,12 +24,12 @@ def noisy_rules(session: Session) -> Sequence[NoisyRule]:
 def demote(session: Session, noisy: NoisyRule, memory: Memory, now: datetime) -> UUID | None:
     """Demote a noisy rule; the event that tells of it. The caller commits for each, then publishes it.
 
-    None where it was put elsewhere by hand meanwhile, or has begun anew.
+    None where it was put elsewhere or given a larger budget by hand meanwhile, or has begun anew.
     """
     reason = f"{noisy.notifications} notifications in 24 h, budget {noisy.budget}"
     change = audit.Change(ACTOR, "rules", "demote", str(noisy.rule_id))
     with audit.following(session, change):
-        version = rules.withdraw(session, noisy.rule_id, noisy.at, reason, now, memory)
+        version = rules.withdraw(session, noisy, reason, now, memory)
         if version is not None:
             audit.record(session, change, now)
     # Not before the rule, which a worker has locked when it comes here.

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, contains_eager
 from app.config import Memory
 from app.ids import uuid7
 from app.models.notifications import Notification, Status
-from app.models.rules import Mode, Rule, Ruleset, RuleVersion
+from app.models.rules import Mode, NoisyRule, Rule, Ruleset, RuleVersion
 from app.services import alerts, proofs, remembered
 from app.services.errors import Conflict, NotFound, StaleVersion, refusal_of
 from app.services.machines import microseconds
@@ -116,23 +116,30 @@ def demote(
 
 
 def withdraw(
-    session: Session, rule_id: UUID, since: datetime, reason: str, now: datetime, memory: Memory
+    session: Session, noisy: NoisyRule, reason: str, now: datetime, memory: Memory
 ) -> RuleVersion | None:
-    """Put a rule in shadow without anybody's wish, for a reason that it then carries; None unless it was live `since`.
+    """Put a noisy rule in shadow without anybody's wish, for a reason that it then carries.
 
-    What it made until then is sent all the same. The caller commits.
+    None unless it has been live since it was noted, with a budget that is still too small. What it made until then is
+    sent all the same. The caller commits.
     """
     revision = _next_revision(session)
-    current = session.scalars(_current().where(RuleVersion.rule_id == rule_id)).one_or_none()
-    if current is None or current.mode is not Mode.LIVE:
-        return None
-    rule = current.rule
-    if rule.live_since is not None and rule.live_since > since:
+    mine = RuleVersion.rule_id == noisy.rule_id
+    current = session.scalars(_current().where(mine)).one_or_none()
+    if current is None or not _still_noisy(current, noisy):
         return None
     draft = replace(draft_of(current), mode=Mode.SHADOW)
     version = _succeed(session, current, draft, current.tree, revision, now, reason)
     remembered.begin(session, version, memory, now)
     return version
+
+
+def _still_noisy(current: RuleVersion, noisy: NoisyRule) -> bool:
+    """Whether nobody has changed what was noted: its mode, or its budget to one that has room for what was counted."""
+    rule, budget = current.rule, current.rule.noise_budget
+    begun_anew = rule.live_since is not None and rule.live_since > noisy.at
+    too_small = budget is not None and budget < noisy.notifications
+    return current.mode is Mode.LIVE and not begun_anew and too_small
 
 
 def mode_wished(enabled: bool | None, mode: str | None, now_in: Mode) -> Mode:

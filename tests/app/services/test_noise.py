@@ -187,6 +187,26 @@ def test_a_breach_from_before_a_promotion_demotes_nobody(
     assert session().scalars(select(NoisyRule)).all() == []
 
 
+@pytest.mark.parametrize("budget", [None, 1000, 4])
+def test_a_rule_whose_budget_was_raised_in_time_stays_live(
+    client: Client, clock: TestClock, rule: str, budget: int | None
+) -> None:
+    told(client, clock, 4)
+    assert client.patch(f"/rules/{rule}", json={"noise_budget": budget}).status_code == 200
+    assert sweep(clock) == []
+    assert mode(client, rule) == "live"
+    assert session().scalars(select(NoisyRule)).all() == []
+
+
+def test_a_budget_that_was_raised_too_little_changes_nothing(
+    client: Client, clock: TestClock, rule: str
+) -> None:
+    told(client, clock, 5)
+    assert client.patch(f"/rules/{rule}", json={"noise_budget": 4}).status_code == 200
+    assert len(sweep(clock)) == 1
+    assert mode(client, rule) == "shadow"
+
+
 @pytest.mark.parametrize("change", ["delete", "off"])
 def test_a_noisy_rule_that_is_gone_is_demoted_by_nobody(
     client: Client, clock: TestClock, rule: str, change: str
