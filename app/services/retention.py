@@ -105,7 +105,9 @@ def _forget_notifications(session: Session, before: datetime) -> bool:
         Notification.finished_at < before,
         Notification.status != Status.PENDING,
     )
-    gone: list[UUID] = list(session.scalars(ended.order_by(Notification.id).limit(BATCH)))
+    batch = ended.order_by(Notification.id).limit(BATCH)
+    # Locked, as a dead letter may be put back at any moment; one that somebody has in hand is left for the next round.
+    gone: list[UUID] = list(session.scalars(batch.with_for_update(skip_locked=True)))
     session.execute(delete(Attempt).where(Attempt.notification_id.in_(gone)))
     session.execute(delete(Notification).where(Notification.id.in_(gone)))
     return len(gone) == BATCH

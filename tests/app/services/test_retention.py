@@ -1,19 +1,24 @@
 """What is old is forgotten, whole days at a time, and nothing that still waits."""
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
 from sqlalchemy import func, select, text, update
+from sqlalchemy.orm import Session
 
 from app.channels.base import Outcome, Verdict
 from app.config import Retention, Settings
-from app.extensions import Base, session
+from app.extensions import Base, db, session
 from app.ids import moment_of, uuid7
 from app.models.alerts import Alert, AlertChange, Match, Suppression
 from app.models.events import Event
 from app.models.notifications import Attempt, Notification, Status
-from app.services import retention, upkeep
+from app.services import deadletters, retention, upkeep
+from tests.acceptance.waiting import wait_until
 from tests.app.client import Client
 from tests.app.helpers import (
     begin_attempt,
@@ -54,6 +59,14 @@ def partitions() -> list[str]:
 
 def count(model: type[Base]) -> int:
     return session().scalar(select(func.count()).select_from(model)) or 0
+
+
+@contextmanager
+def looking() -> Iterator[Callable[[], bool]]:
+    """Tells whether anybody waits for a lock, whatever this thread has under way."""
+    waits = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as beside:
+        yield lambda: bool(beside.execute(waits).scalar())
 
 
 def deliver(clock: TestClock, settings: Settings, outcome: Outcome = Outcome.DELIVERED) -> None:
@@ -135,6 +148,27 @@ def test_ended_notifications_go_with_their_attempts_and_pending_ones_keep_theirs
     forget(later + timedelta(days=2))
     assert [n.id for n in notifications()] == [pending.id]
     assert session().scalars(select(Attempt.notification_id)).all() == [pending.id]
+
+
+def test_a_dead_letter_that_is_put_back_as_its_time_is_over_is_kept_with_its_attempts(
+    client: Client, clock: TestClock, settings: Settings
+) -> None:
+    make_rule(client)
+    post_event(client)
+    evaluate(clock.tick(1))
+    deliver(clock, settings, Outcome.PERMANENT)
+    [dead] = notifications()
+    late = clock() + timedelta(days=91)
+    deadletters.redrive(session(), dead.id, late)
+    with ThreadPoolExecutor(1) as pool, Session(db.engine) as other, looking() as somebody_waits:
+        *_, last = retention.steps(other, KEPT, late)
+        forgetting = pool.submit(last, other)
+        wait_until(lambda: forgetting.done() or somebody_waits(), 30)
+        session().commit()
+        assert forgetting.result(30) is False
+        other.commit()
+    assert [(n.id, n.status) for n in notifications()] == [(dead.id, Status.PENDING)]
+    assert count(Attempt) == 1
 
 
 def test_only_alerts_that_are_resolved_are_forgotten(client: Client, clock: TestClock) -> None:
