@@ -108,7 +108,7 @@ def test(name: str) -> ChannelTest | tuple[ChannelTest, int]:
 
     It goes through the broker and a worker, as every notification does, also while the channel is switched off or held.
     """
-    row = channel_tests.create(session(), channels.find(session(), name), now())
+    row = channel_tests.create(session(), channels.find(session(), name, lock=True), now())
     session().commit()
     publish([wake_test(row.id)])
     deadline = time.monotonic() + TEST_SECONDS

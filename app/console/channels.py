@@ -146,7 +146,7 @@ def delete(name: str) -> Response:
 @bp.post("/<name>/test")
 def test(name: str) -> Response:
     """Have a worker send a message; the page that follows shows the answer when there is one."""
-    row = channels.find(session(), name)
+    row = channels.find(session(), name, lock=True)
     made = channel_tests.create(session(), row, now())
     session().commit()
     publish([wake_test(made.id)])

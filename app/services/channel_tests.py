@@ -35,7 +35,10 @@ class Trial:
 
 
 def create(session: Session, channel: ChannelRow, now: datetime) -> ChannelTest:
-    """A test that waits for a worker; forgets yesterday's. The caller commits, then publishes."""
+    """A test that waits for a worker; forgets yesterday's.
+
+    The caller has locked the channel, lest it be deleted meanwhile, and commits, then publishes.
+    """
     session.execute(delete(ChannelTest).where(ChannelTest.created_at < now - KEPT))
     row = ChannelTest(id=uuid7(now), channel_id=channel.id, created_at=now)
     session.add(row)

@@ -1,6 +1,6 @@
 """Short ways to put an application into a state, through its own doors and verbs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from threading import Event, Thread
@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 
 from app.channels.base import Verdict
 from app.config import ReceiverPolicy, RetryPolicy, Settings
-from app.extensions import session
+from app.extensions import db, session
 from app.models.events import PendingEvent
 from app.models.notifications import Notification
 from app.runtime import runtime
@@ -125,6 +125,14 @@ def end_attempt(
     [result] = outcomes.finish(session(), [Ended(begun, verdict)], policy, care, clock())
     session().commit()
     return result
+
+
+@contextmanager
+def looking() -> Iterator[Callable[[], bool]]:
+    """Tells whether anybody waits for a lock, whatever this thread has under way."""
+    waits = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as beside:
+        yield lambda: bool(beside.execute(waits).scalar())
 
 
 @contextmanager

@@ -1,11 +1,15 @@
 """Channels keep their secrets to themselves."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from flask import Flask
 from sqlalchemy import text
 
 from app.extensions import session
+from tests.acceptance.waiting import wait_until
 from tests.app.client import Client
+from tests.app.helpers import looking
 
 URL = "https://93.184.216.34/hook"
 
@@ -117,6 +121,18 @@ def test_a_wrong_channel_is_refused_at_its_field(
 def test_a_private_url_is_refused_by_its_own_code(client: Client) -> None:
     body = {"name": "x", "kind": "webhook", "config": {"url": "http://10.0.0.1/"}}
     assert client.post("/channels", json=body).json["errors"][0]["code"] == "url_not_allowed"
+
+
+def test_a_test_of_a_channel_that_is_just_being_deleted_finds_none(
+    app: Flask, client: Client
+) -> None:
+    make(client)
+    session().execute(text("DELETE FROM channels"))
+    with ThreadPoolExecutor(1) as pool, looking() as somebody_waits:
+        tested = pool.submit(app.test_client().post, "/channels/erp/test")
+        wait_until(lambda: tested.done() or somebody_waits(), 30)
+        session().commit()
+        assert tested.result(30).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The console's channels: made, changed, tried and deleted, with secrets that no page tells."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from app.extensions import session
 from app.models.channels import ChannelTest, Receiver
 from app.runtime import runtime
 from app.services import channel_tests, channels
+from tests.acceptance.waiting import wait_until
 from tests.app.client import Client
 from tests.app.console.browser import Browser
-from tests.app.helpers import make_rule
+from tests.app.helpers import looking, make_rule
 from tests.conftest import TestClock
 
 URL = "https://93.184.216.34/hook"
@@ -274,6 +276,19 @@ def test_a_test_is_shown_by_its_own_channel_only(
     browser.send(f"{erp}/test")
     test = session().query(ChannelTest).one()
     browser.part(f"/console/channels/webhook:b/tests/{test.id}", status=404)
+
+
+def test_a_test_of_a_channel_that_is_just_being_deleted_finds_none(
+    browser: Browser, erp: str
+) -> None:
+    browser.open(erp)
+    session().delete(channels.find(session(), "erp"))
+    session().flush()
+    with ThreadPoolExecutor(1) as pool, looking() as somebody_waits:
+        tested = pool.submit(browser.send, f"{erp}/test", status=404)
+        wait_until(lambda: tested.done() or somebody_waits(), 30)
+        session().commit()
+        assert "there is no channel" in tested.result(30)
 
 
 def test_secrets_that_nobody_can_read_any_more_are_said(browser: Browser, erp: str) -> None:

@@ -1,8 +1,6 @@
 """What is old is forgotten, whole days at a time, and nothing that still waits."""
 
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -24,6 +22,7 @@ from tests.app.helpers import (
     begin_attempt,
     end_attempt,
     evaluate,
+    looking,
     make_rule,
     notifications,
     post_event,
@@ -59,14 +58,6 @@ def partitions() -> list[str]:
 
 def count(model: type[Base]) -> int:
     return session().scalar(select(func.count()).select_from(model)) or 0
-
-
-@contextmanager
-def looking() -> Iterator[Callable[[], bool]]:
-    """Tells whether anybody waits for a lock, whatever this thread has under way."""
-    waits = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as beside:
-        yield lambda: bool(beside.execute(waits).scalar())
 
 
 def deliver(clock: TestClock, settings: Settings, outcome: Outcome = Outcome.DELIVERED) -> None:
