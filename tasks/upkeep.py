@@ -28,9 +28,9 @@ from app.services import (
     heartbeat,
     idempotency,
     quiet,
+    recompiling,
     retention,
     rollout,
-    rules,
     samples,
     storms,
     streams,
@@ -244,4 +244,4 @@ def purge(session: Session, now: datetime) -> None:
 
 def recompile(session: Session) -> bool:
     """A step: store anew some rules of another release; tells whether there may be more. The caller commits."""
-    return rules.recompile_outdated(session) == rules.AT_ONCE
+    return recompiling.recompile(session) == recompiling.AT_ONCE

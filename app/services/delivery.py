@@ -21,8 +21,6 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
-    insert,
-    literal,
     select,
     tuple_,
     update,
@@ -37,9 +35,9 @@ from app.models.alerts import Alert
 from app.models.channels import Receiver
 from app.models.events import Event
 from app.models.memory import TimerDecision
-from app.models.notifications import Attempt, AttemptOutcome, Cause, Notification, Status
+from app.models.notifications import Attempt, Cause, Notification, Status
 from app.models.rules import Rule
-from app.services import channels, explaining, notices, order, receivers, threads
+from app.services import attempts, channels, explaining, notices, order, receivers, threads
 from app.services.channels import Destination
 from app.services.explaining import About
 from app.services.notices import AlertFacts, EventFacts, Subject, Version
@@ -161,33 +159,9 @@ def _locking() -> Prepared:
     )
 
 
-def _opening() -> Prepared:
-    """The statement that leases notifications, and writes an attempt of each."""
-    table = Notification.__table__
-    until = bindparam("until", type_=DateTime(timezone=True))
-    leased = (
-        update(table)
-        .where(table.c.id == any_(_IDS))
-        .values(
-            epoch=table.c.epoch + 1,
-            attempts=table.c.attempts + 1,
-            slot_at=None,
-            lease_until=until,
-            wake_at=until,
-        )
-        .returning(table.c.id, table.c.attempts, table.c.epoch)
-        .cte("leased")
-    )
-    started = bindparam("started", type_=DateTime(timezone=True))
-    unknown = select(leased, started, literal(AttemptOutcome.UNKNOWN.value))
-    columns = ["notification_id", "number", "epoch", "started_at", "outcome"]
-    return Prepared(insert(Attempt.__table__).from_select(columns, unknown))
-
-
 # To spell a statement costs as much as to run it.
 _IDS: Final = bindparam("ids", type_=ARRAY(Uuid()))
 _LOCK_DUE: Final = _locking()
-_OPEN_ATTEMPTS: Final = _opening()
 
 
 @dataclass(frozen=True)
@@ -376,7 +350,7 @@ def _open_attempts(
         return []
     dues = [one.due for one in admitted]
     ids = [due.subject.id for due in dues]
-    _OPEN_ATTEMPTS(session, ids=ids, until=now + LEASE, started=now)
+    attempts.OPEN(session, ids=ids, until=now + LEASE, started=now)
     named = {key for due in dues if (key := due.subject.rule_version_id) is not None}
     versions = notices.versions(session, named)
     firsts = threads.firsts(

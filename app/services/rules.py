@@ -1,7 +1,6 @@
 """Rules: every change makes a version, and moves the revision that events are accepted under."""
 
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -25,8 +24,6 @@ from rules_dsl.explanation import Explanation
 from rules_dsl.memory import Machine, Occurrence
 
 CheckTarget = Callable[[str, str], None]
-# A millisecond or two each, in which the transaction is idle; PostgreSQL ends one that is so for long.
-AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -295,24 +292,6 @@ def draft_of(version: RuleVersion) -> Draft:
 def etag(version: RuleVersion) -> str:
     """What `ETag` and `If-Match` carry, without quotes."""
     return f"{version.rule_id}-{version.number}"
-
-
-def recompile_outdated(session: Session) -> int:
-    """Store trees of current versions anew where another release wrote them, so many at once; the caller commits.
-
-    Tells how many it took up. Versions that have ended are seldom asked for, and compiled then.
-    """
-    query = select(RuleVersion).where(
-        RuleVersion.until_revision.is_(None), RuleVersion.schema != SCHEMA_VERSION
-    )
-    outdated = session.scalars(query.limit(AT_ONCE)).all()
-    for version in outdated:
-        # A sentence that this release refuses keeps its old tree; whoever loads it says so. It is not taken up again,
-        # or enough of them would keep the others from their turn.
-        with suppress(RuleError):
-            version.tree = compile_rule(version.dsl).to_json()
-        version.schema = SCHEMA_VERSION
-    return len(outdated)
 
 
 def _current() -> Select[RuleVersion]:

@@ -12,7 +12,7 @@ from app.models.events import PendingEvent
 from app.models.notifications import Status
 from app.models.rules import RuleVersion
 from app.runtime import runtime
-from app.services import matching, rules, rulesets
+from app.services import matching, recompiling, rulesets
 from tests.app.client import Client
 from tests.app.helpers import claim, evaluate, finish, make_rule, notifications, post_event
 from tests.app.statements import sent
@@ -226,15 +226,15 @@ def test_a_tree_stored_by_another_release_is_compiled_again(
     rulesets.live.forget()
     post_event(client)
     assert evaluate(clock()).triggered == ["Orders"]
-    assert rules.recompile_outdated(session()) == 1
+    assert recompiling.recompile(session()) == 1
     session().commit()
-    assert rules.recompile_outdated(session()) == 0
+    assert recompiling.recompile(session()) == 0
 
 
 def test_of_trees_of_another_release_so_many_current_ones_are_stored_anew_at_a_time(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rules, "AT_ONCE", 2)
+    monkeypatch.setattr(recompiling, "AT_ONCE", 2)
     ended, refused = make_rule(client), make_rule(client, name="Refused")
     for name in ("Third", "Fourth"):
         make_rule(client, name=name)
@@ -243,7 +243,7 @@ def test_of_trees_of_another_release_so_many_current_ones_are_stored_anew_at_a_t
     broken = update(RuleVersion).where(RuleVersion.rule_id == refused)
     session().execute(broken.values(dsl="when the moon is full"))
     session().commit()
-    assert [rules.recompile_outdated(session()) for _ in range(3)] == [2, 1, 0]
+    assert [recompiling.recompile(session()) for _ in range(3)] == [2, 1, 0]
     session().commit()
     old = select(RuleVersion.name).where(RuleVersion.tree["schema"].as_integer() == -1)
     assert sorted(session().scalars(old)) == ["Orders", "Refused"]
@@ -263,7 +263,7 @@ def test_a_rule_that_this_release_refuses_is_left_out_and_the_others_fire(
     rulesets.live.forget()
     post_event(client)
     assert evaluate(clock()).triggered == ["Sound"]
-    rules.recompile_outdated(session())
+    recompiling.recompile(session())
     session().commit()
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from app.extensions import db, session
 from app.ids import uuid7
-from app.services import claims, idempotency, quiet, rules, upkeep
+from app.services import claims, idempotency, quiet, recompiling, upkeep
 from rules_dsl import Rule as CompiledRule
 from rules_dsl import compile_rule
 from tasks import upkeep as sweeping
@@ -171,7 +171,7 @@ def test_what_is_kept_in_order_is_so_before_rules_of_another_release_are_compile
         seen.append((made, workers))
         return compile_rule(dsl)
 
-    monkeypatch.setattr(rules, "compile_rule", look)
+    monkeypatch.setattr(recompiling, "compile_rule", look)
     monkeypatch.setattr(sweeping, "FORGET_SECONDS", 60.0)
     sweep(app)
     assert seen == [(last, ["events@test"])]
