@@ -142,13 +142,14 @@ def _send_each(begun: Sequence[Sending], until: float) -> _Made | None:
         ended = Ended(sending, delivery.send(sending, runtime().transport))
         made = _Made(ended, recorder()(ended))
         latencies.note(sending.receiver, ended.verdict.latency)
+        if len(recorder()) >= runtime().settings.delivery_threads:
+            # Before the look at the time: with the database away it may take longer than the leases of the rest last.
+            wait([made.recorded])
         good = ended.verdict.outcome is Outcome.DELIVERED
         if not good or _is_over(until):
             if rest := begun[place + 1 :]:
                 give_back(rest)
             return None if good else made
-        if len(recorder()) >= runtime().settings.delivery_threads:
-            wait([made.recorded])
     return None
 
 

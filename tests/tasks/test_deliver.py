@@ -1,17 +1,62 @@
 """What a message of notifications leaves behind."""
 
+import time
 from collections.abc import Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from app.channels.base import Notice, Outcome, Verdict
+from app.services import delivery
+from app.services.channels import Destination
+from app.services.delivery import Result, Sending
+from app.services.outcomes import Ended
 from tasks import notifications
 from tasks.gate import gate
 from tasks.publisher import RECEIVER, WakeUp
 
 HERE = "webhook:here"
+
+
+class Full:
+    """A recorder that has as much to write as it may."""
+
+    def __len__(self) -> int:
+        return 1_000
+
+    def __call__(self, _: Ended) -> Future[Result | None]:
+        return Future()
+
+
+def test_whoever_has_waited_for_the_database_too_long_gives_back_what_is_left(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = [_sending(), _sending()]
+    until = time.monotonic() + 0.1
+    sent: list[Sending] = []
+    given: list[Sending] = []
+
+    def send(sending: Sending, _: object) -> Verdict:
+        sent.append(sending)
+        return Verdict(Outcome.DELIVERED, 200, "delivered")
+
+    monkeypatch.setattr(delivery, "send", send)
+    monkeypatch.setattr(notifications, "recorder", Full)
+    monkeypatch.setattr(notifications, "wait", lambda _: time.sleep(0.2))
+    monkeypatch.setattr(notifications, "give_back", given.extend)
+    assert notifications._send_each(begun, until) is None
+    assert (sent, given) == (begun[:1], begun[1:])
+
+
+def _sending() -> Sending:
+    key, moment = uuid4(), datetime(2026, 1, 1, tzinfo=UTC)
+    notice = Notice(str(key), "alert", moment, "", alert={}, rule={}, event={}, message="")
+    to = Destination("webhook", "webhook")
+    return Sending(key, 1, 1, 1, "webhook", moment, to, notice, HERE)
 
 
 def test_who_fails_leaves_what_others_have_parked_to_another_message(
