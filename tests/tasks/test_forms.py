@@ -49,7 +49,8 @@ class Heard:
         self._wake_up = wake_up
         with redis.Redis.from_url(address) as client, client.pubsub() as heard:
             client.flushdb()
-            heard.psubscribe("*")
+            # Of this database alone: what other tests have published may still be told of.
+            heard.psubscribe(f"*/{client.get_connection_kwargs()['db']}.*")
             heard.get_message(timeout=5)
             self._send_by_celery()
             publisher = Publisher(self._celery)
