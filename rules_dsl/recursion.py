@@ -18,9 +18,9 @@ class _Room:
     """Who is inside, and what the limit was before."""
 
     def __init__(self) -> None:
-        self.begin()
+        self.reset()
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Nobody is inside, and nobody is just changing it: so in a process just forked."""
         self._changing = threading.Lock()
         self._inside = 0
@@ -41,7 +41,7 @@ class _Room:
 
 
 _room: Final = _Room()
-os.register_at_fork(after_in_child=_room.begin)
+os.register_at_fork(after_in_child=_room.reset)
 
 
 @contextmanager

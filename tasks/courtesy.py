@@ -56,11 +56,11 @@ class Courtesy:
             self._crowded = waited - self._waited > CROWDED * (ran - self._ran)
             self._ran, self._waited, self._looked = ran, waited, moment
         if self._crowded:
-            took = moment - self._began - (waited - self._kept)
+            took = moment - self._began - (waited - self._waited_at_begin)
             self._sleep(min(LONGEST_PAUSE, max(0.0, took) * PAUSES_A_PIECE))
             _, waited = self._scheduled()
         self._begin(waited)
 
     def _begin(self, waited: float) -> None:
         """Another piece: when it began, and how long the thread had waited until then."""
-        self._began, self._kept = self._clock(), waited
+        self._began, self._waited_at_begin = self._clock(), waited

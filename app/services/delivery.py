@@ -308,7 +308,7 @@ def _lock_receivers(
         if due.held_until is not None or _pace(destinations[due.subject.target]) is not None
     }
     if len(asked) > 1:
-        receivers.lock(session, asked, failing=asked)
+        receivers.lock(session, asked, needed=asked)
 
 
 def _pace(destination: Destination) -> Pace | None:

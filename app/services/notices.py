@@ -82,9 +82,9 @@ class _Versions:
     """The versions that were needed lately. They never change."""
 
     def __init__(self) -> None:
-        self.begin()
+        self.reset()
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Begin with nothing, in a process just forked: whose lock it was is gone."""
         self._lock = threading.Lock()
         self._kept: OrderedDict[UUID, Version] = OrderedDict()
@@ -106,7 +106,7 @@ class _Versions:
 
 
 _known: Final = _Versions()
-os.register_at_fork(after_in_child=_known.begin)
+os.register_at_fork(after_in_child=_known.reset)
 versions: Final = _known.get
 
 

@@ -80,7 +80,7 @@ def finish(
     held = _lock_held(session, ended)
     failing = _receivers(one for one in ended if one.verdict.outcome is Outcome.TRANSIENT)
     noted = _receivers(one for one in ended if held.get(_key(one)))
-    known = receivers.lock(session, noted | failing, failing=failing) if noted | failing else {}
+    known = receivers.lock(session, noted | failing, needed=failing) if noted | failing else {}
     results: list[Result | None] = []
     turned: list[dict[str, Any]] = []
     for one in ended:

@@ -126,10 +126,10 @@ _LOCK: Final = (
 )
 
 
-def lock(session: Session, keys: Collection[str], failing: Collection[str]) -> dict[str, Receiver]:
-    """The rows of receivers, and new ones of those that fail or keep a pace; in one order for all who lock several."""
-    if failing:
-        fresh = [{"key": key, "failures": 0, "pauses": 0} for key in sorted(failing)]
+def lock(session: Session, keys: Collection[str], needed: Collection[str]) -> dict[str, Receiver]:
+    """The rows of receivers, those `needed` made where there are none; in one order for all who lock several."""
+    if needed:
+        fresh = [{"key": key, "failures": 0, "pauses": 0} for key in sorted(needed)]
         session.execute(upsert(Receiver).on_conflict_do_nothing(), fresh)
     return {row.key: row for row in session.scalars(_LOCK, {"keys": list(keys)})}
 

@@ -35,9 +35,9 @@ class RecentStates:
     """The states used last, up to so many bytes."""
 
     def __init__(self) -> None:
-        self.begin()
+        self.reset()
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Begin anew in a process just forked: another thread of its parent may have been in the midst of a change."""
         self._lock = Lock()
         self.forget()
@@ -66,4 +66,4 @@ class RecentStates:
 
 
 recent: Final = RecentStates()
-os.register_at_fork(after_in_child=recent.begin)
+os.register_at_fork(after_in_child=recent.reset)

@@ -77,9 +77,9 @@ class LiveRules:
     """The versions of all revisions that this process was asked for lately."""
 
     def __init__(self) -> None:
-        self.begin()
+        self.reset()
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Begin anew in a process just forked: another thread of its parent may have been in the midst of a change."""
         self._lock = threading.Lock()
         self.forget()
@@ -153,7 +153,7 @@ class LiveRules:
 
 
 live = LiveRules()
-os.register_at_fork(after_in_child=live.begin)
+os.register_at_fork(after_in_child=live.reset)
 
 
 def restore(tree: dict[str, Any], dsl: str) -> CompiledRule:

@@ -92,9 +92,9 @@ class LiveSilences:
     """What this process knows of the silences, as of one revision."""
 
     def __init__(self) -> None:
-        self.begin()
+        self.reset()
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Begin anew in a process just forked: whose lock it was is gone."""
         self._lock = threading.Lock()
         self.forget()
@@ -126,7 +126,7 @@ class LiveSilences:
 
 
 live = LiveSilences()
-os.register_at_fork(after_in_child=live.begin)
+os.register_at_fork(after_in_child=live.reset)
 
 
 def _compiled(row: Silence) -> LiveSilence | None:
