@@ -128,7 +128,7 @@ def end_attempt(
 
 
 @contextmanager
-def looking() -> Iterator[Callable[[], bool]]:
+def watching_locks() -> Iterator[Callable[[], bool]]:
     """Tells whether anybody waits for a lock, whatever this thread has under way."""
     waits = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as beside:

@@ -17,6 +17,13 @@ from tests.app.helpers import no_threads
 from tests.conftest import PATIENCE
 
 
+@pytest.fixture
+def process(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Totals:
+    """What counts in a process that writes down often."""
+    monkeypatch.setattr(metrics, "FLUSH_SECONDS", 0.01)
+    return Totals()
+
+
 def test_what_could_not_be_written_down_is_kept_for_the_next_time(app: Flask) -> None:
     process = Totals()
     process.bind(create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none"))
@@ -57,11 +64,7 @@ def test_whatever_keeps_it_from_being_written_down_loses_no_count(
     assert kept(process, "Kept") == [1]
 
 
-def test_the_thread_that_writes_it_down_outlives_what_fails(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(metrics, "FLUSH_SECONDS", 0.01)
-    process = Totals()
+def test_the_thread_that_writes_it_down_outlives_what_fails(process: Totals) -> None:
     tried = failing(process, MemoryError)
     process.count(RULES_TRIGGERED, "Alive")
     assert tried.get(timeout=PATIENCE) is tried.get(timeout=PATIENCE)
@@ -69,11 +72,7 @@ def test_the_thread_that_writes_it_down_outlives_what_fails(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_where_the_thread_has_ended_the_next_count_begins_another(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(metrics, "FLUSH_SECONDS", 0.01)
-    process = Totals()
+def test_where_the_thread_has_ended_the_next_count_begins_another(process: Totals) -> None:
     tried = failing(process, SystemExit)
     process.count(RULES_TRIGGERED, "Again")
     ended = tried.get(timeout=PATIENCE)
@@ -84,10 +83,8 @@ def test_where_the_thread_has_ended_the_next_count_begins_another(
 
 
 def test_where_no_thread_is_to_be_had_counting_fails_nobody_and_the_next_count_tries_again(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
+    process: Totals,
 ) -> None:
-    monkeypatch.setattr(metrics, "FLUSH_SECONDS", 0.01)
-    process = Totals()
     tried = failing(process, MemoryError)
     with no_threads():
         process.count(RULES_TRIGGERED, "Alone")

@@ -49,7 +49,7 @@ def test_who_works_for_others_does_not_fail_them_because_it_has_waited_itself(ap
     with app.test_request_context():
         be_patient(0.1)
         be_patient_for_others()
-        db.session.execute(SLEEP)
+        assert db.session.execute(SLEEP).one()
 
 
 def test_who_waits_too_long_for_a_lock_keeps_nobody_from_a_database_that_answers(
@@ -64,7 +64,7 @@ def test_who_waits_too_long_for_a_lock_keeps_nobody_from_a_database_that_answers
                 db.session.rollback()
                 be_patient(0.3)
             assert isinstance(waits.exception(), OperationalError)
-        db.session.execute(text("SELECT 1"))
+        assert db.session.scalar(text("SELECT 1")) == 1
 
 
 def _sleep_too_long(app: Flask) -> None:
@@ -79,16 +79,20 @@ def test_nobody_is_refused_because_of_a_silence_that_ended_meanwhile(
     fuse = Fuse()
     fuse.blow(time.monotonic())
 
+    mended: list[bool] = []
+
     class Ending:
         """A lock that comes free when the database has answered."""
 
         def __enter__(self) -> None:
             fuse.mend()
+            mended.append(True)
 
         def __exit__(self, *_: object) -> None:
             pass
 
     monkeypatch.setattr(fuse, "_lock", Ending())
     fuse.check()
-    monkeypatch.undo()
     fuse.check()
+    # The second did not even ask for the lock.
+    assert mended == [True]

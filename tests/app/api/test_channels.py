@@ -9,7 +9,7 @@ from sqlalchemy import text
 from app.extensions import session
 from tests.acceptance.waiting import wait_until
 from tests.app.client import Client
-from tests.app.helpers import looking
+from tests.app.helpers import watching_locks
 
 URL = "https://93.184.216.34/hook"
 
@@ -128,7 +128,7 @@ def test_a_test_of_a_channel_that_is_just_being_deleted_finds_none(
 ) -> None:
     make(client)
     session().execute(text("DELETE FROM channels"))
-    with ThreadPoolExecutor(1) as pool, looking() as somebody_waits:
+    with ThreadPoolExecutor(1) as pool, watching_locks() as somebody_waits:
         tested = pool.submit(app.test_client().post, "/channels/erp/test")
         wait_until(lambda: tested.done() or somebody_waits(), 30)
         session().commit()

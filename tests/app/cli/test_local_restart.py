@@ -81,17 +81,23 @@ def old(supervisor: Supervisor, workers: Workers) -> Child:
     return child
 
 
-def test_a_stop_while_an_old_process_ends_lets_it_end(
-    supervisor: Supervisor, workers: Workers, old: Child
-) -> None:
+def stop_during_replacement(supervisor: Supervisor, workers: Workers, *, is_ready: bool) -> None:
+    """Ask to stop as soon as the new process runs, and stop."""
+
     def ready(_fresh: Child) -> bool:
         if workers.run("new"):
             signal.raise_signal(signal.SIGTERM)
-        return workers.run("new")
+        return is_ready and workers.run("new")
 
     with pytest.raises(Stopped):
         supervisor.replace(workers.spec("worker", "new"), ready, 20)
     supervisor.stop([["worker"], ["server"]])
+
+
+def test_a_stop_while_an_old_process_ends_lets_it_end(
+    supervisor: Supervisor, workers: Workers, old: Child
+) -> None:
+    stop_during_replacement(supervisor, workers, is_ready=True)
     assert old.exit_code == 0
     # Each is told once, and what they need ends after them.
     ends = sorted(workers.said[3:-2])
@@ -102,14 +108,7 @@ def test_a_stop_while_an_old_process_ends_lets_it_end(
 def test_a_stop_while_a_new_process_starts_lets_it_end(
     supervisor: Supervisor, workers: Workers, old: Child
 ) -> None:
-    def ready(_fresh: Child) -> bool:
-        if workers.run("new"):
-            signal.raise_signal(signal.SIGTERM)
-        return False
-
-    with pytest.raises(Stopped):
-        supervisor.replace(workers.spec("worker", "new"), ready, 20)
-    supervisor.stop([["worker"], ["server"]])
+    stop_during_replacement(supervisor, workers, is_ready=False)
     assert old.exit_code == 0
     assert "new has ended" in workers.said
     assert workers.said[-2:] == ["server is told", "server has ended"]

@@ -15,7 +15,7 @@ from app.services import channel_tests, channels
 from tests.acceptance.waiting import wait_until
 from tests.app.client import Client
 from tests.app.console.browser import Browser
-from tests.app.helpers import looking, make_rule
+from tests.app.helpers import make_rule, watching_locks
 from tests.conftest import TestClock
 
 URL = "https://93.184.216.34/hook"
@@ -284,7 +284,7 @@ def test_a_test_of_a_channel_that_is_just_being_deleted_finds_none(
     browser.open(erp)
     session().delete(channels.find(session(), "erp"))
     session().flush()
-    with ThreadPoolExecutor(1) as pool, looking() as somebody_waits:
+    with ThreadPoolExecutor(1) as pool, watching_locks() as somebody_waits:
         tested = pool.submit(browser.send, f"{erp}/test", status=404)
         wait_until(lambda: tested.done() or somebody_waits(), 30)
         session().commit()

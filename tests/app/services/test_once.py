@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.extensions import db, session
@@ -13,9 +13,8 @@ from app.services import ingest, once
 from app.services.ingest import Acceptance
 from app.services.once import Keyed
 from tests.acceptance.waiting import wait_until
+from tests.app.helpers import watching_locks
 from tests.conftest import TestClock
-
-WAITING = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
 
 
 def made(clock: TestClock, *keys: str) -> list[Keyed]:
@@ -30,12 +29,6 @@ def accept(held: Session, given: list[Keyed]) -> list[Acceptance]:
     return once.accept(held, given, owner="somebody", source="test")
 
 
-def somebody_waits() -> bool:
-    # What others do is looked up once a transaction.
-    session().rollback()
-    return bool(session().execute(WAITING).scalar())
-
-
 @pytest.mark.parametrize("first_is_stored", [True, False])
 def test_who_comes_second_waits_for_the_first_and_has_its_event_if_there_is_one(
     app: Flask, clock: TestClock, first_is_stored: bool
@@ -44,7 +37,8 @@ def test_who_comes_second_waits_for_the_first_and_has_its_event_if_there_is_one(
     with ThreadPoolExecutor(1) as pool, Session(db.engine) as one, Session(db.engine) as other:
         ids = [held.event_id for held in accept(one, first)]
         waiting = pool.submit(accept, other, second)
-        wait_until(somebody_waits, 30)
+        with watching_locks() as somebody_waits:
+            wait_until(somebody_waits, 30)
         one.commit() if first_is_stored else one.rollback()
         told = waiting.result(30)
         other.commit()

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -22,11 +23,11 @@ from tests.app.helpers import (
     begin_attempt,
     end_attempt,
     evaluate,
-    looking,
     make_rule,
     notifications,
     post_event,
     sweep,
+    watching_locks,
 )
 from tests.conftest import TestClock
 
@@ -67,13 +68,21 @@ def deliver(clock: TestClock, settings: Settings, outcome: Outcome = Outcome.DEL
         end_attempt(sending, clock, Verdict(outcome, 200, ""), settings.retry)
 
 
-def test_a_day_of_events_goes_with_its_matches_when_it_is_old(
-    client: Client, clock: TestClock, settings: Settings, days: None
-) -> None:
+def tell(
+    client: Client, clock: TestClock, settings: Settings, outcome: Outcome = Outcome.DELIVERED
+) -> UUID:
+    """An event of which somebody was told, with this outcome."""
     make_rule(client)
     event_id = post_event(client)
     evaluate(clock.tick(1))
-    deliver(clock, settings)
+    deliver(clock, settings, outcome)
+    return event_id
+
+
+def test_a_day_of_events_goes_with_its_matches_when_it_is_old(
+    client: Client, clock: TestClock, settings: Settings, days: None
+) -> None:
+    event_id = tell(client, clock, settings)
     assert "events_20320504" in partitions()
     forget(OLD_DAY + timedelta(days=30))
     assert client.get(f"/events/{event_id}").status_code == 200
@@ -125,10 +134,7 @@ def test_a_day_with_something_that_waits_is_kept_whole(
 def test_ended_notifications_go_with_their_attempts_and_pending_ones_keep_theirs(
     client: Client, clock: TestClock, settings: Settings
 ) -> None:
-    make_rule(client)
-    post_event(client)
-    evaluate(clock.tick(1))
-    deliver(clock, settings)
+    tell(client, clock, settings)
     post_event(client)
     evaluate(clock.tick(1))
     [ended, pending] = notifications()
@@ -144,14 +150,15 @@ def test_ended_notifications_go_with_their_attempts_and_pending_ones_keep_theirs
 def test_a_dead_letter_that_is_put_back_as_its_time_is_over_is_kept_with_its_attempts(
     client: Client, clock: TestClock, settings: Settings
 ) -> None:
-    make_rule(client)
-    post_event(client)
-    evaluate(clock.tick(1))
-    deliver(clock, settings, Outcome.PERMANENT)
+    tell(client, clock, settings, Outcome.PERMANENT)
     [dead] = notifications()
     late = clock() + timedelta(days=91)
     deadletters.redrive(session(), dead.id, late)
-    with ThreadPoolExecutor(1) as pool, Session(db.engine) as other, looking() as somebody_waits:
+    with (
+        ThreadPoolExecutor(1) as pool,
+        Session(db.engine) as other,
+        watching_locks() as somebody_waits,
+    ):
         *_, last = retention.steps(other, KEPT, late)
         forgetting = pool.submit(last, other)
         wait_until(lambda: forgetting.done() or somebody_waits(), 30)

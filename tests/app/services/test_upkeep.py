@@ -1,6 +1,5 @@
 """Whatever is overdue is found, once, by whoever sweeps."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -15,8 +14,17 @@ from app.services import claims, idempotency, quiet, recompiling, upkeep
 from rules_dsl import Rule as CompiledRule
 from rules_dsl import compile_rule
 from tasks import upkeep as sweeping
+from tests.acceptance.waiting import wait_until
 from tests.app.client import Client
-from tests.app.helpers import claim, evaluate, make_rule, notifications, post_event, sweep
+from tests.app.helpers import (
+    claim,
+    evaluate,
+    make_rule,
+    notifications,
+    post_event,
+    sweep,
+    watching_locks,
+)
 from tests.conftest import TestClock
 
 
@@ -199,12 +207,9 @@ def test_an_event_that_comes_as_its_day_gets_its_partition_is_accepted(
 ) -> None:
     clock.now = datetime(2032, 5, 4, 12, tzinfo=UTC)
     upkeep.ensure_partitions(session(), clock())
-    waits = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, watching_locks() as somebody_waits:
         posted = pool.submit(app.test_client().post, "/events", json={"type": "order"})
-        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as other:
-            while not posted.done() and not other.execute(waits).scalar():
-                time.sleep(0.01)
+        wait_until(lambda: posted.done() or somebody_waits(), 30)
         session().commit()
         assert posted.result(10).status_code == 202
 
