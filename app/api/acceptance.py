@@ -16,8 +16,9 @@ from sqlalchemy import Connection
 from app.extensions import db
 from app.ids import text_of
 from app.pool import be_patient_for_others, has_word
+from app.runtime import now
 from app.services import ingest
-from app.services.ingest import Arrival
+from app.services.ingest import Arrival, Checked
 from tasks.publisher import wake_events
 from tasks.together import Together
 from tasks.wiring import publish
@@ -36,24 +37,26 @@ class GroupCommit:
         self._connection: Connection | None = None
         self._used_at = 0.0
 
-    def accept(self, arrival: Arrival) -> None:
+    def accept(self, event: Checked) -> Arrival:
         """Store an event and hand it to the publisher; returns after the commit, or raises what kept it from it."""
-        self._together(arrival)
+        return self._together(event)
 
     def close(self) -> None:
         """Let the connection go: a pool that is disposed of does not close what is in use."""
         self._hang_up()
 
-    def _store(self, arrivals: Sequence[Arrival]) -> list[None]:
+    def _store(self, events: Sequence[Checked]) -> list[Arrival]:
         be_patient_for_others()
         try:
-            ingest.store(self._connected(), arrivals, source="http")
+            connection, moment = self._connected(), now()
+            arrivals = [one.arrive(moment, place) for place, one in enumerate(events, start=1)]
+            ingest.store(connection, arrivals, source="http")
         except Exception:  # whatever it was, nobody knows what the connection is in the midst of
             self._hang_up()
             raise
         self._used_at = time.monotonic()
         publish([wake_events([text_of(one.id) for one in arrivals])])
-        return [None] * len(arrivals)
+        return arrivals
 
     def _connected(self) -> Connection:
         """A connection that stays with this process: taking one from the pool costs as much as the statement."""

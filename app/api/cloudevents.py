@@ -12,7 +12,7 @@ from app.api.auth import caller
 from app.api.keeping import keep
 from app.api.problems import problem
 from app.metrics import INGEST_REJECTED, totals
-from app.runtime import now, runtime
+from app.runtime import runtime
 from app.schemas.events import CloudEventIn
 from app.services import batches, cloudevents, ingest, json_items
 from app.services.batches import Batch
@@ -73,7 +73,7 @@ def _batch(items: Any) -> Response:
     batch, good = Batch(), list[Keyed]()
     for index, item in enumerate(items):
         try:
-            good.append(_keyed(item, index + 1))
+            good.append(_keyed(item))
         except Refusal as error:
             batch.reject(index, error)
     if not good and not batch.rejected:
@@ -88,12 +88,12 @@ def _batch(items: Any) -> Response:
     return accepted(answer)
 
 
-def _keyed(item: Item, place: int = 0) -> Keyed:
+def _keyed(item: Item) -> Keyed:
     if isinstance(item, Refusal):
         raise item
     text, value = item
     cloudevents.check(value)
-    return Keyed(ingest.arrive(value, text, now(), place), cloudevents.key(value))
+    return Keyed(ingest.check(value, text), cloudevents.key(value))
 
 
 def _owner() -> str:

@@ -4,7 +4,6 @@ The busiest door of the house reads its header and writes its answer without sch
 """
 
 from collections.abc import Iterable
-from datetime import datetime
 from functools import partial
 from itertools import chain
 from typing import IO, Any, Final
@@ -64,8 +63,7 @@ def accept() -> Response:
         # It has an id of its own.
         return cloudevents.accept()
     check_content_type(request, JSON, NDJSON)
-    here = runtime()
-    settings = here.settings
+    settings = runtime().settings
     with body_file(request, settings.max_batch) as body:
         key = None if named is None else _key(named, body)
         if request.mimetype == NDJSON:
@@ -75,7 +73,7 @@ def accept() -> Response:
         raw = body.read(settings.max_body + 1)
     if len(raw) > settings.max_body:
         raise RequestEntityTooLarge
-    return _one(raw, key, here.clock())
+    return _one(raw, key)
 
 
 def _is_array(body: IO[bytes]) -> bool:
@@ -105,22 +103,22 @@ def _key(named: str, body: IO[bytes]) -> Idempotency:
     return made
 
 
-def _one(raw: bytes, key: Idempotency | None, moment: datetime) -> Response:
+def _one(raw: bytes, key: Idempotency | None) -> Response:
     text = strict_json.decode(raw)
-    arrival = ingest.arrive(strict_json.parse(text), text, moment)
-    event_id, duplicate = arrival.id, False
+    event = ingest.check(strict_json.parse(text), text)
     if key is None:
-        group().accept(arrival)
+        arrival = group().accept(event)
     else:
+        arrival = event.arrive(now())
         held = ingest.accept(session(), arrival, source=SOURCE, key=key)
         session().commit()
-        event_id, duplicate = held.event_id, held.duplicate
-        if not duplicate:
-            publish([wake_events([event_id])])
-    totals.count(EVENTS_INGESTED, SOURCE, "duplicate" if duplicate else ACCEPTED)
-    if not duplicate:
-        follow([event_id], arrival.accepted_at, SOURCE)
-    return accepted_one(event_id, duplicate)
+        if held.duplicate:
+            totals.count(EVENTS_INGESTED, SOURCE, "duplicate")
+            return accepted_one(held.event_id, duplicate=True)
+        publish([wake_events([arrival.id])])
+    totals.count(EVENTS_INGESTED, SOURCE, ACCEPTED)
+    follow([arrival.id], arrival.accepted_at, SOURCE)
+    return accepted_one(arrival.id, duplicate=False)
 
 
 def _batch(items: Iterable[Item], key: Idempotency | None) -> Response:

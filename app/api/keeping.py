@@ -24,7 +24,7 @@ def keep(given: Sequence[Keyed], *, owner: str, source: str) -> list[Acceptance]
     moment = now()
     if len(given) > 1:
         be_patient(BATCH_SECONDS)
-    kept = once.accept(session(), given, owner=owner, source=source)
+    kept = once.accept(session(), given, owner=owner, source=source, now=moment)
     session().commit()
     fresh = [one.event_id for one in kept if not one.duplicate]
     publish(wake_all(fresh))

@@ -1,6 +1,7 @@
 """`/api/v2/alerts`: what Prometheus, and whatever else evaluates its rules, sends to an Alertmanager."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from marshmallow import ValidationError
 from app.api.auth import caller, requires
 from app.api.keeping import keep
 from app.hooks import alerts
-from app.hooks.base import Delivery, moment_of
+from app.hooks.base import moment_of
 from app.metrics import INGEST_REJECTED, totals
 from app.runtime import now, runtime
 from app.schemas.hooks import PrometheusAlert
@@ -46,13 +47,13 @@ def post() -> Response:
     """
     check_content_type(request, JSON)
     settings = runtime().settings
-    delivery = Delivery({}, b"", now())
+    moment = now()
     good: list[Keyed] = []
     bad: dict[str, Any] = {}
     with body_file(request, settings.max_batch) as body:
         for place, item in enumerate(json_items.items(body, settings.max_body)):
             try:
-                good.append(_keyed(item, delivery, settings.max_body, place + 1))
+                good.append(_keyed(item, moment, settings.max_body))
             except Refusal as error:
                 bad[str(place)] = {"_schema": [error.detail]}
             except ValidationError as error:
@@ -64,7 +65,7 @@ def post() -> Response:
     return Response(status=HTTPStatus.OK)
 
 
-def _keyed(item: Item, delivery: Delivery, longest: int, place: int) -> Keyed:
+def _keyed(item: Item, now: datetime, longest: int) -> Keyed:
     if isinstance(item, Refusal):
         raise item
     alert = item[1]
@@ -72,5 +73,5 @@ def _keyed(item: Item, delivery: Delivery, longest: int, place: int) -> Keyed:
     if wrong:
         raise ValidationError(wrong)
     ends = moment_of(alert.get("endsAt"))
-    status = alerts.RESOLVED if ends is not None and ends <= delivery.at else alerts.FIRING
-    return hooks.keyed(alerts.heard(SOURCE, status, alert, {}), delivery, longest, place)
+    status = alerts.RESOLVED if ends is not None and ends <= now else alerts.FIRING
+    return hooks.keyed(alerts.heard(SOURCE, status, alert, {}), longest)

@@ -53,7 +53,7 @@ class Batch:
             try:
                 if isinstance(item, Refusal):
                     raise item
-                yield ingest.arrive(item[1], item[0], now, place=index + 1)
+                yield ingest.check(item[1], item[0]).arrive(now, place=index + 1)
             except Refusal as error:
                 self.reject(index, error)
 

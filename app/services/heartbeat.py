@@ -32,7 +32,7 @@ def begin(session: Session, now: datetime) -> UUID | None:
     """This minute's event, if nobody has begun it; the caller commits, then has it evaluated."""
     minute = now.astimezone(UTC).replace(second=0, microsecond=0)
     body = {"type": TYPE, "minute": minute.isoformat()}
-    arrival = ingest.arrive(body, json.dumps(body), now)
+    arrival = ingest.check(body, json.dumps(body)).arrive(now)
     begun = session.scalar(
         upsert(Heartbeat)
         .values(event_id=arrival.id, minute=minute, begun_at=now)

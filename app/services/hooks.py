@@ -59,12 +59,12 @@ def events(source: Source, delivery: Delivery, longest: int) -> list[Keyed]:
         heard = source.events(delivery, payload)
     except NotUnderstood as error:
         raise Refusal(str(error), code="not_understood") from None
-    return [keyed(one, delivery, longest, place) for place, one in enumerate(heard, 1)]
+    return [keyed(one, longest) for one in heard]
 
 
-def keyed(one: Heard, delivery: Delivery, longest: int, place: int) -> Keyed:
+def keyed(one: Heard, longest: int) -> Keyed:
     """An event that was heard, as any other that comes in; raises `Refusal`."""
     text = json.dumps(one.body(), ensure_ascii=False, separators=(",", ":"))
     if len(text.encode()) > longest:
         raise TooLarge(f"an event is larger than {longest} bytes")
-    return Keyed(ingest.arrive(strict_json.parse(text), text, delivery.at, place), one.key)
+    return Keyed(ingest.check(strict_json.parse(text), text), one.key)

@@ -49,8 +49,24 @@ class Acceptance:
 
 
 @dataclass(slots=True)
+class Checked:
+    """An event that may be stored; `text` is its body as it was sent, `occurred_at` its own time if it says one."""
+
+    type: str
+    text: str
+    occurred_at: datetime | None
+
+    def arrive(self, now: datetime, place: int = 0) -> "Arrival":
+        """Give it its id and its time; `place` is its place in its batch, and keeps their order.
+
+        Only as it is stored: timers take for granted that what was accepted a moment ago is being stored by now.
+        """
+        return Arrival(uuid7(now, place), self.type, self.text, now, self.occurred_at or now)
+
+
+@dataclass(slots=True)
 class Arrival:
-    """An event that was checked and is about to be stored; `text` is its body as it was sent."""
+    """An event that is about to be stored."""
 
     id: UUID
     type: str
@@ -63,11 +79,8 @@ class Arrival:
 Spelled = tuple[str, str, str]
 
 
-def arrive(body: Any, text: str, now: datetime, place: int = 0) -> Arrival:
-    """Check an event, and give it its id and its time; raises `Refusal`.
-
-    `body` is what the JSON `text` says; `place` is its place in its batch, and keeps their order.
-    """
+def check(body: Any, text: str) -> Checked:
+    """An event of which `body` is what the JSON `text` says; raises `Refusal`."""
     if not isinstance(body, dict):
         raise Refusal("an event is a JSON object", code="no_object")
     type_ = body.get("type")
@@ -77,7 +90,7 @@ def arrive(body: Any, text: str, now: datetime, place: int = 0) -> Arrival:
             pointer="/type",
             code="bad_type",
         )
-    return Arrival(uuid7(now, place), type_, text, now, _occurred_at(body, now))
+    return Checked(type_, text, _occurred_at(body))
 
 
 def accept(session: Session, arrival: Arrival, *, source: str, key: Idempotency) -> Acceptance:
@@ -94,7 +107,7 @@ def accept(session: Session, arrival: Arrival, *, source: str, key: Idempotency)
 
 def report(session: Session, body: dict[str, Any], now: datetime) -> UUID:
     """Store an event of Sentinel's own, and tell its id; the caller commits."""
-    arrival = arrive(body, json.dumps(body), now)
+    arrival = check(body, json.dumps(body)).arrive(now)
     store(session.connection(), [arrival], source="sentinel")
     return arrival.id
 
@@ -111,11 +124,19 @@ def store(connection: Connection, arrivals: Sequence[Arrival], *, source: str) -
 
 def store_many(session: Session, arrivals: Iterable[Arrival], *, source: str) -> list[str]:
     """Store any number of events that wait for evaluation, and tell their ids; the caller commits."""
-    return store_spelled(session, spell(arrivals, source=source))
+    revision = str(session.execute(select(Ruleset.revision)).scalar_one())
+    connection, ids = session.connection(), list[str]()
+    for some in in_pieces(spell(arrivals, source=source), lambda event: len(event[1])):
+        pending: list[Row] = []
+        # While one is parsed, PostgreSQL stores those before it.
+        copy_rows(connection, _EVENTS, _rows(some, revision, pending))
+        copy_rows(connection, _PENDING, pending)
+        ids += [key for key, _ in pending]
+    return ids
 
 
 def spell(arrivals: Iterable[Arrival], *, source: str) -> Iterator[Spelled]:
-    """The rows of events as COPY reads them: they can be made before there is a transaction."""
+    """The rows of events as COPY reads them."""
     moment, accepted, wake = None, "", ""
     for one in arrivals:
         # All of a batch were accepted at one moment, and most happened then.
@@ -128,30 +149,17 @@ def spell(arrivals: Iterable[Arrival], *, source: str) -> Iterator[Spelled]:
         yield key, "\t".join(fields), wake
 
 
-def store_spelled(session: Session, events: Iterable[Spelled]) -> list[str]:
-    """Store events whose rows are ready, as `store_many` does."""
-    revision = str(session.execute(select(Ruleset.revision)).scalar_one())
-    connection, ids = session.connection(), list[str]()
-    for some in in_pieces(events, lambda event: len(event[1])):
-        pending: list[Row] = []
-        # While one is parsed, PostgreSQL stores those before it.
-        copy_rows(connection, _EVENTS, _rows(some, revision, pending))
-        copy_rows(connection, _PENDING, pending)
-        ids += [key for key, _ in pending]
-    return ids
-
-
 def _rows(events: Iterable[Spelled], revision: str, pending: list[Row]) -> Iterator[Row]:
     for key, fields, wake in events:
         pending.append((key, wake))
         yield fields, revision
 
 
-def _occurred_at(body: Mapping[str, Any], now: datetime) -> datetime:
-    """The event's own time: `time` where it is an RFC 3339 text, else the time of acceptance."""
+def _occurred_at(body: Mapping[str, Any]) -> datetime | None:
+    """The event's own time, an RFC 3339 text; one without happened when it is accepted."""
     value = body.get("time")
     if value is None:
-        return now
+        return None
     try:
         if not RFC_3339.fullmatch(value):
             raise ValueError

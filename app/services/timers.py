@@ -13,7 +13,7 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func, literal_column, select, tuple_, update
+from sqlalchemy import func, literal_column, select, text, tuple_, update
 from sqlalchemy.orm import Session, aliased
 
 from app.config import Memory
@@ -33,8 +33,15 @@ log = structlog.get_logger()
 # Any constant will do, so long as no other advisory lock of this database has it.
 LOCK: Final = 0x53454E56
 TOGETHER: Final = 200
-# What is accepted and not yet committed is not seen to wait.
+# Between an event's time of acceptance and the begin of the transaction that stores it, on any host.
 SETTLING: Final = timedelta(milliseconds=500)
+# What a transaction stores is seen at its end; until then its lock is. Who stores events locks their table.
+_STORED_SINCE: Final = text("""
+    SELECT clock_timestamp() - min(storing.xact_start)
+    FROM pg_locks AS lock JOIN pg_stat_activity AS storing USING (pid)
+    WHERE lock.relation = 'events'::regclass AND lock.mode = 'RowExclusiveLock' AND lock.granted
+        AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+""")
 # An event whose evaluation was begun more often may be poison, for which time does not stand still.
 INNOCENT: Final = 2
 
@@ -55,8 +62,10 @@ def settled(session: Session, now: datetime) -> datetime:
         .order_by(PendingEvent.event_id)
         .limit(1)
     )
+    # In this order: what is stored between the two is seen to wait.
+    age = session.scalar(_STORED_SINCE)
     oldest = session.scalar(waiting)
-    seen = now - SETTLING
+    seen = now - SETTLING - (age or timedelta(0))
     return seen if oldest is None else min(seen, moment_of(oldest))
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -22,7 +21,7 @@ from app.metrics import EVENTS_INGESTED, INGEST_REJECTED, totals
 from app.runtime import now, runtime
 from app.services import batches, cloudevents, ingest, streams
 from app.services.errors import Refusal
-from app.services.ingest import Arrival, Spelled
+from app.services.ingest import Checked
 from app.services.streams import OvertakenError
 from app.streams.source import FIRST_AT_ONCE, Message, Run, Source, SourceError, apart, appetite
 from tasks import trail
@@ -45,7 +44,7 @@ class Batch:
     """Messages, and what they are: events, ready to be stored, or nothing that could be one, with the reason."""
 
     runs: Sequence[Run]
-    events: list[Spelled] = field(default_factory=list)
+    events: list[Checked] = field(default_factory=list)
     bad: list[tuple[str, Message, Refusal]] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -98,8 +97,6 @@ class Pump:
         while not self._attempt(partial(self._store, batch)):
             if self._stopping:
                 return
-            # Accepted when they are stored, not when that was tried first.
-            batch = self._judge(batch.runs)
         # What stays unfinished, since this fails, is read again, and known.
         self._attempt(partial(self._source.finish, batch.runs))
 
@@ -109,7 +106,9 @@ class Pump:
         if taken:
             fresh = self._judge([left for run in batch.runs for left in run.without(taken)])
         if fresh.runs:
-            ids = ingest.store_spelled(session(), fresh.events)
+            moment = now()
+            arrivals = (one.arrive(moment, place) for place, one in enumerate(fresh.events, 1))
+            ids = ingest.store_many(session(), arrivals, source=self._source.kind)
             # Before the commit, and so perhaps twice, but never not at all.
             for dead in fresh.bad:
                 self._source.bury(*dead)
@@ -121,15 +120,14 @@ class Pump:
             session().commit()
             publish(wake_stored(ids))
             if trail.is_followed():
-                trail.accepted(ids, now(), self._source.kind)
+                trail.accepted(ids, moment, self._source.kind)
         self._count(len(fresh.events), len(batch) - len(fresh), len(fresh.bad))
         return True
 
     def _judge(self, runs: Sequence[Run]) -> Batch:
         """What the messages are: all that can be done about them without the database."""
         batch = Batch(runs)
-        arrivals = _arrivals(batch, runtime().settings.max_body, now())
-        batch.events += ingest.spell(arrivals, source=self._source.kind)
+        batch.events += _events(batch, runtime().settings.max_body)
         return batch
 
     def _count(self, new: int, known: int, bad: int) -> None:
@@ -171,13 +169,13 @@ class Pump:
             time.sleep(STEP_SECONDS)
 
 
-def _arrivals(batch: Batch, longest: int, moment: datetime) -> Iterator[Arrival]:
+def _events(batch: Batch, longest: int) -> Iterator[Checked]:
     """The events among the messages; the others are noted as bad."""
     messages = ((run.log, message) for run in batch.runs for message in run.messages)
-    for place, (log_name, message) in enumerate(messages, start=1):
+    for log_name, message in messages:
         try:
             text, value = _read(message, longest)
-            yield ingest.arrive(value, text, moment, place)
+            yield ingest.check(value, text)
         except Refusal as error:
             batch.bad.append((log_name, message, error))
 

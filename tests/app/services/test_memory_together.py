@@ -5,20 +5,22 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from threading import Barrier
 from typing import Any
 from uuid import UUID
 
 import pytest
 from flask import Flask
-from sqlalchemy import Delete, Update, delete, func, select, update
+from sqlalchemy import Delete, Update, delete, func, select, text, update
+from sqlalchemy.orm import Session
 
 from app.config import Memory, Settings
-from app.extensions import session
+from app.extensions import db, session
 from app.models.alerts import RuleFailure
 from app.models.memory import RuleState
 from app.runtime import runtime
-from app.services import decisions, forgetting, matching, timers
+from app.services import decisions, forgetting, ingest, matching, timers
 from app.services.claims import Claim
 from app.services.deciding import Begin
 from app.services.recent_states import recent
@@ -206,6 +208,24 @@ def test_a_sweeper_that_dies_leaves_its_timers_to_the_next(
     assert notifications() == []
     fire(clock())
     assert len(notifications()) == 1
+
+
+def test_no_timer_is_due_before_what_is_being_stored_is_seen(
+    client: Client, clock: TestClock
+) -> None:
+    """A large batch holds the event that was awaited, and its transaction takes longer than anybody's patience."""
+    make_rule(client, SILENT)
+    with Session(db.engine) as sender:
+        beat = ingest.check({"type": "beat", "host": "a"}, '{"type": "beat", "host": "a"}')
+        ingest.store_many(sender, [beat.arrive(clock.tick(599))], source="http")
+        sender.execute(text("SELECT pg_sleep(0.01)"))
+        clock.now += timedelta(seconds=1) + timers.SETTLING
+        assert fire(clock()).triggered == []
+        sender.commit()
+    assert fire(clock()).triggered == []
+    evaluate(clock())
+    assert fire(clock()).triggered == []
+    assert fire(clock.tick(599)).triggered == ["Orders"]
 
 
 def test_timers_and_events_of_one_key_wait_for_each_other(
