@@ -42,6 +42,7 @@ _STORED_SINCE: Final = text("""
     WHERE lock.relation = 'events'::regclass AND lock.mode = 'RowExclusiveLock' AND lock.granted
         AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """)
+POSTPONED: Final = timedelta(minutes=1)
 # An event whose evaluation was begun more often may be poison, for which time does not stand still.
 INNOCENT: Final = 2
 
@@ -84,7 +85,7 @@ def fire(session: Session, memory: Memory, storm_limit: int | None, now: datetim
             deciding.fire(version, address)
     decided = deciding.ended()
     outcome = turns.record(session, (), decided, storm_limit, now)
-    _mute(session, due, decided.books)
+    _postpone(session, due, decided.books, until)
     return Fired(outcome, more=sum(map(len, due.values())) == TOGETHER)
 
 
@@ -120,8 +121,11 @@ def _ended(session: Session, memories: Collection[UUID]) -> dict[UUID, datetime]
     return {versions[version]: at for version, at in rows}
 
 
-def _mute(session: Session, due: Mapping[UUID, Sequence[Address]], books: Books) -> None:
-    """Ask no more for what could not be decided on, until something else changes it: the others must not wait."""
+def _postpone(
+    session: Session, due: Mapping[UUID, Sequence[Address]], books: Books, until: datetime
+) -> None:
+    """Ask later for what could not be decided on: the others must not wait, and a newer release may know better."""
+    later = microseconds(until + POSTPONED)
     for version, addresses in due.items():
         known = books[version].states if version in books else {}
         stuck = [address for address in addresses if address not in known]
@@ -129,4 +133,4 @@ def _mute(session: Session, due: Mapping[UUID, Sequence[Address]], books: Books)
             log.warning("timers_left_out", version=str(version), count=len(stuck))
             which = tuple_(RuleState.scope, RuleState.key).in_(stuck)
             mine = RuleState.rule_version_id == version
-            session.execute(update(RuleState).where(mine, which).values(due=None))
+            session.execute(update(RuleState).where(mine, which).values(due=later))

@@ -228,6 +228,24 @@ def test_no_timer_is_due_before_what_is_being_stored_is_seen(
     assert fire(clock.tick(599)).triggered == ["Orders"]
 
 
+def test_a_timer_that_only_a_newer_release_can_read_fires_once_that_looks(
+    client: Client, clock: TestClock
+) -> None:
+    """While workers of two releases run, those of the older one meet states that they do not know how to read."""
+    make_rule(client, SILENT, "Newer")
+    readable = session().scalars(select(RuleState.data)).one()
+    newer = b"\xff" + readable
+    session().execute(update(RuleState).values(data=newer))
+    session().commit()
+    recent.forget()
+    make_rule(client, SILENT, "Orders")
+    assert fire(clock.tick(601)).triggered == ["Orders"]
+    assert fire(clock()).triggered == []
+    session().execute(update(RuleState).where(RuleState.data == newer).values(data=readable))
+    session().commit()
+    assert fire(clock.tick(61)).triggered == ["Newer"]
+
+
 def test_timers_and_events_of_one_key_wait_for_each_other(
     app: Flask, client: Client, clock: TestClock
 ) -> None:
