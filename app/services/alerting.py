@@ -22,7 +22,7 @@ from app.services.rounds import Round
 from app.services.rulesets import JudgingRule
 from app.services.silences import Asked
 from app.services.standing import Standing
-from app.services.suppressions import Held, Kind
+from app.services.suppressions import OVER, Held, Kind
 from rules_dsl import Rule as CompiledRule
 
 OPENED = "opened"
@@ -110,14 +110,15 @@ class Counted:
     notified_at: datetime | None
 
     def quiet(self, now: datetime) -> Held | None:
-        """Why it notifies nobody now, if somebody has said so."""
+        """Why it notifies nobody now, if somebody has said so, or it is over."""
         if self.snoozed_until is not None and self.snoozed_until > now:
             reason = f"snoozed by {self.snoozed_by} until {self.snoozed_until:%Y-%m-%d %H:%M} UTC"
             return Held(Kind.SNOOZED, reason, self.snoozed_until)
         until = self.acknowledged_until
         if self.state == AlertState.ACKNOWLEDGED and until is not None and until > now:
             return Held(Kind.ACKNOWLEDGED, f"acknowledged by {self.acknowledged_by}", until)
-        return None
+        is_over = self.state == AlertState.RESOLVED and self.notified_at is not None
+        return OVER if is_over else None
 
 
 def _counting() -> Prepared:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import select
@@ -27,6 +27,7 @@ class Kind(StrEnum):
     SILENCED = "silenced"
     SNOOZED = "snoozed"
     ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
     STORM = "storm"
 
 
@@ -38,6 +39,10 @@ class Held:
     reason: str
     until: datetime | None = None
     by: UUID | None = None
+
+
+# The receivers were told the end, once: what came after it would open the alert there again, and nothing end it.
+OVER: Final = Held(Kind.RESOLVED, "the alert was resolved before this was told")
 
 
 def row(held: Held, of: dict[str, Any], now: datetime, target: str = "") -> dict[str, Any]:

@@ -6,7 +6,7 @@ just in time. Times come when they are due, and before the events that come afte
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
@@ -25,6 +25,7 @@ from app.services.backtesting.tally import Life, Tally, Told
 from app.services.backtesting.timed import TimedStates, Timers
 from app.services.deciding import BY_EVENT, can_be_held
 from app.services.machines import alert_key, moment
+from app.services.suppressions import OVER
 from rules_dsl import Rule, RuleSet
 from rules_dsl.memory import (
     Decision,
@@ -263,8 +264,11 @@ class Trial:
     def _let_go(self, rule: _Rule, life: Life, decision: Decision, about: About | None) -> None:
         """Tell what was held back; and the end of an alert that has ended meanwhile, of which nobody knew."""
         before, told = life.told, self._told(decision, alert_key(decision.key))
+        is_over = life.resolved_at is not None
+        if before and is_over and told.held is None:
+            told = replace(told, held=(OVER.kind, OVER.reason, None))
         self._tell(rule, life, told, partial(self._word, rule, decision, about))
-        if told.held is None and not before and life.resolved_at is not None:
+        if told.held is None and is_over:
             self._tell_end(rule, life)
 
     def _count(self, rule: _Rule, told: Told, message: Callable[[], str]) -> None:

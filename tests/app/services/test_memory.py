@@ -418,6 +418,30 @@ def test_an_alert_resolved_by_hand_is_no_longer_the_rules_to_resolve(
     assert open_alerts() == [("", 1)]
 
 
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_a_group_does_not_open_again_what_was_resolved_at_the_receivers(
+    client: Client, clock: TestClock, by_hand: bool
+) -> None:
+    """Their end was told, and is told once: what came after it would stay open there for ever."""
+    ends = 'resolve when status == "ok"'
+    make_rule(client, f'when amount > 500 then notify("slack:#o", resolved: true) group 30s {ends}')
+    post_event(client)
+    evaluate(clock.tick(1))
+    fire(clock.tick(31))
+    post_event(client)
+    evaluate(clock.tick(1))
+    if by_hand:
+        alert = session().scalars(select(Alert)).one()
+        alerts.resolve(session(), alert.id, Hand("ada"), None, clock())
+        session().commit()
+    else:
+        post_event(client, amount=1, status="ok")
+        evaluate(clock.tick(1))
+    fire(clock.tick(31))
+    assert [one.cause for one in notifications()] == [Cause.GROUP, Cause.ALERT]
+    assert [kind for kind, _ in held()] == ["grouped", "grouped", "resolved"]
+
+
 def test_an_edited_rule_still_resolves_what_it_opened_before(
     client: Client, clock: TestClock
 ) -> None:
