@@ -132,7 +132,7 @@ class Upkeep:
             self._attempt("sample", partial(self._sample, moment))
         if moment >= self._cap_at:
             self._cap_at = moment + CAP_EVERY
-            self._cap_memory(moment)
+            self._attempt("cap", partial(self._cap_memory, moment))
         if self._housekeeping_at is None or moment >= self._housekeeping_at:
             self._housekeeping_at = moment + HOUSEKEEPING_RETRY
             self._keep_house(moment)

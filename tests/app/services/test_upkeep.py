@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from types import ModuleType
 from uuid import uuid4
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy import text
 
 from app.extensions import db, session
 from app.ids import uuid7
-from app.services import claims, idempotency, quiet, recompiling, upkeep
+from app.services import claims, forgetting, idempotency, quiet, recompiling, upkeep
 from rules_dsl import Rule as CompiledRule
 from rules_dsl import compile_rule
 from tasks import upkeep as sweeping
@@ -147,15 +148,16 @@ def test_only_one_sweeps_at_a_time(app: Flask) -> None:
     session().rollback()
 
 
-def test_what_fails_over_alerts_costs_the_rest_of_the_round_nothing(
-    app: Flask, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("part", [(quiet, "wake"), (forgetting, "over")])
+def test_a_part_that_fails_costs_the_rest_of_the_round_nothing(
+    app: Flask, clock: TestClock, monkeypatch: pytest.MonkeyPatch, part: tuple[ModuleType, str]
 ) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("deadlock detected")
 
     upkeep.beat(session(), "events@dead", ["events"], clock.now - timedelta(days=2))
     session().commit()
-    monkeypatch.setattr(quiet, "wake", fail)
+    monkeypatch.setattr(*part, fail)
     sweep(app)
     assert session().execute(text("SELECT count(*) FROM samples")).scalar() == 1
     assert session().execute(text("SELECT count(*) FROM workers")).scalar() == 0
