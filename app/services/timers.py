@@ -43,6 +43,8 @@ _STORED_SINCE: Final = text("""
         AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """)
 POSTPONED: Final = timedelta(minutes=1)
+# A version that has ended so long ago will find nobody to decide on it.
+HOPELESS: Final = timedelta(days=1)
 # An event whose evaluation was begun more often may be poison, for which time does not stand still.
 INNOCENT: Final = 2
 
@@ -77,15 +79,17 @@ def fire(session: Session, memory: Memory, storm_limit: int | None, now: datetim
     if not due or not session.scalar(select(func.pg_try_advisory_xact_lock(LOCK))):
         return Fired()
     deciding = timed(session, due, memory, until)
-    for version, at in _ended(session, deciding.books.keys()).items():
+    ended = _ended(session, due)
+    for version in ended.keys() & deciding.books.keys():
         for state in deciding.books[version].states.values():
-            state.retire(microseconds(at))
+            state.retire(microseconds(ended[version]))
     for version in deciding.books:
         for address in due[version]:
             deciding.fire(version, address)
     decided = deciding.ended()
     outcome = turns.record(session, (), decided, storm_limit, now)
-    _postpone(session, due, decided.books, until)
+    lost = [version for version, at in ended.items() if at < until - HOPELESS]
+    _postpone(session, due, decided.books, until, lost)
     return Fired(outcome, more=sum(map(len, due.values())) == TOGETHER)
 
 
@@ -122,9 +126,16 @@ def _ended(session: Session, memories: Collection[UUID]) -> dict[UUID, datetime]
 
 
 def _postpone(
-    session: Session, due: Mapping[UUID, Sequence[Address]], books: Books, until: datetime
+    session: Session,
+    due: Mapping[UUID, Sequence[Address]],
+    books: Books,
+    until: datetime,
+    lost: Collection[UUID],
 ) -> None:
-    """Ask later for what could not be decided on: the others must not wait, and a newer release may know better."""
+    """Ask later for what could not be decided on: the others must not wait, and a newer release may know better.
+
+    Of versions that are `lost` nothing more is asked, so that they are forgotten.
+    """
     later = microseconds(until + POSTPONED)
     for version, addresses in due.items():
         known = books[version].states if version in books else {}
@@ -133,4 +144,6 @@ def _postpone(
             log.warning("timers_left_out", version=str(version), count=len(stuck))
             which = tuple_(RuleState.scope, RuleState.key).in_(stuck)
             mine = RuleState.rule_version_id == version
-            session.execute(update(RuleState).where(mine, which).values(due=later))
+            session.execute(
+                update(RuleState).where(mine, which).values(due=None if version in lost else later)
+            )

@@ -246,6 +246,20 @@ def test_a_timer_that_only_a_newer_release_can_read_fires_once_that_looks(
     assert fire(clock.tick(61)).triggered == ["Newer"]
 
 
+def test_timers_that_nobody_can_read_are_forgotten_a_day_after_their_version_has_ended(
+    client: Client, clock: TestClock
+) -> None:
+    rule_id = make_rule(client, SILENT)
+    session().execute(update(RuleState).values(data=b"\xff" * 8))
+    session().commit()
+    recent.forget()
+    assert client.delete(f"/rules/{rule_id}").status_code == 204
+    for passed, left in ((601, 1), (86_400, 0)):
+        fire(clock.tick(passed))
+        forget(clock())
+        assert states() == left
+
+
 def test_timers_and_events_of_one_key_wait_for_each_other(
     app: Flask, client: Client, clock: TestClock
 ) -> None:
