@@ -126,7 +126,7 @@ class Upkeep:
         self._publisher.publish([wake_backtest(key) for key in late])
         # What fails there may fail each time, and must not keep the house from being looked after.
         self._attempt("alerts", partial(self._look_after_alerts, moment))
-        # It may wait for a rule that workers hold nearly always; the rest must not.
+        # It may wait for who writes notifications of a rule just now; the rest must not.
         self._attempt("demotion", partial(self._demote_noisy, moment))
         if self._sampled != samples.minute_of(moment):
             self._attempt("sample", partial(self._sample, moment))

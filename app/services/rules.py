@@ -14,7 +14,7 @@ from app.config import Memory
 from app.ids import uuid7
 from app.models.notifications import Notification, Status
 from app.models.rules import Mode, NoisyRule, Rule, Ruleset, RuleVersion
-from app.services import alerts, proofs, remembered
+from app.services import alerts, proofs, remembered, standing
 from app.services.errors import Conflict, NotFound, StaleVersion, refusal_of
 from app.services.machines import microseconds
 from app.services.rounds import RULE_OFF, RULE_SHADOW, kind_of
@@ -192,6 +192,7 @@ def _succeed(
     demoted_for: str | None = None,
 ) -> RuleVersion:
     """The next version, and its rule as it says."""
+    standing.hold(session, current.rule_id)
     current.until_revision = revision
     rule = current.rule
     if draft.mode is not rule.mode:
@@ -207,6 +208,7 @@ def _succeed(
 def delete(session: Session, rule_id: UUID, now: datetime, if_match: str | None = None) -> Change:
     """End a rule and cancel what it has not sent. The caller commits."""
     revision, current = _lock(session, rule_id, if_match)
+    standing.hold(session, rule_id)
     current.until_revision = revision
     current.rule.deleted_at = now
     session.flush()
