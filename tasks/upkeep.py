@@ -22,6 +22,7 @@ from app.runtime import now, runtime
 from app.services import (
     alerts,
     backtests,
+    cancelling,
     claims,
     digests,
     forgetting,
@@ -126,6 +127,7 @@ class Upkeep:
         self._publisher.publish([wake_backtest(key) for key in late])
         # What fails there may fail each time, and must not keep the house from being looked after.
         self._attempt("alerts", partial(self._look_after_alerts, moment))
+        self._attempt("cancelling", partial(self._cancel_rest, moment))
         # It may wait for who writes notifications of a rule just now; the rest must not.
         self._attempt("demotion", partial(self._demote_noisy, moment))
         if self._sampled != samples.minute_of(moment):
@@ -161,6 +163,21 @@ class Upkeep:
         else:
             self._sampled = None
         session().commit()
+
+    def _cancel_rest(self, moment: datetime) -> None:
+        """Cancel what was too much for the change of its rule, a part in each transaction."""
+        deadline = time.monotonic() + FORGET_SECONDS
+        for rule in cancelling.unfinished(session()):
+            more = True
+            while more and time.monotonic() < deadline and upkeep.try_lock(session()):
+                upkeep.wait_briefly(session())
+                kinds = cancelling.go_on(session(), rule, moment)
+                if not kinds:
+                    cancelling.conclude(session(), rule)
+                session().commit()
+                counting.cancelled(kinds)
+                more = bool(kinds)
+        session().rollback()
 
     def _demote_noisy(self, moment: datetime) -> None:
         """Put rules that went past their noise budget in shadow; whoever changes one just now goes first."""

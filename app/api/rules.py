@@ -104,7 +104,8 @@ def patch(headers: dict[str, Any], body: dict[str, Any], rule_id: UUID) -> Answe
 def delete(headers: dict[str, Any], rule_id: UUID) -> Response:
     """Delete a rule, and cancel what it has not sent
 
-    `X-Cancelled-Notifications` says how many notifications that were.
+    `X-Cancelled-Notifications` says how many notifications that were; `X-Cancelling-Notifications` how many
+    more are cancelled within moments, and not sent either.
     """
     change = rules.delete(session(), rule_id, now(), _if_match(headers))
     session().commit()
@@ -130,7 +131,8 @@ def promote(headers: dict[str, Any], rule_id: UUID) -> Answer:
 def demote(headers: dict[str, Any], rule_id: UUID) -> Answer:
     """Put a live rule in shadow, and cancel what it has not sent; 409 where it is off
 
-    `X-Cancelled-Notifications` says how many notifications that were.
+    `X-Cancelled-Notifications` says how many notifications that were; `X-Cancelling-Notifications` how many
+    more are cancelled within moments, and not sent either.
     """
     return _changed(rules.demote(session(), rule_id, now(), _if_match(headers), _memory()))
 
@@ -208,9 +210,12 @@ def _shown(found: Sequence[RuleVersion]) -> list[dict[str, Any]]:
 
 
 def _cancelled(change: Change) -> dict[str, str]:
-    """Count what a change cancelled, and say how many notifications that were."""
-    totals.cancelled(change.cancelled)
-    return {"X-Cancelled-Notifications": str(len(change.cancelled))}
+    """Count what a change cancelled, and say how many notifications that were, and how many more will be."""
+    totals.cancelled(change.cancelled.kinds)
+    return {
+        "X-Cancelled-Notifications": str(len(change.cancelled.kinds)),
+        "X-Cancelling-Notifications": str(change.cancelled.left),
+    }
 
 
 def _memory() -> Memory:

@@ -15,14 +15,13 @@ from app.console import door, trying
 from app.console.formats import pretty
 from app.console.forms import complaints
 from app.console.rule_form import FIELDS, RuleForm, draft, typed, written
-from app.console.rules import bp
+from app.console.rules import bp, counted
 from app.extensions import session
 from app.models.rules import Mode, RuleVersion
 from app.runtime import now, runtime
 from app.services import rules, tracing
 from app.services.errors import Refusal, StaleVersion
 from app.web.guards import check_target
-from tasks import totals
 
 # What each mode means to whoever chooses one.
 MODES: Final = {
@@ -95,11 +94,7 @@ def replace(rule_id: UUID) -> ResponseReturnValue:
     except (Refusal, ValidationError) as error:
         return _again(form, error, rule_id)
     session().commit()
-    totals.cancelled(change.cancelled)
-    said = SAVED[change.version.mode]
-    if change.cancelled:
-        said += f" Notifications cancelled that were not sent yet: {len(change.cancelled)}."
-    return _saved(change.version, said)
+    return _saved(change.version, SAVED[change.version.mode] + counted(change))
 
 
 def _again(

@@ -220,10 +220,16 @@ def _changed(
         problem = f"Nothing was changed, since somebody else changed the rule: {stale}."
         return _page(rule_id, problem), stale.status
     session().commit()
-    totals.cancelled(made.cancelled)
-    if made.cancelled:
-        said += f" Cancelled notifications: {len(made.cancelled)}."
+    said += counted(made)
     return door.see_other(following or url_for("console.rules.get", rule_id=rule_id), said)
+
+
+def counted(change: Change) -> str:
+    """Count what a change has cancelled, and say how many; nothing where there is nothing to say."""
+    cancelled = change.cancelled
+    totals.cancelled(cancelled.kinds)
+    said = f" Cancelled notifications: {len(cancelled.kinds)}." if cancelled.kinds else ""
+    return said + (f" To be cancelled by and by: {cancelled.left}." if cancelled.left else "")
 
 
 def _etag() -> str:

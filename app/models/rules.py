@@ -63,6 +63,7 @@ class Rule(_Moded, Base):
     __tablename__ = "rules"
     __table_args__ = (
         Index("uq_rules_name", "name", unique=True, postgresql_where=text("deleted_at IS NULL")),
+        Index("ix_rules_cancelling", "id", postgresql_where=text("cancels_until IS NOT NULL")),
     )
 
     id: Mapped[Key]
@@ -75,6 +76,9 @@ class Rule(_Moded, Base):
     # When Sentinel itself took it out of the way, and for how many notifications.
     demoted_at: Mapped[Moment | None]
     demoted_for: Mapped[str | None] = mapped_column(Text)
+    # Its notifications up to this key that wait are never sent, and why not; None where none of them waits.
+    cancels_until: Mapped[UUID | None]
+    cancels_for: Mapped[str | None] = mapped_column(Text)
 
 
 class RuleVersion(_Moded, Base):

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
 from app.ids import uuid7_floor
 from app.models.notifications import Notification, Status
+from app.models.rules import Rule
 from app.services.delivery import SWEEP_GRACE
 from app.services.errors import Conflict, NotFound
 from app.services.receivers import Due
@@ -36,13 +37,23 @@ def redrive(session: Session, notification_id: UUID, now: datetime) -> Due:
         raise Conflict(
             f"the notification is {notification.status}, no dead letter", code="not_dead"
         )
-    [due] = redrive_all(session, DeadLetters(ids=[notification_id]), now, 1)
-    return due
+    for due in redrive_all(session, DeadLetters(ids=[notification_id]), now, 1):
+        return due
+    raise Conflict(
+        "what its rule had not sent when it left `live` is being cancelled: try again in a moment",
+        code="still_cancelling",
+    )
 
 
 def redrive_all(session: Session, which: DeadLetters, now: datetime, limit: int) -> list[Due]:
-    """Put dead letters back, the oldest first, `limit` at most; the caller commits, then publishes."""
-    query = select(Notification.id).where(Notification.status == Status.DEAD)
+    """Put dead letters back, the oldest first, `limit` at most; the caller commits, then publishes.
+
+    Not while what waits beside them is being cancelled: what is dead and wanted would go the same way.
+    """
+    cancelled = exists().where(
+        Rule.id == Notification.rule_id, Notification.id <= Rule.cancels_until
+    )
+    query = select(Notification.id).where(Notification.status == Status.DEAD, ~cancelled)
     if which.ids is not None:
         query = query.where(Notification.id.in_(which.ids))
     if which.channel is not None:

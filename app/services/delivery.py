@@ -37,13 +37,22 @@ from app.models.events import Event
 from app.models.memory import TimerDecision
 from app.models.notifications import Attempt, Cause, Notification, Status
 from app.models.rules import Rule
-from app.services import attempts, channels, explaining, notices, order, receivers, threads
+from app.services import (
+    attempts,
+    cancelling,
+    channels,
+    explaining,
+    notices,
+    order,
+    receivers,
+    threads,
+)
 from app.services.channels import Destination
 from app.services.explaining import About
 from app.services.notices import AlertFacts, EventFacts, Subject, Version
 from app.services.prepared import Prepared, among
 from app.services.receivers import Admission
-from app.services.rounds import RULE_OFF, RULE_SHADOW, kind_of
+from app.services.rounds import kind_of
 
 LEASE = timedelta(seconds=22)
 # A countdown may ring a little early by another host's clock.
@@ -136,15 +145,10 @@ def _locking() -> Prepared:
         (among(sent.c.cause, (Cause.TIMER, Cause.GROUP)), timers.scalar_subquery()),
         else_=sent.c.cause_id,
     )
-    # A digest has no rule, for which nothing of this is true. What a rule made before its noise took it away is sent.
-    gone = case(
-        (rule.c.deleted_at.is_not(None), RULE_OFF),
-        (rule.c.enabled | rule.c.demoted_at.is_not(None), None),
-        (rule.c.shadow, RULE_SHADOW),
-        (rule.c.enabled.is_(False), RULE_OFF),
-    )
     return Prepared(
-        select(*_COLUMNS, gone, receiver.c.held_until, order.behind(sent))
+        select(
+            *_COLUMNS, cancelling.gone(sent, rule), receiver.c.held_until, order.behind(sent, rule)
+        )
         .select_from(sent)
         .outerjoin(rule, rule.c.id == sent.c.rule_id)
         .outerjoin(alert, alert.c.id == sent.c.alert_id)

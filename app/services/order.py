@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Case, FromClause, and_, case, func, select
 
 from app.models.notifications import Cause, Notification, Status
+from app.services import cancelling
 from app.services.prepared import among
 
 # One that follows looks again so long after the next attempt of what is before it, or from now on where that is begun.
@@ -16,11 +17,18 @@ BEHIND: Final = timedelta(seconds=1)
 _FOLLOWING: Final = (Cause.ALERT, Cause.ACKNOWLEDGED)
 
 
-def behind(sent: FromClause) -> Case[Any]:
+def behind(sent: FromClause, rule: FromClause) -> Case[Any]:
     """When the last of what a notification has to wait for is to be attempted; null where it waits for nothing."""
     earlier = Notification.__table__.alias("earlier")
     same = (earlier.c[name] == sent.c[name] for name in ("alert_id", "target"))
-    waiting = and_(*same, earlier.c.status == Status.PENDING, ~among(earlier.c.cause, _FOLLOWING))
+    # What will be cancelled is not attempted, unless it is under way.
+    never = and_(cancelling.is_noted(earlier, rule), earlier.c.lease_until.is_(None))
+    waiting = and_(
+        *same,
+        earlier.c.status == Status.PENDING,
+        ~among(earlier.c.cause, _FOLLOWING),
+        never.is_not(True),
+    )
     last = select(func.max(earlier.c.next_attempt_at)).where(waiting).scalar_subquery()
     return case((among(sent.c.cause, _FOLLOWING), last))
 

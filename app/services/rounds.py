@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from app.ids import uuid7
+from app.ids import moment_of, uuid7
 from app.models.alerts import Alert
 from app.models.notifications import Cause, Notification, Status
 from app.services import noise, receivers, storms, suppressions
@@ -96,7 +96,7 @@ def notify(
     held += _held_back(due, calmed, now)
     rows += [_row(*each, now) for each, why in zip(due, calmed, strict=True) if why is None]
     suppressions.write(session, held)
-    return write(session, rows)
+    return write(session, [_past(row, standing) for row in rows] if standing.cancelling else rows)
 
 
 def _note_unheard(
@@ -123,6 +123,14 @@ def _held_back(
         for (one, target), why in zip(due, verdicts, strict=True)
         if why is not None
     ]
+
+
+def _past(row: dict[str, Any], standing: Standing) -> dict[str, Any]:
+    """With a key past those that are being cancelled, whatever another host's clock has said or `now` is by now."""
+    until = standing.cancelling.get(row["rule_id"])
+    if until is None or row["id"] > until:
+        return row
+    return row | {"id": uuid7(moment_of(until) + timedelta(milliseconds=1))}
 
 
 def _row(one: Round, target: str, now: datetime, off: str | None = None) -> dict[str, Any]:

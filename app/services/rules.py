@@ -12,12 +12,11 @@ from sqlalchemy.orm import Session, contains_eager
 
 from app.config import Memory
 from app.ids import uuid7
-from app.models.notifications import Notification, Status
 from app.models.rules import Mode, NoisyRule, Rule, Ruleset, RuleVersion
-from app.services import alerts, proofs, remembered, standing
+from app.services import alerts, cancelling, proofs, remembered, standing
+from app.services.cancelling import NOTHING, Cancelled
 from app.services.errors import Conflict, NotFound, StaleVersion, refusal_of
 from app.services.machines import microseconds
-from app.services.rounds import RULE_OFF, RULE_SHADOW, kind_of
 from rules_dsl import SCHEMA_VERSION, RuleError, compile_rule
 from rules_dsl import Rule as CompiledRule
 from rules_dsl.explanation import Explanation
@@ -42,10 +41,10 @@ class Draft:
 
 @dataclass(frozen=True)
 class Change:
-    """The version that a change left, and the kinds of channel of the notifications that it cancelled."""
+    """The version that a change left, and what it cancelled."""
 
     version: RuleVersion
-    cancelled: tuple[str, ...] = ()
+    cancelled: Cancelled = NOTHING
 
 
 def create(
@@ -177,7 +176,7 @@ def _follow(
     version = _succeed(session, current, draft, tree, revision, now)
     # What a rule made before its noise took it away is still to be sent.
     kept = draft.mode is Mode.LIVE or current.rule.demoted_at is not None
-    cancelled = () if kept else _cancel_unsent(session, current.rule, now)
+    cancelled = NOTHING if kept else cancelling.begin(session, current.rule, now)
     remembered.begin(session, version, memory, now)
     return Change(version, cancelled)
 
@@ -214,7 +213,7 @@ def delete(session: Session, rule_id: UUID, now: datetime, if_match: str | None 
     session.flush()
     # Those past so many are left to the housekeeping.
     alerts.bury(session, now, rule_id)
-    return Change(current, _cancel_unsent(session, current.rule, now))
+    return Change(current, cancelling.begin(session, current.rule, now))
 
 
 def get(session: Session, rule_id: UUID) -> RuleVersion:
@@ -353,26 +352,6 @@ def _memory_of(current: RuleVersion, draft: Draft) -> UUID | None:
     """
     same = draft.dsl == current.dsl and draft.mode is current.mode is not Mode.OFF
     return (current.memory_of or current.id) if same else None
-
-
-def _cancel_unsent(session: Session, rule: Rule, now: datetime) -> tuple[str, ...]:
-    """Cancel what waits, and tell its kinds of channel.
-
-    What is under way right now ends by itself; delivery cancels it if it would have to be repeated.
-    """
-    shadow = rule.deleted_at is None and rule.mode is Mode.SHADOW
-    reason = RULE_SHADOW if shadow else RULE_OFF
-    cancelled = session.execute(
-        update(Notification)
-        .where(
-            Notification.rule_id == rule.id,
-            Notification.status == Status.PENDING,
-            Notification.lease_until.is_(None),
-        )
-        .values(status=Status.CANCELLED, reason=reason, finished_at=now)
-        .returning(Notification.target)
-    )
-    return tuple(kind_of(target) for (target,) in cancelled)
 
 
 def _check_etag(version: RuleVersion, if_match: str | None) -> None:

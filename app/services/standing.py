@@ -33,7 +33,14 @@ _IN_TURN: Final = text(f"""
     (SELECT count(pg_advisory_xact_lock_shared({LOCKS}, bucket)) FROM unnest(CAST(:buckets AS int[])) bucket) >= 0
 """)  # noqa: S608 - a number of ours
 _LOCK: Final = Prepared(
-    select(_rule.id, _rule.enabled, _rule.noise_budget, _rule.live_since, _silences)
+    select(
+        _rule.id,
+        _rule.enabled,
+        _rule.noise_budget,
+        _rule.live_since,
+        _rule.cancels_until,
+        _silences,
+    )
     .where(
         _IN_TURN,
         _rule.id == any_(bindparam("ids", type_=ARRAY(Uuid()))),
@@ -62,6 +69,8 @@ class Standing:
     live: Collection[UUID] = ()
     budgets: Mapping[UUID, Budget] = field(default_factory=dict)
     shadow: Collection[UUID] = ()
+    # Up to which keys their notifications are cancelled.
+    cancelling: Mapping[UUID, UUID] = field(default_factory=dict)
     # Read on the way; none where no rule is left.
     silences_revision: int | None = None
 
@@ -81,10 +90,11 @@ def of(session: Session, rule_ids: Collection[UUID]) -> Standing:
         live={key for key, live, *_ in rows if live},
         budgets={
             key: Budget(budget, since)
-            for key, live, budget, since, _ in rows
+            for key, live, budget, since, *_ in rows
             if live and budget is not None
         },
         shadow={key for key, live, *_ in rows if not live},
+        cancelling={key: until for key, *_, until, _ in rows if until is not None},
         silences_revision=rows[0][-1] if rows else None,
     )
 

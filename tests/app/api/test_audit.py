@@ -10,7 +10,7 @@ import pytest
 from app.config import Settings
 from app.extensions import session
 from app.models.notifications import Status
-from app.services import claims, keys, rulesets
+from app.services import cancelling, claims, keys, rulesets
 from tests.app.client import Answer, Client
 from tests.app.helpers import ORDERS, evaluate, make_rule, notifications, post_event
 from tests.app.openapi import operations, scope_of
@@ -262,3 +262,16 @@ def test_a_rule_that_changes_names_its_versions_fields(operator: Operator) -> No
     assert (entry["object_id"], entry["object_name"]) == (rule, "Orders")
     fields = {one["table"]: one["fields"] for one in entry["changes"] if one["fate"] == "changed"}
     assert fields["rules"]["enabled"] == {"old": True, "new": False}
+
+
+def test_a_rule_with_much_to_cancel_is_named_too(
+    operator: Operator, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cancelling, "AT_ONCE", 1)
+    rule = operator.rule()
+    for _ in range(2):
+        post_event(operator)  # type: ignore[arg-type]
+    evaluate(clock())
+    operator.call("patch", f"/rules/{rule}", {"enabled": False})
+    entry = operator.entries()[0]
+    assert (entry["object_id"], entry["object_name"]) == (rule, "Orders")

@@ -8,7 +8,7 @@ import pytest
 
 from app.config import Memory
 from app.extensions import session
-from app.services import rollout
+from app.services import cancelling, rollout
 from tests.app.client import Client
 from tests.app.console.browser import Browser
 from tests.app.console.reading import text_of
@@ -192,6 +192,18 @@ def test_switching_off_cancels_what_waits_and_says_so(
     assert "Cancelled notifications: 1." in html
     [told] = client.get("/notifications").json["data"]
     assert told["status"] == "cancelled"
+
+
+def test_switching_off_says_how_many_are_cancelled_by_and_by(
+    browser: Browser, rule: str, client: Client, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cancelling, "AT_ONCE", 1)
+    for _ in range(3):
+        post_event(client)
+    evaluate(clock())
+    html = browser.open(f"/console/rules/{rule}")
+    html = browser.send(f"/console/rules/{rule}/off", etag=etag_of(html))
+    assert "Cancelled notifications: 1. To be cancelled by and by: 2." in html
 
 
 @pytest.mark.parametrize("verb", ["demote", "off", "delete"])
