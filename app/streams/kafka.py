@@ -5,7 +5,8 @@ position; so nothing has to be exact here but the order: store, then commit the 
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import inf
 from typing import Any, Final, cast
 
@@ -15,7 +16,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from app.services.cloudevents import Headers
 from app.services.errors import Refusal
-from app.streams.source import WAIT_SECONDS, Message, Run, Source, SourceError, reason
+from app.streams.source import WAIT_SECONDS, Dead, Message, Run, Source, SourceError, reason
 
 log = structlog.get_logger()
 
@@ -29,6 +30,9 @@ ONLY_CRITICAL: Final = 2
 LONGEST: Final = 1_000_000_000
 # What librdkafka goes on after by itself.
 PASSING: Final = {KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART}
+
+Letter = tuple[bytes | None, Headers]
+Report = Callable[[KafkaError | None, KafkaMessage], None]
 
 
 class KafkaSource(Source):
@@ -82,39 +86,58 @@ class KafkaSource(Source):
                 log.warning("kafka_error", stream=self.name, error=failure.str())
         return self._runs([message for message in messages if message.error() is None])
 
-    def bury(self, log: str, message: Message, why: Refusal) -> None:
-        told: Headers = [
+    def bury(self, dead: Sequence[Dead]) -> None:
+        told = [self._told(*one) for one in dead]
+        # A CloudEvent may be in its headers.
+        letters: list[Letter] = [
+            (message.raw, [*(message.headers or ()), *headers])
+            for (_, message, _), headers in zip(dead, told, strict=True)
+        ]
+        for number in self._send(letters):
+            # They travel together, and may be too large together. One that is by itself would stop all behind it; its
+            # position says where it is.
+            if self._send([letters[number]]) and self._send([(None, told[number])]):
+                raise SourceError(f"the topic {self._dead} takes no message, however small")
+
+    def _told(self, log: str, message: Message, why: Refusal) -> Headers:
+        """What is said of a dead letter."""
+        return [
             ("reason", reason(why).encode()),
             ("code", why.code.encode()),
             ("topic", self._topic.encode()),
             ("position", f"{_partition(log)}:{message.number}".encode()),
         ]
-        # A CloudEvent may be in its headers.
-        failure = self._produce(message.raw, [*(message.headers or ()), *told])
-        if failure == KafkaError.MSG_SIZE_TOO_LARGE:
-            # It would stop all behind it; its position says where it is.
-            failure = self._produce(None, told)
-        if failure is not None:
-            raise SourceError(f"the topic {self._dead} takes no message: {failure}")
 
-    def _produce(self, value: bytes | None, headers: Headers) -> KafkaError | None:
-        """Send a dead letter; tells what kept it from its topic."""
-        failures: list[KafkaError] = []
-        try:
-            self._producer.produce(
-                self._dead,
-                value,
-                headers=list(headers),
-                on_delivery=lambda error, _: failures.append(error) if error else None,
-            )
-            left = self._producer.flush(FLUSH_SECONDS)
-        except KafkaException as error:
-            return cast(KafkaError, error.args[0])
-        except BufferError as error:
-            raise SourceError(str(error)) from error
-        if left:
+    def _send(self, letters: Sequence[Letter]) -> list[int]:
+        """Send dead letters, all before any is waited for; tells the places of those that are too large."""
+        failures: list[tuple[int, KafkaError]] = []
+        for number, letter in enumerate(letters):
+            try:
+                self._produce(*letter, partial(_note, failures, number))
+            except KafkaException as error:
+                failures.append((number, error.args[0]))
+        self._flush()
+        for _, failure in failures:
+            if failure != KafkaError.MSG_SIZE_TOO_LARGE:
+                raise SourceError(f"the topic {self._dead} takes no message: {failure}")
+        return sorted(number for number, _ in failures)
+
+    def _produce(self, value: bytes | None, headers: Headers, ended: Report) -> None:
+        for full in (False, True):
+            try:
+                self._producer.produce(self._dead, value, headers=list(headers), on_delivery=ended)
+                return
+            except BufferError as error:
+                # Somebody may have told librdkafka to hold few.
+                if full:
+                    raise SourceError(str(error)) from error
+                self._flush()
+
+    def _flush(self) -> None:
+        if self._producer.flush(FLUSH_SECONDS):
+            # They are sent again, and would leave twice as soon as the topic takes some.
+            self._producer.purge(in_flight=False)
             raise SourceError(f"the topic {self._dead} takes no message")
-        return failures[0] if failures else None
 
     def finish(self, runs: Sequence[Run]) -> None:
         # The last of a partition counts.
@@ -177,6 +200,13 @@ def _headers(message: KafkaMessage) -> Headers | None:
         return cast(Headers | None, message.headers())
     except (SystemError, UnicodeDecodeError):
         return None
+
+
+def _note(
+    failures: list[tuple[int, KafkaError]], number: int, error: KafkaError | None, _: KafkaMessage
+) -> None:
+    if error is not None:
+        failures.append((number, error))
 
 
 def _partition(log: str) -> int:

@@ -1,4 +1,4 @@
-"""The loop of a stream's consumer: read, store, commit, finish, wake; the next batch is read and parsed meanwhile.
+"""The loop of a stream's consumer: read, bury, store, commit, finish, wake; the next batch is read meanwhile.
 
 Nothing is finished before its commit, so whatever is killed is read again; and what was stored is known by its place,
 so what is read again is dropped.
@@ -23,7 +23,16 @@ from app.services import batches, cloudevents, ingest, streams
 from app.services.errors import Refusal
 from app.services.ingest import Checked
 from app.services.streams import OvertakenError
-from app.streams.source import FIRST_AT_ONCE, Message, Run, Source, SourceError, apart, appetite
+from app.streams.source import (
+    FIRST_AT_ONCE,
+    Dead,
+    Message,
+    Run,
+    Source,
+    SourceError,
+    apart,
+    appetite,
+)
 from tasks import trail
 from tasks.publisher import wake_stored
 from tasks.wiring import publish
@@ -45,7 +54,7 @@ class Batch:
 
     runs: Sequence[Run]
     events: list[Checked] = field(default_factory=list)
-    bad: list[tuple[str, Message, Refusal]] = field(default_factory=list)
+    bad: list[Dead] = field(default_factory=list)
 
     def __len__(self) -> int:
         return sum(len(run.messages) for run in self.runs)
@@ -93,25 +102,33 @@ class Pump:
             return self._judge(apart(runs))
 
     def _insist(self, batch: Batch) -> None:
-        """Until they are stored: the source gives each message once."""
-        while not self._attempt(partial(self._store, batch)):
-            if self._stopping:
-                return
+        """Until they are buried and stored: the source gives each message once."""
+        for step in (self._bury, self._store):
+            while not self._attempt(partial(step, batch)):
+                if self._stopping:
+                    return
         # What stays unfinished, since this fails, is read again, and known.
         self._attempt(partial(self._source.finish, batch.runs))
 
+    def _bury(self, batch: Batch) -> bool:
+        """Put the bad ones among the messages that nobody has taken where dead letters go.
+
+        Before they are taken, and so perhaps twice, but never not at all; and with no transaction open, since the
+        source may take longer than PostgreSQL lets one idle.
+        """
+        if batch.bad:
+            bad = self._fresh(batch).bad
+            session().rollback()
+            self._source.bury(bad)
+        return True
+
     def _store(self, batch: Batch) -> bool:
         """Store the events among the messages that nobody has taken; no if somebody took some meanwhile."""
-        fresh, taken = batch, streams.taken(session(), [run.range for run in batch.runs])
-        if taken:
-            fresh = self._judge([left for run in batch.runs for left in run.without(taken)])
+        fresh = self._fresh(batch)
         if fresh.runs:
             moment = now()
             arrivals = (one.arrive(moment, place) for place, one in enumerate(fresh.events, 1))
             ids = ingest.store_many(session(), arrivals, source=self._source.kind)
-            # Before the commit, and so perhaps twice, but never not at all.
-            for dead in fresh.bad:
-                self._source.bury(*dead)
             try:
                 streams.take(session(), [run.range for run in fresh.runs], now())
             except OvertakenError:
@@ -123,6 +140,13 @@ class Pump:
                 trail.accepted(ids, moment, self._source.kind)
         self._count(len(fresh.events), len(batch) - len(fresh), len(fresh.bad))
         return True
+
+    def _fresh(self, batch: Batch) -> Batch:
+        """The messages that nobody has taken."""
+        taken = streams.taken(session(), [run.range for run in batch.runs])
+        if not taken:
+            return batch
+        return self._judge([left for run in batch.runs for left in run.without(taken)])
 
     def _judge(self, runs: Sequence[Run]) -> Batch:
         """What the messages are: all that can be done about them without the database."""

@@ -9,11 +9,11 @@ from typing import Any, Final, cast
 import redis
 from redis.exceptions import RedisError, ResponseError
 
-from app.services.errors import Refusal
 from app.streams.source import (
     BYTES_AT_ONCE,
     FIRST_AT_ONCE,
     WAIT_SECONDS,
+    Dead,
     Message,
     Run,
     Source,
@@ -70,15 +70,26 @@ class RedisSource(Source):
         except RedisError as error:
             raise SourceError(str(error)) from error
 
-    def bury(self, log: str, message: Message, why: Refusal) -> None:
-        fields = {
-            "reason": reason(why),
-            "code": why.code,
-            "stream": self._stream,
-            "id": message.place,
-            "event": message.raw or b"",
-        }
-        self._call("xadd", self._dead, fields)
+    def bury(self, dead: Sequence[Dead]) -> None:
+        # One word to the server for all of them: it may be far away, and a batch may have thousands.
+        pipe = self._redis.pipeline(transaction=False)
+        for _, message, why in dead:
+            fields = {
+                "reason": reason(why),
+                "code": why.code,
+                "stream": self._stream,
+                "id": message.place,
+                "event": message.raw or b"",
+            }
+            pipe.xadd(self._dead, fields)
+        try:
+            # What it would raise itself has the message in it, which is not for the log.
+            answers = pipe.execute(raise_on_error=False)
+        except RedisError as error:
+            raise SourceError(str(error)) from error
+        for answer in answers:
+            if isinstance(answer, RedisError):
+                raise SourceError(str(answer)) from answer
 
     def finish(self, runs: Sequence[Run]) -> None:
         ids = [message.place for run in runs for message in run.messages]

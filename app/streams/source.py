@@ -39,6 +39,10 @@ class Message(NamedTuple):
         return int(moment) << 64 | int(place)
 
 
+# A message of a log that can never be accepted, and why.
+Dead = tuple[str, Message, Refusal]
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """Messages that follow each other in a log; it has no others between them."""
@@ -105,8 +109,8 @@ class Source(ABC):
         """The next messages, also those that another consumer left unfinished; waits about a second for some."""
 
     @abstractmethod
-    def bury(self, log: str, message: Message, why: Refusal) -> None:
-        """Put a message that can never be accepted where dead letters go, with the reason."""
+    def bury(self, dead: Sequence[Dead]) -> None:
+        """Put messages that can never be accepted where dead letters go, with their reasons."""
 
     @abstractmethod
     def finish(self, runs: Sequence[Run]) -> None:

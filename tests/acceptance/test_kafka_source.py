@@ -1,16 +1,22 @@
 """The source that reads Kafka, by itself: what it makes of messages, brokers and groups that are not as usual."""
 
 import ctypes
+import signal
+import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 from structlog.testing import capture_logs
 
 from app.services.errors import Refusal
+from app.streams import kafka
 from app.streams.kafka import KafkaSource
-from app.streams.source import WAIT_SECONDS, Message, Run, SourceError
+from app.streams.source import WAIT_SECONDS, Dead, Message, Run, SourceError
 from tests.acceptance.kafka import LARGE, brokers, event, produce, read_all
 from tests.acceptance.ports import free_port
 from tests.acceptance.waiting import wait_until
@@ -37,11 +43,82 @@ def test_of_a_message_too_large_for_the_dead_letters_its_place_is_kept(brokers: 
     options = {"message.max.bytes": "1000000"}
     source = KafkaSource(brokers, "orders", "narrow", "orders.dead", options)
     [run] = read(source, 1)
-    source.bury(run.log, run.messages[0], Refusal("is large", code="too_large"))
+    source.bury([(run.log, run.messages[0], Refusal("is large", code="too_large"))])
     source.close()
     (dead,) = read_all(brokers, "orders.dead", 1)
     headers = {"reason": b"is large", "code": b"too_large", "topic": b"orders", "position": b"0:0"}
     assert (dead.value(), dict(dead.headers())) == (None, headers)
+
+
+def bad(count: int, text: bytes = b"bad") -> list[Dead]:
+    """So many messages that are no events."""
+    why = Refusal("is bad", code="bad")
+    return [("kafka:orders/0", Message(place, text), why) for place in range(count)]
+
+
+def test_of_many_dead_letters_those_too_large_keep_no_other_from_its_topic(brokers: str) -> None:
+    options = {"message.max.bytes": "1000000"}
+    source = KafkaSource(brokers, "orders", "mixed", "orders.dead", options)
+    source.bury([*bad(3), *bad(1, b"x" * LARGE), *bad(3)])
+    source.close()
+    values = [one.value() for one in read_all(brokers, "orders.dead", 7)]
+    assert sorted(values, key=str) == [None, *[b"bad"] * 6]
+
+
+def test_more_dead_letters_than_the_library_may_hold_are_sent_in_turns(brokers: str) -> None:
+    options = {"queue.buffering.max.messages": "10"}
+    source = KafkaSource(brokers, "orders", "narrow", "orders.dead", options)
+    source.bury(bad(35))
+    source.close()
+    assert stored(brokers, "orders.dead") == 35
+
+
+# A cluster that can be frozen, which those of this process cannot.
+CLUSTER = """
+import sys
+from tests.acceptance import kafka
+brokers = kafka.brokers.__wrapped__()
+print(next(brokers), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_dead_letters_that_a_silent_broker_did_not_take_are_not_sent_once_for_each_try(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kafka, "FLUSH_SECONDS", 0.3)
+    command = [sys.executable, "-c", CLUSTER]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as cluster:
+        assert cluster.stdout is not None
+        brokers = cluster.stdout.readline().strip()
+        source = KafkaSource(brokers, "orders", "frozen", "orders.dead", {})
+        wait_until(lambda: buries(source), 30)
+        before, tries = stored(brokers, "orders.dead"), 12
+        cluster.send_signal(signal.SIGSTOP)
+        assert not any(buries(source) for _ in range(tries))
+        cluster.send_signal(signal.SIGCONT)
+        wait_until(lambda: buries(source), 30)
+        source.close()
+        # The few requests that may be under way at once no client can take back.
+        assert stored(brokers, "orders.dead") - before < tries
+
+
+def buries(source: KafkaSource) -> bool:
+    """Whether a dead letter gets to its topic."""
+    with suppress(SourceError):
+        source.bury(bad(1))
+        return True
+    return False
+
+
+def stored(brokers: str, topic: str) -> int:
+    """How many messages a topic has."""
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "counts"})
+    numbers = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    places = [TopicPartition(topic, number) for number in numbers]
+    count = sum(consumer.get_watermark_offsets(place, timeout=10)[1] for place in places)
+    consumer.close()
+    return count
 
 
 def send_with_header(brokers: str, name: bytes) -> None:

@@ -10,14 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
+from app.services.errors import Refusal
 from app.streams.redis import RedisSource
-from app.streams.source import FIRST_AT_ONCE, MOST_AT_ONCE, WAIT_SECONDS
+from app.streams.source import FIRST_AT_ONCE, MOST_AT_ONCE, WAIT_SECONDS, Message, SourceError
 from tests.acceptance.kafka import LARGE, brokers, event, produce, read_all
 from tests.acceptance.stack import Stack
+from tests.chaos.proxy import Edges
 
 pytestmark = pytest.mark.acceptance
 __all__ = ["brokers"]
@@ -27,6 +30,7 @@ STOPPED_WITHIN = 60
 IN_HAND = FIRST_AT_ONCE + MOST_AT_ONCE
 MANY = IN_HAND + 2000
 BAD = b'{"type": "a", "x": NaN}'
+TAKEN = "SELECT coalesce(sum(messages), 0)::int FROM stream_ranges"
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +142,34 @@ def test_entries_that_are_no_events_go_to_a_stream_of_dead_letters(stack: Stack)
     assert dead[0][b"event"] == BAD
     assert dead[0][b"stream"] == b"events"
     assert dead[0][b"reason"] == b"NaN is not JSON"
+
+
+def test_as_many_bad_entries_as_a_batch_may_have_are_buried_though_redis_is_far_away(
+    stack: Stack,
+) -> None:
+    """A word to it and back takes 10 ms: one for each entry takes longer than PostgreSQL lets a transaction idle."""
+    pipe = stack.redis.pipeline(transaction=False)
+    for _ in range(MOST_AT_ONCE):
+        pipe.xadd("events", {"event": BAD})
+    pipe.execute()
+    edges = Edges(["redis"])
+    edges.lead("redis", urlsplit(stack.env["REDIS_URL"]).path)
+    edges.delay("redis", 0.005)
+    url = f"redis://127.0.0.1:{edges.ports['redis']}"
+    with consumer(stack, "redis", "--url", url):
+        stack.eventually(lambda: stack.sql(TAKEN) == [(MOST_AT_ONCE,)], 60)
+        stack.eventually(lambda: pending(stack) == 0)
+    edges.close()
+    assert stack.redis.xlen("events.dead") == MOST_AT_ONCE
+
+
+def test_dead_letters_that_redis_refuses_are_told_of_without_their_text(stack: Stack) -> None:
+    stack.redis.set("dead", "no stream")
+    source = RedisSource(stack.env["REDIS_URL"], "events", "sentinel", "dead")
+    secret = Message(b"1-0", b"secret")
+    with pytest.raises(SourceError, match="WRONGTYPE") as told:
+        source.bury([("redis:events", secret, Refusal("is bad", code="bad"))])
+    assert "secret" not in str(told.value)
 
 
 def test_what_a_killed_consumer_of_redis_had_taken_is_stored_once(stack: Stack) -> None:
