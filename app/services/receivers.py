@@ -218,14 +218,18 @@ def next_pause(policy: ReceiverPolicy, pauses: int) -> float:
 
 def _take_slot(session: Session, key: str, pace: Pace, now: datetime) -> datetime:
     """The moment at which the next send may begin, promised to this one."""
-    fresh = {"key": key, "failures": 0, "pauses": 0}
-    session.execute(upsert(Receiver).values(fresh).on_conflict_do_nothing())
-    row = session.get_one(Receiver, key, with_for_update=True)
     interval = timedelta(seconds=pace.interval)
-    full_at = max(row.bucket_full_at or now, now)
-    row.bucket_full_at = full_at + interval
-    session.flush()
-    return max(now, full_at - interval * (pace.burst - 1))
+    fresh = {"key": key, "failures": 0, "pauses": 0, "bucket_full_at": now + interval}
+    full_at = func.greatest(Receiver.bucket_full_at, now) + interval
+    # One statement, between whose halves nobody can begin anew with the receiver.
+    taken = (
+        upsert(Receiver)
+        .values(fresh)
+        .on_conflict_do_update(index_elements=["key"], set_={"bucket_full_at": full_at})
+        .returning(Receiver.bucket_full_at)
+    )
+    promised: datetime = session.execute(taken).scalar_one()  # type: ignore[assignment]  # it was just set
+    return max(now, promised - interval * pace.burst)
 
 
 def _failed(

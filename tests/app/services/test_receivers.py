@@ -4,13 +4,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from itertools import pairwise
-from threading import Barrier, BrokenBarrierError
+from threading import Barrier, BrokenBarrierError, get_ident
 from typing import Any
 from uuid import UUID
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, text
+from sqlalchemy import Engine, select, text
+from sqlalchemy.event import listen, remove
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.channels import registry
@@ -322,6 +324,39 @@ def test_to_begin_anew_with_a_receiver_waits_for_no_send_that_is_just_begun(
     assert isinstance(begun, Sending)
     assert [row.attempts for row in notifications()] == [1, 1, 0]
     assert isinstance(begin(third, settings, clock), Sending)
+
+
+def test_to_begin_anew_with_a_receiver_fails_no_send_wherever_that_stands(
+    client: Client, settings: Settings, clock: TestClock
+) -> None:
+    """Its row goes between any two statements of the send, unless that has it locked."""
+    make_channel(client, rate_limit="1/s", rate_burst=1)
+    first, second = due(client, clock, 2)
+    begin(first, settings, clock)
+
+    def start_anew(_: object, __: object, statement: str, *___: object) -> None:
+        if get_ident() == here and "receivers" in statement:
+            # Who waits in vain waits for this send.
+            with suppress(OperationalError):
+                thread.submit(forget, engine, clock()).result()
+
+    engine, here = db.engine, get_ident()
+    with ThreadPoolExecutor(1) as thread:
+        listen(engine, "after_cursor_execute", start_anew)
+        try:
+            begun = begin(second, settings, clock)
+        finally:
+            remove(engine, "after_cursor_execute", start_anew)
+    # By the pace that there was, or by that which has just begun.
+    assert isinstance(begun, Sending | Result)
+
+
+def forget(engine: Engine, now: datetime) -> None:
+    """As a change of the channel does."""
+    with Session(engine) as other:
+        other.execute(text("SET LOCAL lock_timeout = '100ms'"))
+        receivers.forget(other, "webhook:erp", now)
+        other.commit()
 
 
 def test_a_faster_pace_counts_at_once_for_those_that_wait(
