@@ -56,7 +56,7 @@ def _begin_or_each(ids: Sequence[UUID]) -> list[Begun]:
     """Together; but one that cannot be begun shall not keep the others back."""
     try:
         with _transaction() as db:
-            return list(delivery.begin(db, ids, runtime().settings, now()))
+            return list(delivery.begin(db, ids, runtime().settings, now))
     except AWAY:
         raise
     except Exception as error:  # noqa: BLE001 - the task raises it, when it has sent the others

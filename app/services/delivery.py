@@ -30,6 +30,7 @@ from sqlalchemy.orm import Session
 from app.channels import registry
 from app.channels.base import Notice, Outcome, Pace, Verdict
 from app.channels.transport import Transport
+from app.clock import Clock
 from app.config import RetryPolicy, Settings
 from app.models.alerts import Alert
 from app.models.channels import Receiver
@@ -176,25 +177,26 @@ class _Admitted:
 
 
 def begin(
-    session: Session, ids: Sequence[UUID], settings: Settings, now: datetime
+    session: Session, ids: Sequence[UUID], settings: Settings, clock: Clock
 ) -> list[Sending | Result | None]:
     """Claim those that are due and write their attempts, in order; the caller commits before it sends.
 
     None where there is nothing to do: it is sent, dead, cancelled, not due yet, in another worker's hands, behind one
     of its alert, or its receiver is held. A result where it ends here without an attempt, or keeps to its pace.
     """
-    rows = _lock_due(session, ids, now)
+    rows = _lock_due(session, ids, clock())
     # Asked for twice, it is begun once.
     dues = [rows.pop(key, None) for key in ids]
     targets = {due.subject.target for due in dues if due}
     destinations = channels.destinations(session, settings, targets)
     _lock_receivers(session, [due for due in dues if due], destinations)
     answers = [
-        None if due is None else _admit(session, due, destinations, settings.retry, now)
+        None if due is None else _admit(session, due, destinations, settings.retry, clock())
         for due in dues
     ]
     admitted = [answer for answer in answers if isinstance(answer, _Admitted)]
-    begun = iter(_open_attempts(session, admitted, settings, now))
+    # A lease must outlast the send, however long others were waited for who ask the same receivers.
+    begun = iter(_open_attempts(session, admitted, settings, clock()))
     return [next(begun) if isinstance(answer, _Admitted) else answer for answer in answers]
 
 

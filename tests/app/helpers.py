@@ -108,7 +108,7 @@ def notifications() -> list[Notification]:
 
 def begin_attempt(key: UUID, settings: Settings, clock: TestClock) -> Sending | Result | None:
     """Begin the attempt of one notification, and commit."""
-    [begun] = delivery.begin(session(), [key], settings, clock())
+    [begun] = delivery.begin(session(), [key], settings, clock)
     session().commit()
     return begun
 

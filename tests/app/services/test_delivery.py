@@ -220,7 +220,7 @@ def test_many_are_begun_and_ended_together_and_each_gets_what_is_its_own(
     ids = set(evaluate(clock(), two).notification_ids)
     client.patch(f"/rules/{off}", json={"enabled": False})
     waiting = {row.id for row in notifications() if row.rule_id != UUID(off)}
-    begun = delivery.begin(session(), [*ids, uuid4(), *ids], settings, clock())
+    begun = delivery.begin(session(), [*ids, uuid4(), *ids], settings, clock)
     session().commit()
     first, rest = dict(zip(ids, begun, strict=False)), begun[len(ids) :]
     assert rest == [None] * 5

@@ -21,9 +21,11 @@ from app.config import ReceiverPolicy, RetryPolicy, Settings
 from app.extensions import db, session
 from app.models.channels import ChannelRow, Receiver
 from app.models.events import Event, PendingEvent
-from app.models.notifications import Notification, Status
+from app.models.notifications import Attempt, Notification, Status
 from app.services import delivery, outcomes, receivers, upkeep
 from app.services.delivery import Result, Sending
+from tasks import steps
+from tests.acceptance.waiting import wait_until
 from tests.app import helpers
 from tests.app.client import Client
 from tests.app.helpers import begin_attempt as begin
@@ -133,7 +135,7 @@ def test_two_workers_that_meet_at_the_same_receivers_do_not_wait_for_each_other(
 
     def begin_all(keys: list[UUID]) -> bool:
         with app.app_context():
-            begun = delivery.begin(session(), keys, settings, clock())
+            begun = delivery.begin(session(), keys, settings, clock)
             session().commit()
         return all(isinstance(one, Sending) for one in begun)
 
@@ -316,7 +318,7 @@ def test_to_begin_anew_with_a_receiver_waits_for_no_send_that_is_just_begun(
         begin(key, settings, clock)
     clock.tick(0.6)
     with Session(db.engine) as other:
-        [begun] = delivery.begin(other, [second], settings, clock())
+        [begun] = delivery.begin(other, [second], settings, clock)
         session().execute(text("SET LOCAL lock_timeout = '1s'"))
         receivers.forget(session(), "webhook:erp", clock())
         other.commit()
@@ -357,6 +359,32 @@ def forget(engine: Engine, now: datetime) -> None:
         other.execute(text("SET LOCAL lock_timeout = '100ms'"))
         receivers.forget(other, "webhook:erp", now)
         other.commit()
+
+
+def test_a_lease_begins_when_the_receiver_is_free_to_be_asked(
+    app: Flask, client: Client, clock: TestClock
+) -> None:
+    """It must outlast the send, however long whoever begins that has waited for a lock."""
+    make_channel(client, rate_limit="1/s")
+    first, second = due(client, clock, 2)
+
+    def begin_one(key: UUID) -> None:
+        with app.app_context():
+            assert isinstance(steps.begin([key])[0], Sending)
+
+    begin_one(first)
+    with ThreadPoolExecutor(1) as thread, Session(db.engine) as other:
+        receivers.lock(other, ["webhook:erp"], needed=[])
+        begun = thread.submit(begin_one, second)
+        with helpers.watching_locks() as somebody_waits:
+            wait_until(somebody_waits, 30)
+        clock.tick(9)
+        other.commit()
+        begun.result(30)
+    row = session().get_one(Notification, second)
+    assert row.lease_until == clock() + delivery.LEASE
+    attempt = select(Attempt.started_at).where(Attempt.notification_id == second)
+    assert session().scalar(attempt) == clock()
 
 
 def test_a_faster_pace_counts_at_once_for_those_that_wait(

@@ -105,7 +105,7 @@ def test_a_digest_is_as_severe_as_the_worst_that_its_storm_held_back(
     for type_ in ("info", "critical", "high"):
         evaluate(clock(), events(client, 1, type_))
     [key] = sweep(clock, 65)
-    [sending] = delivery.begin(session(), [key], settings, clock())
+    [sending] = delivery.begin(session(), [key], settings, clock)
     assert isinstance(sending, Sending)
     assert sending.notice.rule == {"name": "Digest", "severity": "critical"}
 
