@@ -55,7 +55,11 @@ def watch(app: Flask, celery: Celery, publisher: Publisher) -> None:
             culprit = witness.culprit(holder)
             # The main process serves all others of the pool: it must not wait for the database.
             work = (app, publisher, holder, culprit, [UUID(key) for key in args[0]])
-            threading.Thread(target=_free, args=work, name="losses", daemon=True).start()
+            thread = threading.Thread(target=_free, args=work, name="losses", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # there are too many; then the leases run out
+                log.warning("release_failed", error=str(error))
 
     celery.steps["consumer"].add(Look)
     # A weak reference would die with this call.
