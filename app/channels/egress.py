@@ -137,7 +137,10 @@ class Egress:
                 return
 
         thread = Thread(target=look_up, name=f"resolve {host}", daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # there are too many
+            raise Unresolved(f"there is no thread to look up {host}") from None
         thread.join(patience)
         found = list(answers)
         if thread.is_alive() or not found:

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from app.channels.egress import Egress, Unresolved, UrlNotAllowed, system_resolver
+from tests.app.helpers import no_threads
 
 PUBLIC = "93.184.216.34"
 REFUSED_HOSTS = [
@@ -241,6 +242,15 @@ def test_a_name_server_that_hangs_costs_no_more_than_the_patience() -> None:
     with pytest.raises(Unresolved):
         Egress(resolver=hang).destination("https://a.example/", patience=0.05)
     release.set()
+
+
+def test_where_no_thread_is_to_be_had_names_wait_for_delivery_and_that_for_another() -> None:
+    egress = Egress(resolver=lambda host, port: [PUBLIC])
+    with no_threads():
+        egress.check_url("https://a.example/")
+        with pytest.raises(Unresolved):
+            egress.destination("https://a.example/")
+    assert egress.destination("https://a.example/").addresses == (PUBLIC,)
 
 
 def test_when_the_time_for_look_ups_is_up_names_wait_for_delivery_and_addresses_do_not() -> None:
