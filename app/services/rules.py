@@ -17,8 +17,8 @@ from app.services import alerts, cancelling, proofs, remembered, standing
 from app.services.cancelling import NOTHING, Cancelled
 from app.services.errors import Conflict, NotFound, StaleVersion, refusal_of
 from app.services.machines import microseconds
-from rules_dsl import SCHEMA_VERSION, RuleError, compile_rule
 from rules_dsl import Rule as CompiledRule
+from rules_dsl import RuleError, compile_rule
 from rules_dsl.explanation import Explanation
 from rules_dsl.memory import Machine, Occurrence
 
@@ -334,7 +334,8 @@ def _add_version(
         rule=rule,
         number=number,
         tree=tree,
-        schema=SCHEMA_VERSION,
+        # Of another release where the tree is that of the version before, which the upkeep has not come to yet.
+        schema=tree["schema"],
         since_revision=revision,
         created_at=now,
         memory_of=memory_of,

@@ -13,8 +13,9 @@ from app.models.notifications import Status
 from app.models.rules import RuleVersion
 from app.runtime import runtime
 from app.services import matching, recompiling, rulesets
+from rules_dsl import compile_rule
 from tests.app.client import Client
-from tests.app.helpers import claim, evaluate, finish, make_rule, notifications, post_event
+from tests.app.helpers import ORDERS, claim, evaluate, finish, make_rule, notifications, post_event
 from tests.app.statements import sent
 from tests.conftest import TestClock
 
@@ -247,6 +248,20 @@ def test_of_trees_of_another_release_so_many_current_ones_are_stored_anew_at_a_t
     session().commit()
     old = select(RuleVersion.name).where(RuleVersion.tree["schema"].as_integer() == -1)
     assert sorted(session().scalars(old)) == ["Orders", "Refused"]
+
+
+def test_a_tree_of_another_release_is_stored_anew_also_where_its_rule_was_changed_meanwhile(
+    client: Client,
+) -> None:
+    """Of a change of mode, for one, the next version has the tree of the one before."""
+    rule = make_rule(client)
+    session().execute(update(RuleVersion).values(tree={"schema": -1}, schema=-1))
+    session().commit()
+    assert client.post(f"/rules/{rule}/demote").status_code == 200
+    assert recompiling.recompile(session()) == 1
+    session().commit()
+    current = select(RuleVersion.tree).where(RuleVersion.number == 2)
+    assert session().scalar(current) == compile_rule(ORDERS).to_json()
 
 
 def test_a_rule_that_this_release_refuses_is_left_out_and_the_others_fire(
