@@ -32,8 +32,9 @@ def demote(session: Session, noisy: NoisyRule, memory: Memory, now: datetime) ->
         version = rules.withdraw(session, noisy, reason, now, memory)
         if version is not None:
             audit.record(session, change, now)
-    # Not before the rule, which a worker has locked when it comes here.
-    session.execute(delete(NoisyRule).where(NoisyRule.rule_id == noisy.rule_id))
+    # Not before the rule, which a worker has locked when it comes here; and not what it has noted anew meanwhile.
+    seen = NoisyRule.rule_id == noisy.rule_id, NoisyRule.at == noisy.at
+    session.execute(delete(NoisyRule).where(*seen))
     if version is None:
         return None
     return ingest.report(session, _event(version, noisy, reason), now)

@@ -187,6 +187,22 @@ def test_a_breach_from_before_a_promotion_demotes_nobody(
     assert session().scalars(select(NoisyRule)).all() == []
 
 
+def test_a_breach_after_a_promotion_is_seen_to_though_the_sweep_has_that_from_before_in_hand(
+    client: Client, clock: TestClock, rule: str
+) -> None:
+    told(client, clock, 4)
+    [before] = rollout.noisy_rules(session())
+    client.post(f"/rules/{rule}/demote")
+    clock.tick(1)
+    client.post(f"/rules/{rule}/promote")
+    told(client, clock, 4)
+    assert rollout.demote(session(), before, Memory(), clock.tick(1)) is None
+    session().commit()
+    session().expire_all()
+    assert len(sweep(clock)) == 1
+    assert mode(client, rule) == "shadow"
+
+
 @pytest.mark.parametrize("budget", [None, 1000, 4])
 def test_a_rule_whose_budget_was_raised_in_time_stays_live(
     client: Client, clock: TestClock, rule: str, budget: int | None
