@@ -110,7 +110,7 @@ def test_a_digest_is_as_severe_as_the_worst_that_its_storm_held_back(
     assert sending.notice.rule == {"name": "Digest", "severity": "critical"}
 
 
-def test_a_late_commit_into_an_old_minute_is_told_too(
+def test_a_late_commit_into_an_old_minute_is_told_too_by_a_digest_of_the_whole_minute(
     client: Client, clock: TestClock, rule: str
 ) -> None:
     evaluate(clock(), events(client, LIMIT + 1))
@@ -119,6 +119,9 @@ def test_a_late_commit_into_an_old_minute_is_told_too(
     evaluate(late, events(client, 1))
     assert len(sweep(clock, 5)) == 1
     assert sweep(clock, 5) == []
+    digests_made = [row.digest for row in notifications() if row.digest is not None]
+    assert [one["count"] for one in digests_made] == [1, 2]
+    assert len({one["id"] for one in digests_made}) == 1
 
 
 def test_without_a_limit_there_is_no_storm(client: Client, clock: TestClock, rule: str) -> None:
