@@ -15,8 +15,12 @@ def compile_call(name: str, programs: Sequence[Callable[[Run], object]]) -> Call
     called = functions()[name]
 
     def call(run: Run) -> object:
+        arguments = [program(run) for program in programs]
+        if run.steps:
+            for each in arguments:
+                run.charge(each)
         try:
-            return apply(called, [program(run) for program in programs], run.now)
+            return apply(called, arguments, run.now)
         except BadArgument:
             return UNKNOWN
 

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from rules_dsl import tree
 from rules_dsl.calling import compile_call
+from rules_dsl.cost import weight
 from rules_dsl.evaluator import (
     OPERATIONS,
     Outcome,
@@ -18,7 +19,7 @@ from rules_dsl.evaluator import (
     negated,
     negative,
 )
-from rules_dsl.regex import compile_regex
+from rules_dsl.regex import Regex, compile_regex
 from rules_dsl.run import Run
 from rules_dsl.tree import Expression
 from rules_dsl.values import MISSING, UNKNOWN
@@ -109,39 +110,43 @@ def _comparison(node: tree.Comparison) -> Program:
     left = compile_value(node.left)
     if node.operator == "matches":
         assert isinstance(node.right, tree.Literal)
-        matches = compile_regex(str(node.right.value))
-
-        def search(run: Run) -> Outcome:
-            value = left(run)
-            run.charge(value)
-            return matches(value)
-
-        return search
+        return _search(left, compile_regex(str(node.right.value)))
     operation = OPERATIONS[node.operator]
-    if node.operator in _SCANS:
-        return _scan(operation, left, compile_value(node.right))
-    if isinstance(node.right, tree.Literal):
+    if isinstance(node.right, tree.Literal) and node.operator not in _SCANS:
         constant = node.right.value
         return lambda run: operation(left(run), constant)
-    right = compile_value(node.right)
-    return lambda run: operation(left(run), right(run))
+    return _paid(operation, left, compile_value(node.right))
 
 
+# Even beside what is written in the rule.
 _SCANS: Final = OPERATOR_WORDS | {"not in"}
 
 
-def _scan(
+def _search(left: ValueProgram, regex: Regex) -> Program:
+    matches, size = regex.matches, regex.size
+
+    def search(run: Run) -> Outcome:
+        value = left(run)
+        if run.steps:
+            run.charge_search(value, size)
+        return matches(value)
+
+    return search
+
+
+def _paid(
     operation: Callable[[object, object], Outcome], left: ValueProgram, right: ValueProgram
 ) -> Program:
     """An operator whose work grows with its operands, which a quantifier must pay for."""
 
-    def scan(run: Run) -> Outcome:
+    def paid(run: Run) -> Outcome:
         first, second = left(run), right(run)
-        run.charge(first)
-        run.charge(second)
+        if run.steps:
+            run.charge(first)
+            run.charge(second)
         return operation(first, second)
 
-    return scan
+    return paid
 
 
 def _presence(node: tree.Presence) -> Program:
@@ -162,6 +167,7 @@ def _quantifier(node: tree.Quantifier) -> Program:
     source, body, name = compile_value(node.source), compile_condition(node.body), node.name
     decisive = node.kind != "all"  # the element's outcome that ends the search
     ending = node.kind == "any"  # what the whole is then
+    cost = weight(node.body)
 
     def quantifier(run: Run) -> Outcome:
         items = source(run)
@@ -170,7 +176,7 @@ def _quantifier(node: tree.Quantifier) -> Program:
         outcome: Outcome = not ending
         shadowed = run.variables.get(name)
         for item in items:
-            run.step()
+            run.pay(cost)
             run.variables[name] = item
             each = body(run)
             if each is decisive:
@@ -242,7 +248,11 @@ def _arithmetic(node: tree.Arithmetic) -> ValueProgram:
     def arithmetic(run: Run) -> object:
         value = first(run)
         for sign, operand in rest:
-            value = calculate(sign, value, operand(run))
+            other = operand(run)
+            if run.steps:
+                run.charge(value)
+                run.charge(other)
+            value = calculate(sign, value, other)
         return value
 
     return arithmetic

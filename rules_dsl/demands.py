@@ -71,7 +71,7 @@ class Demand:
         if self.operator in _PRESENCE:
             return (kind_of(value) or _NOTHING) in self.kinds if self.kinds else False
         if self.operator == "matches":
-            return compile_regex(self.value)(value) is True
+            return compile_regex(self.value).matches(value) is True
         wanted = list(self.value) if isinstance(self.value, tuple) else self.value
         return OPERATIONS[self.operator](value, wanted) is True
 

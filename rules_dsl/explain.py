@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Final
 
 from rules_dsl import tree
-from rules_dsl.compiler import compile_condition, compile_value
+from rules_dsl.compiler import Program, ValueProgram, compile_condition, compile_value
+from rules_dsl.cost import weight
 from rules_dsl.evaluator import Outcome, negated
 from rules_dsl.explanation import Explanation, Seen
 from rules_dsl.format import format_expression
@@ -20,7 +21,7 @@ from rules_dsl.run import BUDGET as STEPS
 from rules_dsl.run import BudgetSpent, Run
 from rules_dsl.source import line_and_column
 from rules_dsl.tree import Expression, children
-from rules_dsl.values import Absent, kind_of, shown
+from rules_dsl.values import UNKNOWN, Absent, kind_of, shown
 
 _MOST_ELEMENTS: Final = 20
 _MOST_CLAUSES: Final = 2_000
@@ -29,7 +30,7 @@ _MOST_CLAUSES: Final = 2_000
 def explain(text: str, node: Expression, event: Mapping[str, object], now: float) -> Explanation:
     """Why a condition is true, false or unknown of an event, with the nearest miss."""
     explainer = _Explainer(text, event, now)
-    outcome, spent = explainer.outcome(node)
+    outcome, spent = explainer.matched(node)
     if spent:
         return explainer.clause(node, None, BUDGET)
     explained = explainer.explain(node)
@@ -48,12 +49,27 @@ class _Explainer:
         self._variables: dict[str, object] = {}
         self._steps = 5 * STEPS
         self._clauses = _MOST_CLAUSES
+        # By the identity of nodes, which stand beside it to stay alive: a clause is asked of each element.
+        self._programs: dict[int, tuple[Expression, Program]] = {}
+        self._values: dict[int, tuple[Expression, ValueProgram]] = {}
+
+    def matched(self, node: Expression) -> tuple[Outcome, bool]:
+        """What matching gives, and whether its budget was spent."""
+        return self._judged(node, 0)
 
     def outcome(self, node: Expression) -> tuple[Outcome, bool]:
-        """What a condition gives, and whether its budget was spent."""
-        run = self._run()
+        """What a clause gives, and whether the budget was spent.
+
+        It is asked in addition to matching, and more than once; so it pays for long values as within a quantifier.
+        """
+        return self._judged(node, 1)
+
+    def _judged(self, node: Expression, cost: int) -> tuple[Outcome, bool]:
+        if id(node) not in self._programs:
+            self._programs[id(node)] = node, compile_condition(node)
+        program, run = self._programs[id(node)][1], self._run(cost)
         try:
-            return (None, True) if self._steps <= 0 else (compile_condition(node)(run), False)
+            return (None, True) if self._steps <= 0 else (program(run), False)
         except BudgetSpent:
             return None, True
         finally:
@@ -122,8 +138,8 @@ class _Explainer:
     ) -> Explanation:
         """A quantifier with the elements that decided it, or else with its first ones."""
         decisive = node.kind != "all"
-        shadowed = self._variables.get(node.name)
-        outcomes = [self._element(node, item) for item in items]
+        shadowed, cost = self._variables.get(node.name), weight(node.body)
+        outcomes = [self._element(node, item, cost) for item in items]
         chosen = [i for i, each in enumerate(outcomes) if each is decisive]
         chosen = chosen or list(range(len(items)))
         shown_elements: list[Explanation] = []
@@ -141,9 +157,9 @@ class _Explainer:
             explained, complete=opposed == visible and len(chosen) == len(shown_elements)
         )
 
-    def _element(self, node: tree.Quantifier, item: object) -> Outcome:
+    def _element(self, node: tree.Quantifier, item: object, cost: int) -> Outcome:
         self._variables[node.name] = item
-        return self.outcome(node.body)[0]
+        return self._judged(node.body, cost)[0]
 
     def _seen(self, node: Expression) -> tuple[Seen, ...]:
         """The values of a leaf: its operands, and the fields within them, each once."""
@@ -165,10 +181,19 @@ class _Explainer:
         return Seen(written, shown(value), name.split(" ")[-1])
 
     def _value(self, node: Expression) -> object:
-        return compile_value(node)(self._run())
+        if id(node) not in self._values:
+            self._values[id(node)] = node, compile_value(node)
+        program, run = self._values[id(node)][1], self._run(1)
+        try:
+            return UNKNOWN if self._steps <= 0 else program(run)
+        except BudgetSpent:
+            return UNKNOWN
+        finally:
+            self._steps -= run.steps
 
-    def _run(self) -> Run:
+    def _run(self, cost: int) -> Run:
         run = Run(self._event, self._now)
+        run.steps = cost
         run.variables.update(self._variables)
         return run
 

@@ -18,13 +18,22 @@ class RegexMistake(Exception):
     hint: str | None
 
 
-def compile_regex(pattern: str) -> Callable[[object], Outcome]:
+@dataclass(frozen=True, slots=True)
+class Regex:
+    """A test of one value, and the number of RE2's instructions."""
+
+    matches: Callable[[object], Outcome]
+    size: int
+
+
+def compile_regex(pattern: str) -> Regex:
     """A test of one value: unknown for what is no string, or holds half a surrogate pair."""
     if "\b" in pattern:
         raise RegexMistake("this regex contains a backspace", 'for a word boundary write "\\\\b"')
     if len(pattern.encode()) > MOST_REGEX_BYTES:
         raise RegexMistake(f"a regex has at most {MOST_REGEX_BYTES:,} bytes", None)
-    search = _compiled(pattern).search
+    compiled = _compiled(pattern)
+    search = compiled.search
 
     def matches(value: object) -> Outcome:
         if type(value) is not str:
@@ -34,7 +43,7 @@ def compile_regex(pattern: str) -> Callable[[object], Outcome]:
         except UnicodeEncodeError:
             return None
 
-    return matches
+    return Regex(matches, compiled.programsize)
 
 
 def _compiled(pattern: str) -> "re2._Regexp":

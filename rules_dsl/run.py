@@ -25,9 +25,9 @@ class Run:
         self.steps = 0
         self.variables: dict[str, object] = {}
 
-    def step(self) -> None:
-        """Pay for one element of a quantifier."""
-        self.steps += 1
+    def pay(self, steps: int) -> None:
+        """Pay for an element of a quantifier, or for work that quantifiers multiply."""
+        self.steps += steps
         if self.steps > BUDGET:
             raise BudgetSpent
 
@@ -39,12 +39,17 @@ class Run:
         if not self.steps:
             return
         if type(value) is str:
-            self.steps += len(value) >> 10
+            self.pay(len(value) >> 10)
+        elif type(value) is int:
+            self.pay(value.bit_length() >> 10)
         elif type(value) is list:
             letters = sum(len(item) for item in value if type(item) is str)
-            self.steps += (len(value) >> 4) + (letters >> 10)
-        if self.steps > BUDGET:
-            raise BudgetSpent
+            self.pay((len(value) >> 4) + (letters >> 10))
+
+    def charge_search(self, value: object, size: int) -> None:
+        """Likewise, for a regex of so many instructions: at worst it has them all at work at each letter."""
+        if self.steps and type(value) is str:
+            self.pay(len(value) * size >> 13)
 
 
 def clock(now: Now) -> float:

@@ -283,7 +283,7 @@ class Pattern(Predicate):
     def matches(self, value: object) -> bool:
         """Whether it finds something in a value; the regex is compiled when first asked."""
         if self._matches is None:
-            self._matches = compile_regex(self.pattern)
+            self._matches = compile_regex(self.pattern).matches
         return self._matches(value) is True
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from rules_dsl import tree
 from rules_dsl.compiler import Program, compile_condition
+from rules_dsl.cost import weight
 from rules_dsl.run import BUDGET, BudgetSpent, Run
 from rules_dsl.tree import Expression, conjuncts
 
@@ -47,6 +48,7 @@ class StepPlan:
     tied: Program | None
     ties: frozenset[str]  # the earlier names that it asks for
     kept: frozenset[str] | None  # the fields that are asked for later; None for all
+    weight: int  # of `tied`, in the steps of a budget
     named: bool = False  # whether a later step asks for it
 
 
@@ -174,11 +176,14 @@ class _Search:
             step = steps[later]
             if step.tied is None or name not in step.ties or not step.ties <= known.keys():
                 continue
-            self._pay()
             run = Run(candidate.kept, self._now)
+            run.steps = self._looked
+            run.pay(step.weight)
             run.variables.update(known)
             run.variables[step.name] = candidate.kept
-            if step.tied(run) is not True:
+            fits = step.tied(run)
+            self._looked = run.steps
+            if fits is not True:
                 return False
         return True
 
@@ -215,6 +220,7 @@ def _step(steps: Sequence[tree.Step], index: int) -> StepPlan:
         tied=_compiled(tied),
         ties=frozenset(name for part in tied for name in _names(part) & earlier),
         kept=None if whole else frozenset(str(path.steps[0]) for path in wanted),
+        weight=sum(map(weight, tied)),
     )
 
 

@@ -4,6 +4,7 @@ import re
 import threading
 import time
 from datetime import UTC, datetime
+from typing import Final
 
 import pytest
 from hypothesis import given, settings
@@ -89,6 +90,45 @@ def test_long_texts_and_lists_inside_a_quantifier_are_paid_for(condition: str) -
     costly = f"any x in a: (any y in a: (any z in a: (not ({condition}) and false)))"
     assert parse_condition(costly).matches(event) is None
     assert time.thread_time() - began < 5
+
+
+BIG: Final = "ÄÖ" * 40_000
+WITHIN: Final[dict[str, dict[str, object]]] = {
+    f"y{' + 1' * 480} == 0": {},
+    f'{"lower(" * 40}big{")" * 40} == "q"': {"big": BIG},
+    " or ".join(["big != same"] * 7): {"big": BIG, "same": "".join(list(BIG))},
+    " or ".join(["large % other == 3"] * 7): {"large": 10**4290 + 7, "other": 10**2100 + 3},
+    'big matches "(a.{0,100}){3}c"': {"big": "ab " * 5_000},
+    'concat(big, "x") == "q" or len(trim(big)) == 0': {"big": BIG},
+}
+
+
+@pytest.mark.parametrize("condition", WITHIN)
+def test_whatever_a_quantifier_asks_of_each_element_its_steps_pay_for_it(condition: str) -> None:
+    """The longer it takes, the fewer elements it may be asked of; and no explanation takes much longer."""
+    event = {"a": list(range(20)), "b": list(range(4_900)), **WITHIN[condition]}
+    asked = parse_condition(f"any x in a: (any y in b: ({condition}))")
+    began = time.thread_time()
+    assert asked.matches(event) is None
+    assert time.thread_time() - began < 5
+    began = time.thread_time()
+    assert asked.explain(event).reason == "budget"
+    assert time.thread_time() - began < 5
+
+
+@pytest.mark.parametrize("condition", WITHIN)
+def test_explanations_that_matching_needs_no_budget_for_have_one(condition: str) -> None:
+    event = {"ok": True, "a": list(range(20)), "b": list(range(200)), **WITHIN[condition]}
+    asked = parse_condition(f"ok or any x in a: (any y in b: ({condition}))")
+    began = time.thread_time()
+    assert asked.explain(event).outcome is True
+    assert time.thread_time() - began < 15
+
+
+def test_what_is_asked_of_each_element_costs_more_steps_the_longer_it_is() -> None:
+    condition = parse_condition(f"any x in a: (x{' + 1' * 30} < 0)")
+    assert condition.matches({"a": list(range(33_333))}) is False
+    assert condition.matches({"a": list(range(33_334))}) is None
 
 
 def test_now_is_handed_in_as_seconds_or_as_a_datetime() -> None:
