@@ -26,9 +26,13 @@ OPEN: Final = {"console.assets.serve", "console.session.page", "console.session.
 SAID: Final = "sentinel_said"
 
 
+def begin() -> None:
+    """Read the token that a browser holds, or make it one."""
+    g.token = request.cookies.get(cookie_name(), "") or sessions.fresh_token()
+
+
 def guard() -> Response | None:
     """Let a request in, send it to the sign-in page, or refuse it."""
-    g.token = request.cookies.get(cookie_name(), "") or sessions.fresh_token()
     if request.method not in READING:
         _check_origin()
         _check_token()

@@ -1,7 +1,9 @@
 """The composition of the console: its pages, what surrounds each of them, and how errors look."""
 
 import secrets
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 import structlog
@@ -66,7 +68,9 @@ def init_app(app: Flask) -> None:
     for page in PAGES:
         console.register_blueprint(page.bp)
     console.add_url_rule("/console/<path:rest>", "nothing", _nothing)
-    console.before_request(_begin)
+    # Runs before all that may refuse a request, also before what the application asks of each.
+    console.url_value_preprocessor(_begin)
+    console.before_request(door.guard)
     console.after_request(_seal)
     console.context_processor(_surroundings)
     console.register_error_handler(Refusal, _refused)
@@ -82,9 +86,10 @@ def _nothing(rest: str) -> str:
     raise NotFound
 
 
-def _begin() -> Response | None:
+def _begin(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
+    """What every page needs, also that of an error."""
     g.nonce = secrets.token_urlsafe(16)
-    return door.guard()
+    door.begin()
 
 
 def _surroundings() -> dict[str, Any]:
@@ -131,7 +136,8 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     code = error.code or 500
     if code < 400:
         return error.get_response()
-    return _error(code, error.description or HTTPStatus(code).description)
+    kept = {name: value for name, value in error.get_headers() if name == "Retry-After"}
+    return _error(code, error.description or HTTPStatus(code).description, kept)
 
 
 def _unavailable(error: Exception) -> ResponseReturnValue:
@@ -148,11 +154,14 @@ def _unexpected(error: Exception) -> ResponseReturnValue:
     return _error(500, f"Something went wrong here; the log has it under {request_id}.")
 
 
-def _error(status: int, detail: str) -> ResponseReturnValue:
+def _error(
+    status: int, detail: str, headers: Mapping[str, str] = MappingProxyType({})
+) -> ResponseReturnValue:
     """The page of an error; for a part of a page a note above it, which stays where it is."""
     title = HTTPStatus(status).phrase
     if _partial():
         html = render_template("console/_note.html", title=title, detail=detail)
         # In place of the one before: a part may be asked for every few seconds.
-        return html, status, {"HX-Retarget": "#notes", "HX-Reswap": "innerHTML"}
-    return render_template("console/error.html", title=title, detail=detail, status=status), status
+        return html, status, {**headers, "HX-Retarget": "#notes", "HX-Reswap": "innerHTML"}
+    html = render_template("console/error.html", title=title, detail=detail, status=status)
+    return html, status, dict(headers)

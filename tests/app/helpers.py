@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import Context
 from datetime import datetime
 from threading import Event, Thread
 from typing import Any
@@ -24,7 +25,7 @@ from app.services.matching import Evaluation
 from app.services.outcomes import Ended
 from app.services.turns import Outcome
 from tasks.upkeep import Upkeep
-from tests.app.client import Client
+from tests.app.client import Answer, Client
 from tests.conftest import TestClock
 
 ORDERS = 'when event.type == "order" and amount > 500 then notify("slack:#big-orders")'
@@ -133,6 +134,11 @@ def watching_locks() -> Iterator[Callable[[], bool]]:
     waits = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as beside:
         yield lambda: bool(beside.execute(waits).scalar())
+
+
+def alone(call: Callable[..., Answer], *args: Any, **options: Any) -> Answer:
+    """The answer to a call that is made as a server makes it: within a test's context `g` outlives a request."""
+    return Context().run(call, *args, **options)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from app.factory import create_app
 from app.services import keys
 from app.web.limits import Counts
 from tests.app.client import Answer, Client
+from tests.app.helpers import alone
 from tests.conftest import TestClock
 
 FEW = Rates(calls=parse("2/minute"), ingest=parse("3/minute"), failures=parse("2/minute"))
@@ -75,6 +76,16 @@ def test_what_needs_no_key_is_counted_by_address(client: Client) -> None:
     assert codes(client, "/docs", 2, **neighbour) == [200, 200]
     assert codes(client, "/docs", 1, **same) == [429]
     assert codes(client, "/docs", 1, **far) == [200]
+
+
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
+def test_a_page_that_is_asked_for_too_often_says_when_to_come_again(
+    client: Client, headers: dict[str, str]
+) -> None:
+    answers = [alone(client.get, "/console/sign-in", headers=headers) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert "Too Many Requests" in answers[-1].text
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
 
 
 def test_health_and_metrics_always_answer(client: Client) -> None:

@@ -15,7 +15,7 @@ from app.extensions import session
 from app.services import keys
 from tests.app.client import Client
 from tests.app.console.browser import ORIGIN, Browser
-from tests.app.helpers import evaluate
+from tests.app.helpers import alone, evaluate
 from tests.conftest import TestClock
 
 
@@ -224,6 +224,15 @@ def test_pages_run_no_script_but_their_own_and_are_kept_nowhere(browser: Browser
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert browser.client.get("/console/sign-in").headers["Content-Security-Policy"] != policy
+
+
+@pytest.mark.parametrize("path", ["/", "/console/sign-in", "/console/rules"])
+def test_a_host_that_is_not_ours_is_refused_on_a_page(client: Client, path: str) -> None:
+    answer = alone(client.get, path, headers={"Host": "evil.example"})
+    assert (answer.status_code, answer.content_type) == (400, "text/html; charset=utf-8")
+    assert "this Host is not served here" in answer.text
+    nonce = answer.headers["Content-Security-Policy"].split("'nonce-")[1].split("'")[0]
+    assert f'nonce="{nonce}"></script>' in answer.text
 
 
 def test_what_does_not_exist_is_said_on_a_page(browser: Browser, key: str) -> None:
