@@ -5,7 +5,7 @@ Each process counts for itself and in memory, so that no request waits for Redis
 
 import math
 import time
-from ipaddress import ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 from threading import Lock
 from typing import Final, cast
 
@@ -25,6 +25,8 @@ EXEMPT: Final = {"health.healthz", "health.readyz", "prometheus_metrics"}
 EVENTS: Final = {"hooks.post"}
 NOT_HERE: Final = EXEMPT | EVENTS
 NETWORK_OF_ONE: Final = 64
+# As long as an address can be: a proxy may pass on whatever it was told, and each count keeps its name.
+LONGEST: Final = 45
 FEW: Final = 1000
 
 
@@ -130,7 +132,22 @@ def _spend(limit: RateLimitItem | None, what: str, who: str) -> None:
 
 def _address() -> str:
     """Who calls without a key: an IPv4 address, or the IPv6 network that one customer gets."""
-    address = request.remote_addr or "unknown"
-    if ":" in address:
-        return str(ip_network((address.partition("%")[0], NETWORK_OF_ONE), strict=False))
-    return address
+    told = request.remote_addr or "unknown"
+    return _network(told) if ":" in told else told[:LONGEST]
+
+
+def _network(told: str) -> str:
+    """The same of an address in IPv6, or with a port or in brackets, as some proxies tell it."""
+    host = told
+    if told.startswith("["):
+        host = told[1:].partition("]")[0]
+    elif told.count(":") == 1:
+        host = told.partition(":")[0]
+    host = host.partition("%")[0]
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host[:LONGEST]
+    if isinstance(address, IPv4Address):
+        return str(address)
+    return str(ip_network((address, NETWORK_OF_ONE), strict=False))

@@ -37,6 +37,11 @@ def codes(client: Client, path: str, times: int, **options: Any) -> list[int]:
     return [client.get(path, **options).status_code for _ in range(times)]
 
 
+def behind_a_proxy(settings: Settings, clock: TestClock) -> Flask:
+    """An application that believes the last address that it is told."""
+    return create_app(replace(settings, proxies=1), clock)
+
+
 def refused(answer: Answer) -> None:
     assert (answer.status_code, answer.content_type) == (429, "application/problem+json")
     assert 1 <= int(answer.headers["Retry-After"]) <= 60
@@ -96,8 +101,7 @@ def test_health_and_metrics_always_answer(client: Client) -> None:
 def test_behind_a_proxy_the_address_is_the_one_it_tells(
     app: Flask, settings: Settings, clock: TestClock
 ) -> None:
-    behind = create_app(replace(settings, proxies=1), clock)
-    client = cast(Client, behind.test_client())
+    client = cast(Client, behind_a_proxy(settings, clock).test_client())
 
     def ask(told: str) -> int:
         return client.get("/docs", headers={"X-Forwarded-For": told}).status_code
@@ -106,6 +110,28 @@ def test_behind_a_proxy_the_address_is_the_one_it_tells(
     assert ask("192.0.2.2") == 200
     # What the caller wrote itself stands further left, and is not believed.
     assert ask("192.0.2.77, 192.0.2.1") == 429
+
+
+@pytest.mark.parametrize(
+    ("one", "same", "other"),
+    [
+        ("192.0.2.1:51234", "192.0.2.1:4", "192.0.2.2:51234"),
+        ("192.0.2.1:51234", "192.0.2.1", "192.0.2.2"),
+        ("[2001:db8::1]", "2001:db8::2", "[2001:db8:1::1]"),
+        ("[2001:db8::1]:443", "[2001:db8::2]:51234", "[2001:db8:1::1]:443"),
+        ("[fe80::1%eth0]:443", "fe80::1%eth1", "fe81::1%eth0"),
+        ("unknown", "unknown:80", "_hidden:80"),
+        ("[2001:db8::1", "[2001:db8::2", "[2001:db8:1::1"),
+        (":::" + "x" * 9000, ":::" + "x" * 9001, ":::y"),
+    ],
+)
+def test_an_address_is_counted_however_a_proxy_spells_it(
+    app: Flask, settings: Settings, clock: TestClock, one: str, same: str, other: str
+) -> None:
+    client = cast(Client, behind_a_proxy(settings, clock).test_client())
+    told = [one, same, one, other]
+    answers = [client.get("/docs", headers={"X-Forwarded-For": text}) for text in told]
+    assert [answer.status_code for answer in answers] == [200, 200, 429, 200]
 
 
 def test_without_a_proxy_nobody_can_claim_another_address(client: Client) -> None:
