@@ -5,7 +5,7 @@ Each process counts for itself and in memory, so that no request waits for Redis
 
 import math
 import time
-from ipaddress import IPv4Address, ip_address, ip_network
+from ipaddress import IPv4Address, ip_network
 from threading import Lock
 from typing import Final, cast
 
@@ -15,6 +15,7 @@ from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 from werkzeug.exceptions import TooManyRequests
 
+from app.channels.addresses import canonical
 from app.runtime import runtime
 from app.services.keys import Caller
 
@@ -145,9 +146,10 @@ def _network(told: str) -> str:
         host = told.partition(":")[0]
     host = host.partition("%")[0]
     try:
-        address = ip_address(host)
+        address = canonical(host)
     except ValueError:
         return host[:LONGEST]
     if isinstance(address, IPv4Address):
+        # On a socket of both kinds all who come by IPv4 are in one network of IPv6.
         return str(address)
     return str(ip_network((address, NETWORK_OF_ONE), strict=False))

@@ -134,6 +134,15 @@ def test_an_address_is_counted_however_a_proxy_spells_it(
     assert [answer.status_code for answer in answers] == [200, 200, 429, 200]
 
 
+@pytest.mark.parametrize("network", ["::ffff:", "64:ff9b::"])
+def test_each_ipv4_address_within_ipv6_is_one_of_its_own(client: Client, network: str) -> None:
+    """All who come by IPv4 to a socket of both kinds are in one network of 64 bits."""
+    one, other = ({"environ_base": {"REMOTE_ADDR": f"{network}192.0.2.{n}"}} for n in (1, 2))
+    assert codes(client, "/docs", 3, **one) == [200, 200, 429]
+    assert codes(client, "/docs", 1, environ_base={"REMOTE_ADDR": "192.0.2.1"}) == [429]
+    assert codes(client, "/docs", 1, **other) == [200]
+
+
 def test_without_a_proxy_nobody_can_claim_another_address(client: Client) -> None:
     told = [client.get("/docs", headers={"X-Forwarded-For": f"192.0.2.{n}"}) for n in range(3)]
     assert [answer.status_code for answer in told] == [200, 200, 429]
