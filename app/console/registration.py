@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import structlog
 from flask import Blueprint, Flask, Response, g, render_template, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, NotFound
 
@@ -77,6 +77,7 @@ def init_app(app: Flask) -> None:
     console.register_error_handler(HTTPException, _http_error)
     for unavailable in (OperationalError, InterfaceError, PoolTimeout):
         console.register_error_handler(unavailable, _unavailable)
+    console.register_error_handler(DBAPIError, _database)
     console.register_error_handler(Exception, _unexpected)
     app.register_blueprint(console)
     formats.init_app(app)
@@ -145,6 +146,15 @@ def _unavailable(error: Exception) -> ResponseReturnValue:
     return _error(
         503, "The database does not answer. Nothing was changed; load the page again in a moment."
     )
+
+
+def _database(error: DBAPIError) -> ResponseReturnValue:
+    if isinstance(error, DataError):
+        undo(session())
+        return _error(422, "The database takes no such value. Nothing was changed.")
+    if error.connection_invalidated:
+        return _unavailable(error)
+    return _unexpected(error)
 
 
 def _unexpected(error: Exception) -> ResponseReturnValue:

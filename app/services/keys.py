@@ -82,6 +82,9 @@ def revoke(session: Session, key_id: UUID, now: datetime) -> ApiKey:
 
 def caller(session: Session, text: str) -> Caller | None:
     """Who holds the key `text`; None for a key that is unknown or revoked."""
+    # No key has a letter that does not print, and for NUL the database cannot even be asked.
+    if not text.isprintable():
+        return None
     for key_id, name, digest, scopes in _BY_PREFIX.alone(session, prefix=text[:PREFIX_LENGTH]):
         if hmac.compare_digest(digest, _digest(text)):
             return Caller(name, frozenset(scopes), key_id)

@@ -63,6 +63,13 @@ def test_only_an_admin_key_opens(browser: Browser, clock: TestClock, scopes: tup
     assert "Admin key" in browser.open("/")
 
 
+@pytest.mark.parametrize("wrong", ["\0", "snt_a\0b", "snt_" + "a" * 43 + "\0"])
+def test_what_no_key_can_be_is_a_wrong_one(browser: Browser, key: str, wrong: str) -> None:
+    assert "no admin key" in browser.sign_in(wrong)
+    assert browser.page is not None
+    assert browser.page.status_code == 401
+
+
 def test_a_session_ends_with_its_time_its_key_and_its_sign_out(
     browser: Browser, key: str, clock: TestClock
 ) -> None:
@@ -135,6 +142,8 @@ def test_under_tls_the_cookie_is_bound_to_the_host(browser: Browser) -> None:
         {},
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://[::1"},
+        {"Origin": "http://[bad]/"},
         {"Sec-Fetch-Site": "cross-site", "Origin": ORIGIN},
         {"Sec-Fetch-Site": "same-site", "Origin": ORIGIN},
     ],
