@@ -19,6 +19,7 @@ from threading import Thread
 from app.channels.addresses import Address, Network, canonical, is_public
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+LOOPBACK = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 MAX_URL = 2048
 Resolver = Callable[[str, int], list[str]]
 
@@ -92,13 +93,23 @@ class Egress:
     def destination(self, url: str, patience: float = 5.0) -> Destination:
         """Judge a URL; raises `UrlNotAllowed`, and `Unresolved` after `patience` seconds."""
         scheme, host, port, path = _parse(url)
+        name = host.rstrip(".").lower()
+        allowed = self._host_allowed(name, port)
+        if not allowed:
+            self._judge_name(name)
         literal = _literal(host)
         answers = [host] if literal is not None else self._resolve(host, port, patience)
-        name = host.rstrip(".").lower()
-        if not self._host_allowed(name, port):
+        if not allowed:
             for answer in answers:
                 self._judge(answer)
         return Destination(scheme, name, port, path, tuple(answers))
+
+    def _judge_name(self, name: str) -> None:
+        """Refuse what means this machine by its name (RFC 6761), also where no resolver knows it yet."""
+        if not f".{name}".endswith(".localhost"):
+            return
+        if not any(address in net for address in LOOPBACK for net in self._networks):
+            raise UrlNotAllowed("the host is this machine")
 
     def _judge(self, answer: str) -> None:
         try:

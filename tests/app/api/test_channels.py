@@ -118,8 +118,9 @@ def test_a_wrong_channel_is_refused_at_its_field(
     assert answer.json["errors"][0]["pointer"] == pointer
 
 
-def test_a_private_url_is_refused_by_its_own_code(client: Client) -> None:
-    body = {"name": "x", "kind": "webhook", "config": {"url": "http://10.0.0.1/"}}
+@pytest.mark.parametrize("url", ["http://10.0.0.1/", "http://localhost./", "http://a.localhost/"])
+def test_a_private_url_is_refused_by_its_own_code(client: Client, url: str) -> None:
+    body = {"name": "x", "kind": "webhook", "config": {"url": url}}
     assert client.post("/channels", json=body).json["errors"][0]["code"] == "url_not_allowed"
 
 

@@ -191,6 +191,10 @@ def test_one_private_answer_refuses_the_whole_name(answers: list[str]) -> None:
         ("127.0.0.1:80", "http://127.0.0.1/"),
         ("localhost", "http://localhost:9000/"),
         ("LocalHost.:9000", "http://localhost:9000/"),
+        ("localhost", "http://localhost./"),
+        ("foo.localhost", "http://Foo.localhost.:9000/"),
+        ("127.0.0.0/8", "http://localhost:9000/"),
+        ("127.0.0.1", "http://foo.localhost./"),
         ("[::1]:9000", "http://[::1]:9000/"),
         ("::1", "http://[::1]/"),
         ("fc00::/7", "http://[fd00::1]/"),
@@ -230,6 +234,21 @@ def test_a_name_without_an_address_is_accepted_now_and_looked_up_again_later() -
     egress.check_url("https://soon.example/")
     with pytest.raises(Unresolved):
         egress.destination("https://soon.example/")
+
+
+@pytest.mark.parametrize("host", ["localhost", "LocalHost.", "foo.localhost", "a.foo.localhost."])
+@pytest.mark.parametrize("answers", [[], [PUBLIC]])
+def test_this_machine_is_refused_by_name_whatever_a_name_server_says(
+    host: str, answers: list[str]
+) -> None:
+    for allow in ([], ["localhost:9"], ["foo.localhost:9"], ["10.0.0.0/8"]):
+        with pytest.raises(UrlNotAllowed):
+            Egress(allow, lambda host, port: answers).check_url(f"http://{host}/")
+
+
+@pytest.mark.parametrize("name", ["localhost.example", "notlocalhost", "localhost.localdomain"])
+def test_a_name_that_only_reads_like_this_machine_is_one_like_any_other(name: str) -> None:
+    Egress(resolver=lambda host, port: [PUBLIC]).destination(f"http://{name}/")
 
 
 def test_a_name_server_that_hangs_costs_no_more_than_the_patience() -> None:
