@@ -156,6 +156,19 @@ class Channel(ABC):
         fields = self.config_schema.fields.items()
         return frozenset(name for name, field in fields if field.metadata.get("secret"))
 
+    @property
+    def sent_secrets(self) -> frozenset[str]:
+        """Those of them that the receiver is shown; one that only `signs` stays here."""
+        fields = self.config_schema.fields
+        return frozenset(n for n in self.secret_fields if not fields[n].metadata.get("signs"))
+
+    def place(self, config: Config) -> tuple[str, str] | None:
+        """The field that says where the secrets beside it are sent, and that URL.
+
+        None where a secret says so itself.
+        """
+        return None
+
     @abstractmethod
     def resolve(self, address: str, defaults: ChannelDefaults) -> Config:
         """The config for an address that is no named channel; raises `AddressError`."""

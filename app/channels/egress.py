@@ -159,6 +159,12 @@ class Egress:
         return found
 
 
+def origin(url: str) -> tuple[str, str, int]:
+    """Who is asked by a URL: its scheme, host and port; raises `UrlNotAllowed`."""
+    scheme, host, port, _ = _parse(url)
+    return scheme, host.rstrip(".").lower(), port
+
+
 def _parse(url: str) -> tuple[str, str, int, str]:
     found = _URL.fullmatch(url) if len(url) <= MAX_URL else None
     if found is None:

@@ -47,6 +47,10 @@ class PagerDutyChannel(PostingChannel):
     needs = "routing_key"
     hears_acknowledged = True
 
+    def place(self, config: Config) -> tuple[str, str]:
+        """The Events API, to which the key goes."""
+        return "api_url", self.url(config)
+
     def url(self, config: Config) -> str:
         return config.get("api_url") or URL
 

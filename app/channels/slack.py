@@ -121,6 +121,10 @@ class SlackChannel(Channel):
             "set SLACK_BOT_TOKEN or SLACK_WEBHOOK_URL, or create a channel of that name",
         )
 
+    def place(self, config: Config) -> tuple[str, str] | None:
+        """The API, to which a token goes; an incoming webhook is a secret of its own."""
+        return ("api_url", _method(config)) if config.get("bot_token") else None
+
     def check_config(self, config: Config, egress: Egress) -> None:
         egress.check_url(config.get("webhook_url") or _method(config))
 

@@ -53,6 +53,10 @@ class TelegramChannel(PostingChannel):
     # Telegram takes so many for each group.
     rate_limit = "20/m"
 
+    def place(self, config: Config) -> tuple[str, str]:
+        """The Bot API, to which the token goes."""
+        return "api_url", config.get("api_url") or API
+
     def url(self, config: Config) -> str:
         base: str = config.get("api_url") or API
         return f"{base.rstrip('/')}/bot{config['bot_token']}/sendMessage"

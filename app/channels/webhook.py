@@ -50,11 +50,19 @@ class WebhookConfig(ChannelConfig):
     url = fields.String(required=True, validate=validate.Length(1, MAX_URL))
     secret = fields.String(
         validate=_check_secret,
-        metadata={"secret": True, "description": "signs; made for you when left out"},
+        metadata={
+            "secret": True,
+            "signs": True,
+            "description": "signs; made for you when left out",
+        },
     )
     secret_previous = fields.String(
         validate=_check_secret,
-        metadata={"secret": True, "description": "signs too, while receivers change over"},
+        metadata={
+            "secret": True,
+            "signs": True,
+            "description": "signs too, while receivers change over",
+        },
     )
     headers = fields.Dict(
         keys=fields.String(),
@@ -97,6 +105,10 @@ class WebhookChannel(Channel):
             return config
         secret = PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
         return {**config, "secret": secret}
+
+    def place(self, config: Config) -> tuple[str, str]:
+        """The URL, to which the headers go."""
+        return "url", config["url"]
 
     def check_config(self, config: Config, egress: Egress) -> None:
         egress.check_url(config["url"])

@@ -27,7 +27,7 @@ class ChannelIn(Schema):
 
 
 class ChannelPatch(Schema):
-    """The fields of a channel that change; a secret that is left out stays."""
+    """The fields of a channel that change; a secret that is left out stays, but goes to no other receiver."""
 
     config = fields.Dict(keys=fields.String())
     enabled = Flag()

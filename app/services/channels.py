@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.channels import registry
 from app.channels.base import AddressError, Channel, ChannelDefaults
-from app.channels.egress import Egress, UrlNotAllowed
+from app.channels.egress import Egress, UrlNotAllowed, origin
 from app.config import Settings
 from app.ids import uuid7
 from app.models.channels import ChannelRow
@@ -83,13 +83,17 @@ def update(
 ) -> ChannelRow:
     """Change a channel: what is not sent of its config stays, what is sent as null goes. The caller commits.
 
+    A secret that stays goes to nobody else: a change that would take it to another receiver is refused.
     Secrets are sealed anew, so that an empty `config` moves them to the newest key.
     """
     channel = _kind(row.kind)
     if config is not None:
-        whole = {**row.config, **_opened(settings, row), **config}
+        before = {**row.config, **_opened(settings, row)}
+        whole = {**before, **config}
         merged = {key: value for key, value in whole.items() if value is not None}
-        row.config, secrets = _split(channel, _checked(channel, merged, settings, egress))
+        after = _checked(channel, merged, settings, egress)
+        _keep_home(channel, before, after, config)
+        row.config, secrets = _split(channel, after)
         row.secrets = seal(settings.secret_keys, secrets)
     if enabled is not None:
         row.enabled = enabled
@@ -267,6 +271,37 @@ def _checked(
     except UrlNotAllowed as error:
         raise Refusal(str(error), pointer="/config/url", code="url_not_allowed") from error
     return loaded
+
+
+def _keep_home(
+    channel: Channel,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    sent: Mapping[str, Any],
+) -> None:
+    """Refuse to show another receiver what was kept for this one.
+
+    Nobody is shown a secret again; whoever may change a channel could else learn its secrets by having them sent.
+    """
+    place, was = channel.place(after), channel.place(before)
+    kept = sorted(name for name in channel.sent_secrets - sent.keys() if after.get(name))
+    if place is None or not kept or (was is not None and _origin(was[1]) == _origin(place[1])):
+        return
+    again = " and ".join(kept)
+    raise Refusal(
+        f"leads to another scheme, host or port: send {again} again in the same request, or remove it; "
+        "what is kept secret goes nowhere else",
+        pointer=f"/config/{place[0]}",
+        code="secrets_stay",
+    )
+
+
+def _origin(url: str) -> tuple[str, str, int] | None:
+    """Whom a URL asks; None for one that was allowed by an older release and is no more."""
+    try:
+        return origin(url)
+    except UrlNotAllowed:
+        return None
 
 
 def _split(channel: Channel, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Channels keep their secrets to themselves."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -77,6 +78,86 @@ def test_a_change_keeps_the_secrets_that_it_does_not_name(app: Flask, client: Cl
     config = channels.destinations(session(), runtime().settings, ["webhook:erp"])["webhook:erp"]
     assert config.problem == "channel_disabled"
     assert row.config == {"url": URL + "2"}
+
+
+SLACK = {"bot_token": "xoxb-1", "channel": "#ops"}
+SERVER = "https://93.184.216.34:8443/api"
+BOT = {"bot_token": "123:abc", "chat_id": "-100"}
+PAGER = {"routing_key": "a" * 32}
+HEADERS = {"Authorization": "Bearer 1"}
+
+
+def change(client: Client, kind: str, config: dict[str, object], sent: dict[str, object]) -> Any:
+    """What is answered to a change of a channel that has this config."""
+    body = {"name": "ops", "kind": kind, "config": config}
+    assert client.post("/channels", json=body).status_code == 201
+    return client.patch(f"/channels/{kind}:ops", json={"config": sent})
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "sent", "field", "secret"),
+    [
+        ("slack", SLACK, {"api_url": SERVER}, "api_url", "bot_token"),
+        ("slack", SLACK | {"api_url": SERVER}, {"api_url": None}, "api_url", "bot_token"),
+        ("telegram", BOT, {"api_url": SERVER}, "api_url", "bot_token"),
+        ("pagerduty", PAGER, {"api_url": SERVER}, "api_url", "routing_key"),
+        ("webhook", {"url": URL, "headers": HEADERS}, {"url": SERVER}, "url", "headers"),
+        (
+            "webhook",
+            {"url": URL, "headers": HEADERS},
+            {"url": URL.replace("https", "http")},
+            "url",
+            "headers",
+        ),
+        (
+            "webhook",
+            {"url": URL, "headers": HEADERS},
+            {"url": URL.replace("216.34", "216.35"), "secret": None},
+            "url",
+            "headers",
+        ),
+    ],
+)
+def test_kept_secrets_go_to_no_other_receiver(
+    client: Client,
+    kind: str,
+    config: dict[str, object],
+    sent: dict[str, object],
+    field: str,
+    secret: str,
+) -> None:
+    answer = change(client, kind, config, sent)
+    assert answer.status_code == 422, answer.text
+    [error] = answer.json["errors"]
+    assert (error["pointer"], error["code"]) == (f"/config/{field}", "secrets_stay")
+    assert f"send {secret} again in the same request, or remove it" in error["detail"]
+    kept = client.get(f"/channels/{kind}:ops").json["config"].get(field)
+    assert kept == config.get(field)
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "sent"),
+    [
+        ("slack", SLACK, {"api_url": SERVER, "bot_token": "xoxb-2"}),
+        ("slack", SLACK, {"api_url": "https://SLACK.com:443/other/"}),
+        ("slack", SLACK, {"bot_token": None, "webhook_url": URL}),
+        ("slack", {"webhook_url": URL}, {"api_url": SERVER}),
+        ("slack", {"webhook_url": URL}, SLACK | {"webhook_url": None, "api_url": SERVER}),
+        ("webhook", {"url": URL, "headers": HEADERS}, {"url": f"{URL}/2"}),
+        ("webhook", {"url": URL, "headers": HEADERS}, {"url": SERVER, "headers": None}),
+        ("webhook", {"url": URL, "headers": HEADERS}, {"url": SERVER, "headers": HEADERS}),
+        ("webhook", {"url": URL, "headers": {}}, {"url": SERVER}),
+    ],
+)
+def test_a_channel_moves_where_no_kept_secret_would_be_shown(
+    client: Client, kind: str, config: dict[str, object], sent: dict[str, object]
+) -> None:
+    answer = change(client, kind, config, sent)
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_secret_that_only_signs_moves_along(client: Client) -> None:
+    assert change(client, "webhook", {"url": URL}, {"url": SERVER}).status_code == 200
 
 
 def test_an_empty_change_seals_the_secrets_anew_and_keeps_them(client: Client) -> None:

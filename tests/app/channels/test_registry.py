@@ -39,6 +39,20 @@ def test_a_channel_tells_its_kind_and_its_label(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", registry.kinds())
+def test_a_url_that_is_no_secret_is_known_to_say_where_the_secrets_go(kind: str) -> None:
+    channel = registry.get(kind)
+    shown = set(channel.config_schema.fields) - channel.secret_fields
+    config = dict.fromkeys(
+        (*channel.secret_fields - {"webhook_url"}, *shown), "https://there.example"
+    )
+    for name in (name for name in shown if name.endswith("url")):
+        place = channel.place(config)
+        assert place is not None
+        assert place[0] == name
+        assert place[1].startswith("https://there.example")
+
+
+@pytest.mark.parametrize("kind", registry.kinds())
 def test_nothing_outside_a_channels_file_switches_on_its_kind(kind: str) -> None:
     switch = re.compile(rf"""kind\s*(==|!=|in\b).*["']{kind}["']|case\s+["']{kind}["']""")
     files = [path for path in APP.rglob("*.py") if path.stem != kind]

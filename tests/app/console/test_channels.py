@@ -169,6 +169,20 @@ def test_a_wrong_change_is_told_at_its_field_and_changes_nothing(
     assert 'id="config-headers-wrong"' in html
 
 
+def test_a_move_that_would_show_kept_secrets_to_others_is_told_at_its_field(
+    browser: Browser, erp: str
+) -> None:
+    browser.open(erp)
+    browser.send(erp, **settings(url=URL, headers="Authorization: Bearer 1"))
+    moved = "https://93.184.216.34:8443/hook"
+    html = browser.send(erp, status=422, **settings(url=moved))
+    assert 'id="config-url-wrong"' in html
+    assert "send headers again" in html
+    assert stored()["url"] == URL
+    browser.send(erp, **settings(url=moved), **clear("headers"))
+    assert stored() == {"url": moved, "secret": SECRET}
+
+
 def test_a_channel_is_switched_off_and_on_and_keeps_its_settings(
     browser: Browser, erp: str, client: Client
 ) -> None:
