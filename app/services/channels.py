@@ -16,10 +16,13 @@ from app.channels.egress import Egress, UrlNotAllowed, origin
 from app.config import Settings
 from app.ids import uuid7
 from app.models.channels import ChannelRow
+from app.services import audit
 from app.services.errors import Conflict, NotFound, Refusal, escape_pointer
 from app.services.secretbox import SecretsUnreadable, seal, unseal
 from rules_dsl import TargetError
 from rules_dsl.errors import did_you_mean
+
+ACTOR: Final = "sentinel: receiver gone"
 
 
 @dataclass(frozen=True)
@@ -144,10 +147,15 @@ def disable(session: Session, channel_id: UUID, version: int, reason: str, now: 
     row = session.get(ChannelRow, channel_id, with_for_update=True, populate_existing=True)
     if row is None or not row.enabled or row.version != version:
         return False
-    row.enabled = False
-    row.disabled_reason = reason
-    row.version += 1
-    row.updated_at = now
+    change = audit.Change(ACTOR, "channels", "disable", str(channel_id))
+    # What else this session holds is not of this change.
+    session.flush()
+    with audit.following(session, change):
+        row.enabled = False
+        row.disabled_reason = reason
+        row.version += 1
+        row.updated_at = now
+        audit.record(session, change, now)
     return True
 
 

@@ -436,6 +436,24 @@ def test_a_channel_that_is_gone_is_disabled_with_an_event_that_rules_can_hear(
     assert [row.reason for row in notifications()] == ["HTTP 410", "channel_disabled"]
 
 
+def test_the_log_says_that_sentinel_has_switched_the_channel_off(
+    client: Client, settings: Settings, clock: TestClock
+) -> None:
+    make_channel(client)
+    [key] = due(client, clock)
+    finish(begin(key, settings, clock), clock, GONE)
+    entry = client.get("/audit").json["data"][0]
+    assert (entry["actor"], entry["action"], entry["object_name"]) == (
+        "sentinel: receiver gone",
+        "channel.disable",
+        "erp",
+    )
+    assert entry["object_id"] == client.get("/channels/erp").json["id"]
+    [change] = entry["changes"]
+    assert change["fields"]["enabled"] == {"old": True, "new": False}
+    assert change["fields"]["disabled_reason"]["new"] == "HTTP 410"
+
+
 def test_a_channel_that_was_changed_meanwhile_is_not_disabled_for_what_it_was(
     client: Client, settings: Settings, clock: TestClock
 ) -> None:
