@@ -131,10 +131,16 @@ class Rule:
         if self.tree.message is None:
             return None
         run = Run(event, clock(now))
-        whole = "".join(
-            part if isinstance(part, str) else as_text(compile_value(part)(run))
-            for part in self.tree.message.parts
-        )
+        written: list[str] = []
+        room = _LONGEST_MESSAGE
+        for part in self.tree.message.parts:
+            # One letter past the end tells that it was cut; all that follows need not be made.
+            text = part if isinstance(part, str) else as_text(compile_value(part)(run))
+            written.append(text[: room + 1])
+            room -= len(text)
+            if room < 0:
+                break
+        whole = "".join(written)
         return whole if len(whole) <= _LONGEST_MESSAGE else whole[: _LONGEST_MESSAGE - 1] + "…"
 
     def format(self) -> str:

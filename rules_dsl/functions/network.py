@@ -9,13 +9,16 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 from rules_dsl.functions.registry import BadArgument, LiteralCheck, function
 
+# The longest network has 49 letters; what an event gives for one may have 256 KiB, and would be kept.
+_LONGEST_NETWORK: Final = 64
+
 
 def _network(text: str) -> IPv4Network | IPv6Network:
-    found = _find_network(text)
+    found = _find_network(text) if len(text) <= _LONGEST_NETWORK else None
     if found is None:
         raise BadArgument("no such network; write it as in 10.0.0.0/8")
     return found

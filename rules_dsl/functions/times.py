@@ -14,9 +14,13 @@ _RFC3339: Final = re.compile(
 )
 
 
+# The longest name has 32 letters; what an event gives for one may have 256 KiB, and would be kept.
+_LONGEST_ZONE: Final = 100
+
+
 def zone_of(name: str) -> ZoneInfo:
     """The zone of an IANA name."""
-    found = _find_zone(name)
+    found = _find_zone(name) if len(name) <= _LONGEST_ZONE else None
     if found is None:
         raise BadArgument("no such time zone; write an IANA name, as in Europe/Berlin")
     return found

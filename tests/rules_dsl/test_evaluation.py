@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+import tracemalloc
 from datetime import UTC, datetime
 from typing import Final
 
@@ -202,3 +203,30 @@ def test_the_grammar_reserves_the_words_that_the_library_names() -> None:
         assert parse_condition(f"a.{word} == 1 and event.{word} == 1").matches({}) is None
         with pytest.raises(Exception, match=re.escape(word)):
             parse_condition(f"{word} + 1 == 2")
+
+
+@pytest.mark.parametrize("condition", ["hour(1, a) == 1", 'cidr("10.0.0.1", a)'])
+def test_what_an_event_gives_for_a_zone_or_a_network_is_not_kept_at_length(condition: str) -> None:
+    known = parse_condition(condition)
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            assert known.matches({"a": f"{number}/" + "8" * 100_000}) is None
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 500_000
+
+
+def test_a_message_that_names_a_large_object_often_is_no_longer_made_than_it_may_be() -> None:
+    rule = compile_rule('when a then notify("a:b") message "' + "{{ a }}" * 900 + '"')
+    event: dict[str, object] = {"a": {"long": "x" * 240_000}}
+    tracemalloc.start()
+    try:
+        message = rule.render_message(event)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert message is not None
+    assert (len(message), message[-1]) == (65_536, "…")
+    assert most < 10_000_000
