@@ -8,6 +8,7 @@ together, the latest choice for a step is as good as any, and nothing is tried t
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 from rules_dsl import tree
@@ -52,6 +53,15 @@ class StepPlan:
     named: bool = False  # whether a later step asks for it
 
 
+class _Slot(NamedTuple):
+    """A place for one event: of a step that is repeated there are several."""
+
+    number: int
+    step: StepPlan
+    named: bool
+    only_latest: bool  # whether the latest event is as good as any
+
+
 class Found(NamedTuple):
     """A whole sequence: its first event's time, and the events that have names."""
 
@@ -74,12 +84,13 @@ class Sequences:
             plan.named = any(plan.name in other.ties for other in everyone)
         # The step that an event need not wait to serve.
         self.only_last = 1 << len(plans) - 1 if plans[-1].times == 1 else 0
-        # From the last to the first: the step, and whether it is the one that has the name.
-        self.slots = [
-            (index, turn == 0)
-            for index in reversed(range(len(plans)))
-            for turn in range(plans[index].times)
-        ]
+        self.slots = list(_slots(plans))
+        # Where the conditions stand that ask for a name.
+        self.asking = {
+            plan.name: [at for at, slot in enumerate(self.slots) if plan.name in slot.step.ties]
+            for plan in plans
+            if plan.named
+        }
 
     def serves(self, run: Run) -> int:
         """Which steps an event may serve."""
@@ -100,10 +111,8 @@ class Sequences:
         if not last.steps >> (len(self.steps) - 1) & 1:
             return None
         search = _Search(self, earlier, last.time - self.within, now)
-        chosen = search.next([last], len(earlier))
-        if chosen is None:
-            return None
-        return Found(chosen[-1].time, search.names(chosen))
+        first = search.first(last)
+        return None if first is None else Found(first.time, search.names)
 
     def closes(self, pending: Pending, run: Run) -> bool:
         """Whether an event is what a closing `not` waits for."""
@@ -127,7 +136,7 @@ class Sequences:
 
 
 class _Search:
-    """One search backwards from an event."""
+    """One search backwards from an event; a loop, since a sequence may be of more events than calls may nest."""
 
     def __init__(self, plan: Sequences, earlier: Sequence[Candidate], low: int, now: float) -> None:
         self._plan = plan
@@ -135,52 +144,80 @@ class _Search:
         self._low = low
         self._now = now
         self._looked = 0
+        self._chosen: list[Candidate] = []
+        self._places: list[int] = []
+        self.names: dict[str, dict[str, Any]] = {}
 
-    def next(self, chosen: list[Candidate], below: int) -> list[Candidate] | None:
-        """Choose the slot before those that are chosen, from the events before an index."""
-        slot = len(chosen) - 1
-        index, named = self._plan.slots[slot]
-        if not self._fits(chosen, index, named):
+    def first(self, last: Candidate) -> Candidate | None:
+        """The first of the latest events that fit before the last one; None where none do."""
+        slots, chosen = self._plan.slots, self._chosen
+        below = len(self._earlier)
+        if not self._choose(last, below):
             return None
-        if len(chosen) == len(self._plan.slots):
-            return chosen
-        index, named = self._plan.slots[slot + 1]
-        step = self._plan.steps[index]
-        only_latest = step.tied is None and not (named and step.named)
+        while len(chosen) < len(slots):
+            at = self._before(below, slots[len(chosen)].number)
+            if at is None:
+                at = self._step_back()
+            else:
+                # If it does not fit, the one before it is next.
+                self._choose(self._earlier[at], at)
+            if at is None:
+                return None
+            below = at
+        return chosen[-1]
+
+    def _before(self, below: int, number: int) -> int | None:
+        """Where the latest event before a place is that may serve a step."""
         for at in range(below - 1, -1, -1):
             candidate = self._earlier[at]
             if candidate.time <= self._low:
                 break
             self._pay()
-            if not candidate.steps >> index & 1:
-                continue
-            found = self.next([*chosen, candidate], at)
-            if found or only_latest:
-                return found
+            if candidate.steps >> number & 1:
+                return at
         return None
 
-    def names(self, chosen: Sequence[Candidate]) -> dict[str, dict[str, Any]]:
-        """The events that have names."""
-        slots = zip(self._plan.slots, chosen, strict=False)
-        steps = self._plan.steps
-        return {steps[index].name: each.kept for (index, named), each in slots if named}
-
-    def _fits(self, chosen: list[Candidate], index: int, named: bool) -> bool:
-        """Whether the conditions hold of which the last name has just become known."""
-        steps = self._plan.steps
-        if not named:
+    def _choose(self, candidate: Candidate, at: int) -> bool:
+        """Take an event for the next slot, if all conditions hold of which the last name is known by it."""
+        slot = self._plan.slots[len(self._chosen)]
+        self._chosen.append(candidate)
+        self._places.append(at)
+        if slot.named:
+            self.names[slot.step.name] = candidate.kept
+        if self._fits(slot):
             return True
-        name = steps[index].name
-        known = self.names(chosen)
-        for (later, _), candidate in zip(self._plan.slots, chosen, strict=False):
-            step = steps[later]
-            if step.tied is None or name not in step.ties or not step.ties <= known.keys():
+        self._undo()
+        return False
+
+    def _step_back(self) -> int | None:
+        """Undo down to a choice for which there may be another before it; its place."""
+        while len(self._chosen) > 1:
+            slot, at = self._undo()
+            if not slot.only_latest:
+                return at
+        return None
+
+    def _undo(self) -> tuple["_Slot", int]:
+        self._chosen.pop()
+        slot = self._plan.slots[len(self._chosen)]
+        if slot.named:
+            del self.names[slot.step.name]
+        return slot, self._places.pop()
+
+    def _fits(self, slot: "_Slot") -> bool:
+        """Whether the conditions hold that have waited for the name of a slot."""
+        if not slot.named:
+            return True
+        for at in self._plan.asking.get(slot.step.name, ()):
+            step = self._plan.slots[at].step
+            if step.tied is None or not step.ties <= self.names.keys():
                 continue
-            run = Run(candidate.kept, self._now)
+            kept = self._chosen[at].kept
+            run = Run(kept, self._now)
             run.steps = self._looked
             run.pay(step.weight)
-            run.variables.update(known)
-            run.variables[step.name] = candidate.kept
+            run.variables.update(self.names)
+            run.variables[step.name] = kept
             fits = step.tied(run)
             self._looked = run.steps
             if fits is not True:
@@ -191,6 +228,15 @@ class _Search:
         self._looked += 1
         if self._looked > BUDGET:
             raise BudgetSpent
+
+
+def _slots(plans: Sequence[StepPlan]) -> Iterator[_Slot]:
+    """From the last to the first; of a repeated step the latest has the name."""
+    for index in reversed(range(len(plans))):
+        step = plans[index]
+        yield _Slot(index, step, True, step.tied is None and not step.named)
+        again = _Slot(index, step, False, step.tied is None)
+        yield from repeat(again, step.times - 1)
 
 
 def _alone(step: StepPlan, run: Run) -> bool:

@@ -265,6 +265,14 @@ def test_one_event_serves_one_step_and_none_twice() -> None:
     assert [world.matched(at, x=2) for at in range(6)] == [False, True, False, True, False, True]
 
 
+def test_a_sequence_of_as_many_events_as_its_steps_may_have_is_found() -> None:
+    steps = [f"s{number}: x > 0 x100" for number in range(11)]
+    world = World(f"seq({' -> '.join(steps)} -> last: x == 2 and s0.x == 3) within 1h")
+    for at in range(1_100):
+        world.machine.decide(world.event(at, x=3 if at == 99 else 1), world.states, 0)
+    assert world.send(1_100, x=2).outcome is True
+
+
 def test_steps_go_by_the_time_of_events() -> None:
     world = World('seq(a: type == "a" -> b: type == "b") within 10m')
     world.send(30, type="a")
