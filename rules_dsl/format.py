@@ -5,17 +5,15 @@ change the meaning.
 """
 
 import json
-import re
 from dataclasses import replace
 from typing import Final
 
 from rules_dsl import tree
 from rules_dsl.head import LINES, MODES, Lines
 from rules_dsl.tree import Expression
-from rules_dsl.words import DAY_SETS, RESERVED
+from rules_dsl.words import DAY_SETS, RESERVED, is_name
 
 _WIDEST: Final = 100
-_NAME: Final = re.compile(r"[^\W\d]\w*")
 
 # How tightly each kind of node binds; what stands inside a tighter one needs parentheses.
 _OR, _AND, _NOT, _TEST, _SUM, _PRODUCT, _MINUS, _DEFAULT, _PRIMARY = range(9)
@@ -52,7 +50,7 @@ def format_file_rule(sentence: tree.Sentence, name: str, lines: Lines, tests: st
 
 
 def _tag(tag: str) -> str:
-    plain = _NAME.fullmatch(tag) and tag not in RESERVED | LINES.keys()
+    plain = is_name(tag) and tag not in RESERVED | LINES.keys()
     return tag if plain else _quoted(tag)
 
 
@@ -269,4 +267,4 @@ class _Writer:
     def _step(self, step: str | int) -> str:
         if isinstance(step, int):
             return f"[{step}]"
-        return f".{step}" if _NAME.fullmatch(step) else f"[{_quoted(step, self._quote)}]"
+        return f".{step}" if is_name(step) else f"[{_quoted(step, self._quote)}]"

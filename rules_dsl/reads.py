@@ -1,25 +1,23 @@
 """What a rule reads of events: the fields that it names, and the types that it asks for."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from rules_dsl import tree
-from rules_dsl.words import RESERVED
+from rules_dsl.words import RESERVED, is_name
 
 # In place of an index: any element of a list.
 ELEMENT: Final = None
 Steps = tuple[str | None, ...]
 
-_NAME: Final = re.compile(r"[^\W\d]\w*")
 _TYPE: Final = ("type",)
 
 
 def path_text(steps: Steps) -> str:
     """A path as rules write it, with `[]` for any element."""
     first, *rest = steps
-    plain = first is not None and _NAME.fullmatch(first) and first not in RESERVED
+    plain = first is not None and is_name(first) and first not in RESERVED
     return (str(first) if plain else "event" + _step(first)) + "".join(map(_step, rest))
 
 
@@ -59,7 +57,7 @@ def is_type(node: tree.Expression) -> bool:
 def _step(step: str | None) -> str:
     if step is None:
         return "[]"
-    return f".{step}" if _NAME.fullmatch(step) else f"[{json.dumps(step, ensure_ascii=False)}]"
+    return f".{step}" if is_name(step) else f"[{json.dumps(step, ensure_ascii=False)}]"
 
 
 def _read(node: tree.Expression, names: Mapping[str, Steps | None]) -> Iterator[Steps]:

@@ -1,6 +1,5 @@
 """What was seen in events, and what a rule asks of events that never had it."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -14,7 +13,7 @@ from rules_dsl.lint import LintWarning
 from rules_dsl.reads import is_type, types_in
 from rules_dsl.tree import Expression, Scalar, Sentence, children, conjuncts
 from rules_dsl.values import kind_of
-from rules_dsl.words import RESERVED
+from rules_dsl.words import RESERVED, is_name
 
 _ANY_ELEMENT: Final = "[]"
 _OWN: Final = ("sentinel.",)  # types of Sentinel's own events
@@ -31,7 +30,6 @@ class SeenField:
 
 # By type of event, then by field: `amount`, `user.id`, `items[].sku`. None where not all fields are known.
 Seen: TypeAlias = Mapping[str, Mapping[str, SeenField] | None]
-_PLAIN: Final = re.compile(r"[^\W\d]\w*")
 
 
 def lint_by_seen(sentence: Sentence, seen: Seen) -> list[LintWarning]:
@@ -230,7 +228,7 @@ class _Fields:
 def _is_plain(path: tree.Path) -> bool:
     """Whether a path is written in one way only."""
     words = [step for step in path.steps if isinstance(step, str)]
-    return bool(words) and all(_PLAIN.fullmatch(each) and each not in RESERVED for each in words)
+    return bool(words) and all(is_name(each) and each not in RESERVED for each in words)
 
 
 def field_name(steps: Sequence[str | int]) -> str:

@@ -8,7 +8,7 @@ from rules_dsl import literals
 from rules_dsl.errors import RuleError
 from rules_dsl.lexer import Token
 from rules_dsl.source import Source
-from rules_dsl.words import OPERATOR_WORDS, RESERVED
+from rules_dsl.words import OPERATOR_WORDS, RESERVED, is_name
 
 _INSTEAD: Final = {
     "=": "==", "===": "==", "!==": "!=", "<>": "!=", "=>": ">=", "=<": "<=",
@@ -121,7 +121,7 @@ def _number_hint(written: str) -> str | None:
 
 def _check_word(source: Source, tokens: Sequence[Token], index: int) -> RuleError | None:
     token = tokens[index]
-    if not (token.text[0].isalpha() or token.text[0] == "_"):
+    if not is_name(token.text):
         hint = "a name begins with a letter or `_`"
         return _at(source, token, f"`{token.text}` is no name", hint)
     if token.after_dot:

@@ -1,5 +1,6 @@
 """The words that the language reserves, and those that mean something at their place only."""
 
+import re
 from typing import Final
 
 # fmt: off
@@ -38,3 +39,10 @@ WINDOW_WORDS: Final = {
     "by": "count() over 5m by user.id >= 5",
     "expect": 'absent(type == "heartbeat") for 10m by host expect ["a", "b"]',
 }
+
+_WORD: Final = re.compile(r"\w+")
+
+
+def is_name(text: str) -> bool:
+    """Whether a text is spelled as a name: `²` and `½` are letters to a regex, but none begins with them."""
+    return _WORD.fullmatch(text) is not None and (text[0].isalpha() or text[0] == "_")

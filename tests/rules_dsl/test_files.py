@@ -75,7 +75,9 @@ def test_the_formatter_keeps_all_of_it() -> None:
     assert [each.tests for each in again] == [each.tests for each in read_rules_file(FILE)]
 
 
-@pytest.mark.parametrize("tag", ["a", "when", "tags", "tier-1", "two words", 'quo"te', "é", "null"])
+@pytest.mark.parametrize(
+    "tag", ["a", "when", "tags", "tier-1", "two words", 'quo"te', "é", "²", "null"]
+)
 def test_any_tag_is_written_so_that_it_is_read_again(tag: str) -> None:
     text = f'rule "R" tags {tag if tag == "a" else repr(tag)} when a then notify("a:b")'
     (rule,) = read_rules_file(text)

@@ -24,6 +24,7 @@ def read(condition: str, rest: str = "") -> set[str]:
         ("any x in a: (any y in x.b: (y.c == x.d))", {"a", "a[].b", "a[].b[].c", "a[].d"}),
         ("any x in tags: (x == 'a')", {"tags", "tags[]"}),
         ('event["content-type"] == "a"', {'event["content-type"]'}),
+        ('event["²"] == 1 and event.a["½"] == 1', {'event["²"]', 'a["½"]'}),
         ("exists a.b and missing c and d is null", {"a.b", "c", "d"}),
         ("len(name) + num(b ?? c) > 3", {"name", "b", "c"}),
         ("count(status >= 500) over 5m by host >= 3", {"status", "host"}),

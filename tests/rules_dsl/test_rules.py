@@ -99,6 +99,9 @@ FORMATTED = {
     "when any  x in  l:(x>1)": "when any x in l: (x > 1)",
     "when a not   in [1]": "when a not in [1]",
     "when a is   not   null": "when a is not null",
+    'when event["é"].x == 1': "when event.é.x == 1",
+    'when event["²"].x["½x"] == 1': 'when event["²"].x["½x"] == 1',
+    'when event["x²"]["Ⅷ"] == 1': 'when event.x²["Ⅷ"] == 1',
     "when 'a\\'b' == a": 'when "a\'b" == a',
 }
 

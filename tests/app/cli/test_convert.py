@@ -207,6 +207,7 @@ ELASTALERT = "name: a\ntype: any\nrealert: {{minutes: 0}}\nfilter:\n- {}"
         ("elastalert", ELASTALERT.format("terms: {a.b.keyword: [x, y]}"), 'a.b in ["x", "y"]'),
         ("elastalert", ELASTALERT.format("range: {a: {gte: 5, lt: 9}}"), "a >= 5 and a < 9"),
         ("elastalert", ELASTALERT.format("exists: {field: '@a'}"), 'event["@a"] is not null'),
+        ("elastalert", ELASTALERT.format("exists: {field: 'a.²'}"), 'a["²"] is not null'),
         ("elastalert", ELASTALERT.format("wildcard: {a: 'x*.y'}"), 'a matches "(?s)^x.*\\\\.y$"'),
         (
             "elastalert",

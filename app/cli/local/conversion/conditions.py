@@ -5,14 +5,12 @@ therefore written with the question whether the field has a value.
 """
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from rules_dsl.words import RESERVED
+from rules_dsl.words import RESERVED, is_name
 
-_WORD: Final = re.compile(r"[^\W\d]\w*")
 _UNITS: Final = (("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
 
@@ -69,10 +67,10 @@ def written(node: Node, negated: bool = False) -> str:
 def path_of(field: str) -> str:
     """A field by its dotted name; `.keyword`, which only Elasticsearch knows, is left out."""
     first, *rest = field.removesuffix(".keyword").split(".")
-    plain = _WORD.fullmatch(first) and first not in RESERVED
+    plain = is_name(first) and first not in RESERVED
     path = first if plain else f"event[{literal(first)}]"
     for step in rest:
-        path += f".{step}" if _WORD.fullmatch(step) else f"[{literal(step)}]"
+        path += f".{step}" if is_name(step) else f"[{literal(step)}]"
     return path
 
 
