@@ -1,6 +1,5 @@
 """A typed client of the HTTP API, for the command line."""
 
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,17 +67,6 @@ class Client:
         self._session.trust_env = False
         if key:
             self._session.headers["Authorization"] = f"Bearer {key}"
-
-    @classmethod
-    def from_env(
-        cls,
-        url: str | None = None,
-        env: Mapping[str, str] = os.environ,
-        seconds: float = TIMEOUT,
-    ) -> "Client":
-        """`SENTINEL_URL`, unless there is another `url`, and `SENTINEL_API_KEY`."""
-        here = url or env.get("SENTINEL_URL", "http://localhost:8000")
-        return cls(here, env.get("SENTINEL_API_KEY"), seconds)
 
     def create_key(self, name: str, scopes: tuple[str, ...]) -> tuple[KeyInfo, str]:
         """A new key and its text; raises `ApiError`."""
@@ -321,6 +309,8 @@ class Client:
             found = {} if answer.status_code == HTTPStatus.NO_CONTENT else answer.json()
         except requests.JSONDecodeError:
             raise ApiError(answer.status_code, f"{self._url} answered with no JSON") from None
+        except requests.exceptions.InvalidURL:
+            raise ApiError(0, f"{self._url!r} is no address of a server") from None
         except requests.RequestException:
             raise ApiError(0, f"{self._url} does not answer; is it running?") from None
         if not answer.ok and answer.status_code != fine:

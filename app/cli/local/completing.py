@@ -22,7 +22,7 @@ def _asked(ask: Callable[[Client], Iterable[str]]) -> Choices:
     ) -> list[CompletionItem[Any]]:
         try:
             names = list(ask(connect(seconds=SECONDS)))
-        except ApiError:
+        except (ApiError, click.UsageError):
             return []
         return [CompletionItem(name) for name in names if name.startswith(begun)]
 

@@ -55,8 +55,9 @@ def test_bash_completes_the_names_of_rules_and_channels_as_it_reads_them(
     assert offered(served, "./sentinel", "channel", "test", "") == ["erp"]
 
 
-def test_bash_is_offered_nothing_where_no_server_answers() -> None:
-    assert offered("http://127.0.0.1:1", "./sentinel", "rule", "show", "Or") == [""]
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "no address"])
+def test_bash_is_offered_nothing_where_no_server_answers(url: str) -> None:
+    assert offered(url, "./sentinel", "rule", "show", "Or") == [""]
 
 
 @pytest.mark.parametrize(("shell", "check"), [("zsh", ["-n"]), ("fish", ["--no-execute"])])
