@@ -11,15 +11,13 @@ from app import logs, metrics, pool
 from app.api import registration
 from app.api.exposition import SentinelMetrics
 from app.api.problems import register_problems
-from app.channels.egress import Egress
 from app.channels.transport import Transport
 from app.clock import Clock, system_clock
 from app.config import Settings
 from app.console import registration as console
+from app.derived import egress, hook_secrets
 from app.environment import ConfigError
 from app.extensions import db, migrate
-from app.hooks import secrets
-from app.hooks.secrets import Secrets
 from app.inbox.views import blueprint as inbox
 from app.runtime import EXTENSION, Runtime
 from app.web.guards import refuse_other_hosts
@@ -28,13 +26,6 @@ from tasks.wiring import make_celery
 
 if TYPE_CHECKING:
     from app.traces import Traces
-
-
-def _egress(settings: Settings) -> Egress:
-    try:
-        return Egress(settings.egress_allow)
-    except ValueError as error:
-        raise ConfigError("SENTINEL_EGRESS_ALLOW", str(error)) from None
 
 
 def _traces(settings: Settings) -> "Traces | None":
@@ -46,13 +37,6 @@ def _traces(settings: Settings) -> "Traces | None":
         problem = f"needs the packages of requirements-otel.txt: {error}"
         raise ConfigError("OTEL_EXPORTER_OTLP_ENDPOINT", problem) from None
     return Traces(metrics.VERSION)
-
-
-def _hook_secrets(settings: Settings) -> Secrets:
-    try:
-        return secrets.read(settings.hook_secrets)
-    except ValueError as error:
-        raise ConfigError("SENTINEL_HOOK_SECRETS", str(error)) from None
 
 
 class Sentinel(Flask):
@@ -97,9 +81,9 @@ def create_app(settings: Settings | None = None, clock: Clock = system_clock) ->
         # Of any body; most are bounded more closely where they are read.
         MAX_CONTENT_LENGTH=settings.max_batch + 1,
     )
-    transport = Transport(_egress(settings))
+    transport = Transport(egress(settings))
     app.extensions[EXTENSION] = Runtime(
-        settings, clock, transport, _hook_secrets(settings), _traces(settings)
+        settings, clock, transport, hook_secrets(settings), _traces(settings)
     )
     db.init_app(app)
     migrate.init_app(app, db)

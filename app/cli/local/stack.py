@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from app.cli.local import migrations
-from app.cli.local.environment import Ports, auth, common, complete, is_set
+from app.cli.local.environment import Ports, common, complete, is_set
 from app.cli.local.errors import LocalError
 from app.cli.local.home import Home
 from app.cli.local.leftovers import end_leftovers
@@ -26,6 +26,9 @@ from app.cli.local.services import (
     Services,
 )
 from app.cli.local.supervisor import Supervisor
+from app.config import Settings
+from app.derived import egress, hook_secrets
+from app.environment import ConfigError
 
 SERVER_SECONDS = 60
 READY_SECONDS = 90
@@ -57,7 +60,7 @@ class LocalStack:
 
     def check(self) -> None:
         """Whatever can be known to fail, before anything is touched."""
-        auth(self.ports.host, self._given)
+        _check(self._environment())
         if not is_free(self.ports.host, self.ports.api):
             raise LocalError(
                 f"port {self.ports.api} on {self.ports.host} is taken. "
@@ -152,3 +155,13 @@ class LocalStack:
         database = self.postgres.url() if self.postgres else ""
         redis = self.redis.url if self.redis else ""
         return complete(self.home, self.ports, self._given, database, redis)
+
+
+def _check(env: Mapping[str, str]) -> None:
+    """Read the settings as each process will; each would say the same at the end of its log."""
+    try:
+        settings = Settings.from_env(env)
+        egress(settings)
+        hook_secrets(settings)
+    except ConfigError as error:
+        raise LocalError(str(error)) from None

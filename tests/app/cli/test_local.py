@@ -19,6 +19,7 @@ from app.cli.local.process import Spec
 from app.cli.local.running import INBOX_PORT
 from app.cli.local.server import connect
 from app.cli.local.services import broker_url
+from app.cli.local.stack import LocalStack
 from app.cli.local.supervisor import Supervisor
 from app.client import ApiError
 
@@ -100,6 +101,26 @@ def test_the_inbox_is_slack_unless_there_is_a_real_one(home: Home) -> None:
     real = complete(home, PORTS, {"SLACK_BOT_TOKEN": "xoxb-1"}, "postgresql://", "unix:///s")
     assert real["SLACK_BOT_TOKEN"] == "xoxb-1"
     assert "SLACK_API_URL" not in real
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("SENTINEL_RETRY_BASE", "abc", "is 'abc'; it must be a number"),
+        ("DATABASE_URL", "mysql://x", "must begin with postgresql://"),
+        ("SENTINEL_SECRET_KEY_FILE", "/nowhere", "cannot read /nowhere"),
+        ("SENTINEL_EGRESS_ALLOW", "a:b", "'a:b' is neither"),
+        ("SENTINEL_HOOK_SECRETS", "none=x", "item 1 is no source=secret"),
+    ],
+)
+def test_a_wrong_setting_is_told_before_any_server_is_started(
+    home: Home, supervisor: Supervisor, name: str, value: str, told: str
+) -> None:
+    ports = Ports(api=next_free(20_000), inbox=8025)
+    stack = LocalStack(home, ports, supervisor, lambda _step, _seconds: None, {name: value})
+    with pytest.raises(LocalError, match=f"^{name}: .*{told}"):
+        stack.check()
+    assert supervisor.names() == []
 
 
 def test_secrets_are_made_once_and_kept_private(home: Home) -> None:
