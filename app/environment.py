@@ -46,7 +46,10 @@ class Environment:
             raise ConfigError(name, f"is set, and so is {name}_FILE; set one of them")
         if path:
             try:
-                value = Path(path).read_text(encoding="utf-8")
+                # Some editors write a mark before the first letter, which nobody sees.
+                value = Path(path).read_text(encoding="utf-8-sig")
+            except UnicodeDecodeError:
+                raise ConfigError(f"{name}_FILE", f"{path} is no UTF-8") from None
             except OSError as error:
                 raise ConfigError(
                     f"{name}_FILE", f"cannot read {path}: {error.strerror}"

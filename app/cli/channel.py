@@ -2,7 +2,7 @@
 
 import json
 import sys
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -45,12 +45,14 @@ def show(name: str, as_json: bool) -> None:
 @channel.command()
 @click.argument("name")
 @click.argument("kind")
-@click.argument("config", type=click.File("r"), required=False)
+@click.argument("config", type=click.File("r", "utf-8-sig"), required=False)
 @click.option("--set", "said", multiple=True, metavar="FIELD=VALUE", help="A field of its config.")
 @AS_JSON
-def create(name: str, kind: str, config: Any, said: tuple[str, ...], as_json: bool) -> None:
+def create(
+    name: str, kind: str, config: IO[str] | None, said: tuple[str, ...], as_json: bool
+) -> None:
     """Make a channel from the JSON in the file CONFIG, `-` for stdin, and what is --set."""
-    fields = parsed(config.read()) if config else {}
+    fields = parsed(config) if config else {}
     for pair in said:
         field, equals, value = pair.partition("=")
         if not equals:
@@ -145,10 +147,10 @@ def standing(one: dict[str, Any]) -> str:
     return "on" if one["enabled"] else f"off{reason}"
 
 
-def parsed(text: str) -> dict[str, Any]:
+def parsed(config: IO[str]) -> dict[str, Any]:
     """The fields of a JSON object; another text is a usage error."""
     try:
-        found = json.loads(text)
+        found = json.load(config)
     except ValueError as error:
         raise click.UsageError(f"CONFIG is no JSON: {error}") from None
     if not isinstance(found, dict):

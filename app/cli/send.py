@@ -2,6 +2,7 @@
 
 import json
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -75,9 +76,15 @@ def _many(lines: IO[bytes], size: int | None, as_json: bool) -> None:
 
 
 def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
-    waiting = (line if line.endswith(b"\n") else line + b"\n" for line in lines)
+    waiting = (line if line.endswith(b"\n") else line + b"\n" for line in _unmarked(lines))
     while batch := list(islice(waiting, A_BATCH)):
         yield batch
+
+
+def _unmarked(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Without the mark that some editors write before the first letter."""
+    for number, line in enumerate(lines):
+        yield line if number else line.removeprefix(BOM_UTF8)
 
 
 def _tree(fields: Iterable[str]) -> dict[str, Any]:

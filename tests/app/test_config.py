@@ -127,6 +127,19 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
         Settings.from_env(env | {"SENTINEL_SECRET_KEY_FILE": str(tmp_path / "none")})
 
 
+def test_a_secrets_file_may_begin_with_the_mark_of_some_editors_and_is_utf_8(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "key"
+    file.write_text(f"{KEY}\r\n", encoding="utf-8-sig")
+    env = {name: value for name, value in GOOD.items() if name != "SENTINEL_SECRET_KEY"}
+    env["SENTINEL_SECRET_KEY_FILE"] = str(file)
+    assert Settings.from_env(env).secret_keys == (KEY,)
+    file.write_bytes(b"\xe4")
+    with pytest.raises(ConfigError, match=r"SENTINEL_SECRET_KEY_FILE: .* is no UTF-8"):
+        Settings.from_env(env)
+
+
 def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="set one of them"):
         Settings.from_env(GOOD | {"SENTINEL_SECRET_KEY_FILE": str(tmp_path)})

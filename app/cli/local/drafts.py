@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from app.cli.local.rulefiles import STDIN, load, load_text
+from app.cli.local.rulefiles import STDIN, load, load_text, load_whole
 
 # A file of rules begins with the name of its first, after comments.
 _NAMED: Final = re.compile(r"""(?:\s|#[^\n]*(?:\n|$))*rule\s*["']""")
@@ -42,8 +42,7 @@ def drafts(which: Sequence[str]) -> list[Draft] | None:
     if len(which) > 1 or Path(which[0]).is_dir():
         loaded = load(which)
     else:
-        with click.open_file(which[0], encoding="utf-8") as file:
-            text = file.read()
+        text = load_whole(which[0])
         if not _NAMED.match(text):
             return [Draft(None, text)]
         loaded = load_text(which[0], text)

@@ -11,9 +11,10 @@ import click
 def ids_of(given: Sequence[str], what: str) -> Iterator[str]:
     """The ids that are named; `-` stands for the lines of standard input."""
     for one in given:
-        for text in sys.stdin if one == "-" else [one]:
-            if text.strip():
-                yield _id(text.strip(), what)
+        for line in sys.stdin if one == "-" else [one]:
+            # Some programs write a mark before the first letter, which nobody sees.
+            if text := line.strip().lstrip("\ufeff"):
+                yield _id(text, what)
 
 
 def _id(text: str, what: str) -> str:

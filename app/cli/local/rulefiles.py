@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, ParamSpec
+from typing import Final, ParamSpec, TypeVar
 
 import click
 
@@ -15,7 +15,10 @@ from rules_dsl.head import Lines
 from rules_dsl.source import line_and_column
 
 P = ParamSpec("P")
+T = TypeVar("T")
 STDIN: Final = "-"
+# Some editors write a mark before the first letter, which nobody sees.
+UTF_8: Final = "utf-8-sig"
 FILES = click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True)
 )
@@ -51,13 +54,18 @@ def load_text(path: str, text: str) -> list[Loaded]:
     return _or_end(_rules_of, [(path, text)], [])
 
 
+def load_whole(path: str) -> str:
+    """The text of one file, whatever it is; ends the command where it cannot be read."""
+    return _or_end(_text, path)
+
+
 def read(paths: Sequence[str]) -> list[Loaded]:
     """All rules of some files; raises `BadFiles`."""
     mistakes: list[str] = []
     return _rules_of(_texts(paths, mistakes), mistakes)
 
 
-def _or_end(reading: Callable[P, list[Loaded]], *args: P.args, **more: P.kwargs) -> list[Loaded]:
+def _or_end(reading: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
     try:
         return reading(*args, **more)
     except BadFiles as error:
@@ -92,12 +100,19 @@ def of_file(loaded: Loaded) -> str:
 def _texts(paths: Sequence[str], mistakes: list[str]) -> Iterator[tuple[str, str]]:
     for path in dict.fromkeys(_paths(paths)):
         try:
-            with click.open_file(path, encoding="utf-8") as file:
-                yield path, file.read()
-        except UnicodeDecodeError:
-            mistakes.append(f"{path}: is no UTF-8")
-        except OSError as error:
-            mistakes.append(f"{path}: {error.strerror}")
+            yield path, _text(path)
+        except BadFiles as error:
+            mistakes.append(str(error))
+
+
+def _text(path: str) -> str:
+    try:
+        with click.open_file(path, encoding=UTF_8) as file:
+            return str(file.read())
+    except UnicodeDecodeError:
+        raise BadFiles([f"{path}: is no UTF-8"]) from None
+    except OSError as error:
+        raise BadFiles([f"{path}: {error.strerror}"]) from None
 
 
 def _paths(paths: Sequence[str]) -> Iterator[str]:
