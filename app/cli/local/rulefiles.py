@@ -1,10 +1,11 @@
 """Files of rules, as commands are given them: paths, folders, and `-` for what comes in."""
 
+import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -14,8 +15,6 @@ from rules_dsl.format import format_file_rule
 from rules_dsl.head import Lines
 from rules_dsl.source import line_and_column
 
-P = ParamSpec("P")
-T = TypeVar("T")
 STDIN: Final = "-"
 # Some editors write a mark before the first letter, which nobody sees.
 UTF_8: Final = "utf-8-sig"
@@ -37,49 +36,95 @@ class Loaded:
         return line_and_column(self.text, offset)[0]
 
 
+@dataclass(frozen=True)
+class Mistake:
+    """Why a file is not to be taken; without a place where it could not even be read."""
+
+    path: str
+    said: str
+    code: str
+    message: str
+    hint: str | None = None
+    line: int | None = None
+    column: int | None = None
+
+    @classmethod
+    def of_rule(cls, path: str, error: RuleError) -> "Mistake":
+        """A mistake in a rule."""
+        said = f"{path}: {error}"
+        return cls(path, said, error.code, error.message, error.hint, error.line, error.column)
+
+    @classmethod
+    def of_file(cls, path: str, message: str) -> "Mistake":
+        """A file that cannot be read."""
+        return cls(path, f"{path}: {message}", "unreadable", message)
+
+    def to_json(self) -> dict[str, Any]:
+        """The mistake as JSON, in the form of a finding of lint; whose rule it is nobody can tell yet."""
+        return {
+            "file": self.path,
+            "rule": None,
+            "line": self.line,
+            "column": self.column,
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+        }
+
+
 class BadFiles(Exception):
     """Files that are not to be taken, with all that is wrong with them."""
 
-    def __init__(self, mistakes: Sequence[str]) -> None:
-        super().__init__("\n\n".join(mistakes))
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        super().__init__("\n\n".join(each.said for each in mistakes))
+        self.mistakes = mistakes
 
 
-def load(paths: Sequence[str]) -> list[Loaded]:
-    """All rules of some files; ends the command with the mistakes of all of them."""
-    return _or_end(read, paths)
+def load(paths: Sequence[str], *, as_json: bool = False) -> list[Loaded]:
+    """All rules of some files; ends the command with the mistakes of all of them, in words or as JSON."""
+    try:
+        return read(paths)
+    except BadFiles as error:
+        _end(error, as_json=as_json)
 
 
 def load_text(path: str, text: str) -> list[Loaded]:
     """Likewise, of one file that was read already."""
-    return _or_end(_rules_of, [(path, text)], [])
+    try:
+        return _rules_of([(path, text)], [])
+    except BadFiles as error:
+        _end(error)
 
 
 def load_whole(path: str) -> str:
     """The text of one file, whatever it is; ends the command where it cannot be read."""
-    return _or_end(_text, path)
+    try:
+        return _text(path)
+    except BadFiles as error:
+        _end(error)
 
 
 def read(paths: Sequence[str]) -> list[Loaded]:
     """All rules of some files; raises `BadFiles`."""
-    mistakes: list[str] = []
+    mistakes: list[Mistake] = []
     return _rules_of(_texts(paths, mistakes), mistakes)
 
 
-def _or_end(reading: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
-    try:
-        return reading(*args, **more)
-    except BadFiles as error:
+def _end(error: BadFiles, *, as_json: bool = False) -> NoReturn:
+    if as_json:
+        click.echo(json.dumps([each.to_json() for each in error.mistakes]))
+    else:
         click.echo(str(error), err=True)
-        sys.exit(1)
+    sys.exit(1)
 
 
-def _rules_of(texts: Iterable[tuple[str, str]], mistakes: list[str]) -> list[Loaded]:
+def _rules_of(texts: Iterable[tuple[str, str]], mistakes: list[Mistake]) -> list[Loaded]:
     loaded: list[Loaded] = []
     for path, text in texts:
         try:
             loaded += [Loaded(path, text, each) for each in read_rules_file(text)]
         except RuleError as error:
-            mistakes.append(f"{path}: {error}")
+            mistakes.append(Mistake.of_rule(path, error))
     mistakes += _twice(loaded)
     if mistakes:
         raise BadFiles(mistakes)
@@ -97,12 +142,12 @@ def of_file(loaded: Loaded) -> str:
     return canonical(found.name, found.dsl, found.lines, found.tests)
 
 
-def _texts(paths: Sequence[str], mistakes: list[str]) -> Iterator[tuple[str, str]]:
+def _texts(paths: Sequence[str], mistakes: list[Mistake]) -> Iterator[tuple[str, str]]:
     for path in dict.fromkeys(_paths(paths)):
         try:
             yield path, _text(path)
         except BadFiles as error:
-            mistakes.append(str(error))
+            mistakes += error.mistakes
 
 
 def _text(path: str) -> str:
@@ -110,9 +155,9 @@ def _text(path: str) -> str:
         with click.open_file(path, encoding=UTF_8) as file:
             return str(file.read())
     except UnicodeDecodeError:
-        raise BadFiles([f"{path}: is no UTF-8"]) from None
+        raise BadFiles([Mistake.of_file(path, "is no UTF-8")]) from None
     except OSError as error:
-        raise BadFiles([f"{path}: {error.strerror}"]) from None
+        raise BadFiles([Mistake.of_file(path, str(error.strerror))]) from None
 
 
 def _paths(paths: Sequence[str]) -> Iterator[str]:
@@ -126,12 +171,14 @@ def _paths(paths: Sequence[str]) -> Iterator[str]:
             yield path
 
 
-def _twice(loaded: Sequence[Loaded]) -> list[str]:
+def _twice(loaded: Sequence[Loaded]) -> list[Mistake]:
     first: dict[str, Loaded] = {}
     mistakes = []
     for each in loaded:
         other = first.setdefault(each.found.name, each)
         if other is not each:
-            place = f"{each.path}:{each.line(each.found.span.start)}"
-            mistakes.append(f"{place}: `{each.found.name}` stands in {other.path} too")
+            line, column = line_and_column(each.text, each.found.span.start)
+            message = f"`{each.found.name}` stands in {other.path} too"
+            said = f"{each.path}:{line}: {message}"
+            mistakes.append(Mistake(each.path, said, "name", message, None, line, column))
     return mistakes

@@ -29,7 +29,7 @@ def lint(
     as_json: bool,
 ) -> None:
     """Look for mistakes in FILES, and for what is seldom meant; asks no server unless told to."""
-    loaded = load(files)
+    loaded = load(files, as_json=as_json)
     fields = None
     if seen or url:
         with told():
