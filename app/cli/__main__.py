@@ -10,6 +10,7 @@ import click
 
 from app.cli.local.colours import is_plain
 from app.cli.local.commands import HELP, Commands
+from app.cli.local.streams import prepare, written
 
 HERE = Path(__file__).parent
 
@@ -27,4 +28,6 @@ if __name__ == "__main__":
         from app.cli.local.shells import register
 
         register()
-    sentinel(prog_name="sentinel")
+    prepare()
+    with written():
+        sentinel(prog_name="sentinel")

@@ -104,7 +104,8 @@ def _tell(done: list[dict[str, str | None]], as_json: bool) -> None:
         click.echo(json.dumps(done))
         return
     for one in done:
-        click.echo(one["rule"] or comment(f"{one['from']}: not converted: {one['refused']}"))
-        click.echo()
+        written = one["rule"] or comment(f"{one['from']}: not converted: {one['refused']}")
+        # A file of rules is UTF-8, whatever the terminal is.
+        click.echo(f"{written}\n\n".encode(), nl=False)
     refused = sum(one["rule"] is None for one in done)
     click.echo(f"{len(done) - refused} converted, {refused} not.", err=True)

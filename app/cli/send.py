@@ -37,10 +37,11 @@ def send(what: str, fields: tuple[str, ...], as_json: bool) -> None:
         _many(sys.stdin.buffer, None, as_json)
         return
     try:
-        with Path(what).open("rb") as lines:
-            _many(lines, Path(what).stat().st_size, as_json)
+        lines, size = Path(what).open("rb"), Path(what).stat().st_size  # noqa: SIM115 - closed below
     except OSError as error:
         raise click.UsageError(f"{what}: {error.strerror}") from None
+    with lines:
+        _many(lines, size, as_json)
 
 
 def _one(body: dict[str, Any], as_json: bool) -> None:

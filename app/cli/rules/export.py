@@ -24,7 +24,9 @@ def export(names: tuple[str, ...], output: str | None, as_json: bool) -> None:
     text = "\n\n".join(of_server(each) for each in chosen)
     if as_json:
         text = json.dumps([asdict(each) for each in chosen])
+    # A file of rules is UTF-8, whatever the terminal is.
+    content = f"{text}\n".encode()
     if output is None:
-        click.echo(text)
+        click.echo(content, nl=False)
     else:
-        save(output, f"{text}\n".encode())
+        save(output, content)
