@@ -1,6 +1,7 @@
 """The check of a call against the signature of its function."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 from rules_dsl import tree
@@ -8,9 +9,11 @@ from rules_dsl.errors import RuleError, did_you_mean
 from rules_dsl.functions import Function, functions
 from rules_dsl.functions.registry import BadArgument, Parameter
 from rules_dsl.kinds import Kind, name_of
-from rules_dsl.source import Span
+from rules_dsl.lexer import Token
+from rules_dsl.source import Source, Span
+from rules_dsl.spelling import mistake
 from rules_dsl.tree import CONDITIONS, Expression
-from rules_dsl.words import AGGREGATES, WINDOW_WORDS
+from rules_dsl.words import AGGREGATES, RESERVED, WINDOW_WORDS
 
 _SYNONYMS: Final = {
     "size": "len", "int": "num", "float": "num", "number": "num", "string": "str", "strip": "trim",
@@ -23,6 +26,7 @@ WINDOWED: Final = {
     "absent": WINDOW_WORDS["expect"],
     "seq": WINDOW_WORDS["within"],
 }
+_BEFORE_PARENTHESES: Final = RESERVED | WINDOWED.keys() | {"notify", "open", "where"}
 
 
 def check_call(
@@ -56,6 +60,27 @@ def check_call(
         refused = _refused(called, called.parameter(index), argument, kind_of(argument))
         if refused:
             yield RuleError(refused, code="arguments", text=text, span=argument.span)
+
+
+def unknown_function(source: Source, found: Sequence[Token], offset: int) -> RuleError | None:
+    """The first call of a function that there is not, in as much of a text as could be read as a rule.
+
+    There a word and a parenthesis are a call, unless the word is one of the language's.
+    """
+    for word, following in pairwise(found):
+        if following.start >= offset:
+            return None
+        if _is_call(word, following) and word.text not in functions():
+            message = f"unknown function `{word.text}`"
+            return mistake(
+                source, word.start, word.end, message, _known(word.text), code="function"
+            )
+    return None
+
+
+def _is_call(word: Token, following: Token) -> bool:
+    named = word.kind == "word" and not word.after_dot and word.text not in _BEFORE_PARENTHESES
+    return named and following.is_symbol("(")
 
 
 def _known(name: str) -> str:

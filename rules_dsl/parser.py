@@ -12,6 +12,7 @@ from typing import Any
 from textx import metamodel_from_file
 from textx.exceptions import TextXSyntaxError
 
+from rules_dsl.arguments import unknown_function
 from rules_dsl.builder import Builder
 from rules_dsl.errors import RuleError
 from rules_dsl.lexer import Token, comments, tokens
@@ -66,9 +67,11 @@ def _read(source: Source, what: str) -> tuple[Any, list[Token]]:
     except TextXSyntaxError as error:
         offset = _offset(source.text, error.line, error.col)
         wrong = syntax_mistake(source, found, offset, what)
-        raise min((error for error in (misspelt, wrong) if error), key=_place) from None
+        unknown = unknown_function(source, found, offset)
+        raise min((error for error in (misspelt, unknown, wrong) if error), key=_place) from None
     if misspelt:
-        raise misspelt
+        unknown = unknown_function(source, found, len(source.text))
+        raise min((error for error in (misspelt, unknown) if error), key=_place)
     return entry, found
 
 
