@@ -309,6 +309,8 @@ class Client:
             found = {} if answer.status_code == HTTPStatus.NO_CONTENT else answer.json()
         except requests.JSONDecodeError:
             raise ApiError(answer.status_code, f"{self._url} answered with no JSON") from None
+        except requests.exceptions.InvalidJSONError:
+            raise ApiError(0, "JSON has no NaN and no Infinity; a number is finite") from None
         except requests.exceptions.InvalidURL:
             raise ApiError(0, f"{self._url!r} is no address of a server") from None
         except requests.RequestException:

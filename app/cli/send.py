@@ -107,6 +107,16 @@ def _tree(fields: Iterable[str]) -> dict[str, Any]:
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except ValueError:
         return text
+    # Python reads NaN and Infinity too, which JSON has not, and a number that is too large as the latter.
+    return found if _is_finite(found) else text
+
+
+def _is_finite(found: object) -> bool:
+    try:
+        json.dumps(found, allow_nan=False)
+    except ValueError:
+        return False
+    return True

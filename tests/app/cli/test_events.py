@@ -62,6 +62,21 @@ def test_fields_are_json_where_they_read_as_such() -> None:
     )
 
 
+def test_what_is_no_number_of_json_is_a_text() -> None:
+    from app.cli.send import _tree
+
+    made = _tree(["a=NaN", "b=-Infinity", "c=1e999", "d=[NaN]"])
+    assert made == {"a": "NaN", "b": "-Infinity", "c": "1e999", "d": "[NaN]"}
+
+
+def test_a_config_with_a_number_that_json_has_not_is_told_as_one() -> None:
+    words = ["channel", "create", "erp", "webhook", "-"]
+    done = CliRunner().invoke(
+        sentinel, words, input='{"url": NaN}', env={"SENTINEL_URL": "http://127.0.0.1:9"}
+    )
+    assert (done.exit_code, "JSON has no NaN" in done.stderr) == (1, True)
+
+
 def test_a_server_that_does_not_answer_is_a_failure() -> None:
     done = CliRunner().invoke(
         sentinel, ["event", "list"], env={"SENTINEL_URL": "http://127.0.0.1:9"}
