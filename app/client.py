@@ -322,6 +322,9 @@ class Client:
 
 
 def _channel(name: str) -> str:
+    # As a part of a path these would lead elsewhere; no channel has such a name.
+    if name in ("", ".", ".."):
+        raise ApiError(404, f"there is no channel {name!r}")
     return f"/channels/{quote(name, safe=':')}"
 
 

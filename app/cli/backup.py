@@ -78,8 +78,13 @@ def _told() -> Iterator[None]:
     """Say what cannot be done, and exit with 1."""
     try:
         yield
-    except (LocalError, OSError) as error:
+    except LocalError as error:
         click.echo(str(error), err=True)
+        sys.exit(1)
+    except OSError as error:
+        click.echo(
+            f"{error.filename}: {error.strerror}" if error.filename else str(error), err=True
+        )
         sys.exit(1)
 
 

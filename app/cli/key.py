@@ -64,12 +64,12 @@ def listing(as_json: bool) -> None:
 
 
 @key.command()
-@click.argument("key_id")
+@click.argument("key_id", type=click.UUID)
 @AS_JSON
-def revoke(key_id: str, as_json: bool) -> None:
+def revoke(key_id: object, as_json: bool) -> None:
     """Revoke a key at once."""
     with told():
-        gone = connect().revoke_key(key_id)
+        gone = connect().revoke_key(str(key_id))
     click.echo(json.dumps(asdict(gone)) if as_json else f"Key {gone.name!r} is revoked.")
 
 

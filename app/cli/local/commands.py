@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import click
+from click.exceptions import NoSuchCommand
 from click.shell_completion import CompletionItem
 
 HELP: Final = {"help_option_names": ["-h", "--help"]}
@@ -31,6 +32,16 @@ class Commands(click.Group):
         module = __import__(f"{self._package}.{cmd_name}", fromlist=[cmd_name])
         found = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
         return cast(click.Command, found)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, which knows no names to choose from where something is misspelt."""
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:
+            names = self.list_commands(ctx)
+            raise NoSuchCommand(error.command_name, possibilities=names, ctx=ctx) from None
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[Any]]:
         """The names that begin so; and options."""

@@ -15,7 +15,7 @@ from app.client import ApiError
 
 COLUMNS = 80
 # What the user has written on the command line, as the API names it: a mistake in it is one of usage.
-WRITTEN = ("/query/", "/where", "/condition")
+WRITTEN = ("/query/", "/where", "/condition", "/for", "/until", "/begins_at", "/ends_at")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
