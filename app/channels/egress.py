@@ -19,6 +19,8 @@ from threading import Thread
 from app.channels.addresses import Address, Network, canonical, is_public
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+# In an entry of the allow list: a network that is none, or a URL.
+NO_HOST = frozenset("/ @")
 LOOPBACK = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 MAX_URL = 2048
 Resolver = Callable[[str, int], list[str]]
@@ -129,7 +131,7 @@ class Egress:
             host, separator, port = entry.rpartition(":")
             if not separator:
                 host, port = port, ""
-            if not host or (separator and not port.isdecimal()):
+            if not host or set(host) & NO_HOST or (separator and not port.isdecimal()):
                 raise ValueError(f"{entry!r} is neither host[:port] nor a CIDR") from None
             name = host.strip("[]").rstrip(".").lower()
             self._hosts.add((name, int(port) if port else None))

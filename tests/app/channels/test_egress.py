@@ -220,7 +220,18 @@ def test_an_allowed_place_allows_nothing_beside_it(allow: str, url: str) -> None
         Egress([allow], lan).check_url(url)
 
 
-@pytest.mark.parametrize("entry", ["a.example:", "a.example:http", ":80", "10.0.0.0/99:x"])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "a.example:",
+        "a.example:http",
+        ":80",
+        "10.0.0.0/99",
+        "10.0.0.0/99:x",
+        "http://a.example",
+        "a b",
+    ],
+)
 def test_an_entry_of_the_allow_list_that_makes_no_sense_is_an_error(entry: str) -> None:
     with pytest.raises(ValueError, match="neither"):
         Egress([entry])
