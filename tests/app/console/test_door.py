@@ -242,6 +242,10 @@ def test_a_host_that_is_not_ours_is_refused_on_a_page(client: Client, path: str)
     assert "this Host is not served here" in answer.text
     nonce = answer.headers["Content-Security-Policy"].split("'nonce-")[1].split("'")[0]
     assert f'nonce="{nonce}"></script>' in answer.text
+    looks = set(re.findall(r'(?:href|src)="(/console/static/[^"]+)"', answer.text))
+    assert any(".css" in each for each in looks)
+    for each in looks:
+        assert alone(client.get, each, headers={"Host": "evil.example"}).status_code == 200
 
 
 def test_what_does_not_exist_is_said_on_a_page(browser: Browser, key: str) -> None:
