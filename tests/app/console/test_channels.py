@@ -317,13 +317,13 @@ def test_more_than_a_page_goes_on_at_an_address(
     browser: Browser, app: Flask, client: Client
 ) -> None:
     for n in range(51):
-        body = {"name": f"c{n:02}", "kind": "webhook", "config": {"url": URL}}
+        body = {"name": f"page-{n:02}", "kind": "webhook", "config": {"url": URL}}
         client.post("/channels", json=body)
     html = browser.open("/console/channels")
-    assert "c49" in html
-    assert "c50" not in html
+    assert "page-49" in html
+    assert "page-50" not in html
     older = html.split('rel="next"')[0].rsplit('href="', 1)[1].split('"')[0]
-    assert "c50" in browser.open(older.replace("&amp;", "&"))
+    assert "page-50" in browser.open(older.replace("&amp;", "&"))
 
 
 def test_what_is_done_is_noted_in_the_words_of_the_api(
