@@ -17,8 +17,7 @@ def compile_call(name: str, programs: Sequence[Callable[[Run], object]]) -> Call
     def call(run: Run) -> object:
         arguments = [program(run) for program in programs]
         if run.steps:
-            for each in arguments:
-                run.charge(each)
+            run.charge(*arguments)
         try:
             return apply(called, arguments, run.now)
         except BadArgument:

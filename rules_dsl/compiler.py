@@ -142,8 +142,7 @@ def _paid(
     def paid(run: Run) -> Outcome:
         first, second = left(run), right(run)
         if run.steps:
-            run.charge(first)
-            run.charge(second)
+            run.charge(first, second)
         return operation(first, second)
 
     return paid
@@ -250,8 +249,7 @@ def _arithmetic(node: tree.Arithmetic) -> ValueProgram:
         for sign, operand in rest:
             other = operand(run)
             if run.steps:
-                run.charge(value)
-                run.charge(other)
+                run.charge(value, other)
             value = calculate(sign, value, other)
         return value
 

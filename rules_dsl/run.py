@@ -31,24 +31,23 @@ class Run:
         if self.steps > BUDGET:
             raise BudgetSpent
 
-    def charge(self, value: object) -> None:
-        """Pay for reading through a value, once a quantifier multiplies such work.
+    def charge(self, *values: object) -> None:
+        """Pay for reading through values; for whoever sees that there are `steps`, since a quantifier multiplies that.
 
         Without it a rule could spend minutes within its steps, each of them on a text of 256 KiB.
         """
-        if not self.steps:
-            return
-        if type(value) is str:
-            self.pay(len(value) >> 10)
-        elif type(value) is int:
-            self.pay(value.bit_length() >> 10)
-        elif type(value) is list:
-            letters = sum(len(item) for item in value if type(item) is str)
-            self.pay((len(value) >> 4) + (letters >> 10))
+        for value in values:
+            if type(value) is str:
+                self.pay(len(value) >> 10)
+            elif type(value) is int:
+                self.pay(value.bit_length() >> 10)
+            elif type(value) is list:
+                letters = sum(len(item) for item in value if type(item) is str)
+                self.pay((len(value) >> 4) + (letters >> 10))
 
     def charge_search(self, value: object, size: int) -> None:
         """Likewise, for a regex of so many instructions: at worst it has them all at work at each letter."""
-        if self.steps and type(value) is str:
+        if type(value) is str:
             self.pay(len(value) * size >> 13)
 
 
