@@ -1,7 +1,7 @@
 """The task that evaluates events."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -12,15 +12,17 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.extensions import session
+from app.models.events import AnyEvent
 from app.pool import undo
 from app.runtime import now, runtime
-from app.services import claims, matching, shares
+from app.services import blame, claims, matching, shares
 from app.services.claims import Claim
 from app.services.deciding import Guard
+from app.services.matching import Judgement
 from app.services.rulesets import live
 from app.services.shares import Share
 from tasks import totals, trail, witness
-from tasks.patience import patience
+from tasks.patience import patience, patience_with_rules
 from tasks.publisher import wake_events, wake_heartbeat, wake_notifications
 from tasks.together import AWAY
 from tasks.wiring import flush, publish
@@ -51,23 +53,23 @@ def _evaluate_suspects(ids: Sequence[UUID], holder: UUID) -> None:
     held = claims.suspects(session(), ids, now(), holder)
     if held:
         flush()
-    _evaluate(held, holder)
+    _evaluate(held, holder, singly=len(held) == 1)
     if rest := set(ids).difference(claim.event_id for claim in held):
         publish([wake_events(sorted(rest))])
 
 
-def _evaluate(held: Sequence[Claim], holder: UUID) -> None:
+def _evaluate(held: Sequence[Claim], holder: UUID, *, singly: bool = False) -> None:
     """What was claimed; the session's transaction, if it has one, ends before the first judgement."""
     db = session()
     began = time.perf_counter()
     try:
         events = matching.load(db, held)
+        spared = blame.spared(db, held[0].event_id) if singly else {}
         db.commit()
         if not held:
             return
         guard = partial(patience, alone=len(held) == 1)
-        with guard() as begin:
-            judgement = matching.judge(events, begin)
+        judgement = _by_rule(events[0], spared) if singly and events else _by_event(events, guard)
         waiting = shares.part(held, judgement, runtime().settings.memory)
         while waiting:
             share = waiting.pop(shares.take(db, waiting))
@@ -76,6 +78,17 @@ def _evaluate(held: Sequence[Claim], holder: UUID) -> None:
         undo(db)
         _release(holder, blameless=_was_the_database(error))
         raise
+
+
+def _by_event(events: Sequence[AnyEvent], guard: Guard) -> Judgement:
+    with guard() as begin:
+        return matching.judge(events, begin)
+
+
+def _by_rule(event: AnyEvent, spared: Mapping[UUID, str]) -> Judgement:
+    """So that a rule which brings this process down is known by its name."""
+    with patience_with_rules(event.id) as begin:
+        return matching.judge_singly(event, begin, spared)
 
 
 def _record(db: Session, share: Share, guard: Guard, began: float) -> float:

@@ -5,6 +5,7 @@ process: only that is certain. It counts time on the processor, so that a frozen
 """
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -20,18 +21,49 @@ COMPANY_SECONDS: Final = 0.3
 ALONE_SECONDS: Final = 5.0
 
 
+# Where rules are asked one by one: each, and all together, which is less than a lease lasts.
+RULE_SECONDS: Final = 1.0
+RULES_SECONDS: Final = 10.0
+
+
+class Impatience(Exception):
+    """No rule took longer than it may, but all of them together did."""
+
+
 @contextmanager
 def patience(*, alone: bool) -> Iterator[Callable[[UUID], None]]:
     """Gives what is to be called before each judgement: SIGPROF ends this process if one takes longer than it may."""
-    if not current_process().daemon:  # a worker without processes to spare
-        yield lambda _: None
-        return
     seconds = ALONE_SECONDS if alone else COMPANY_SECONDS
 
     def begin(event_id: UUID) -> None:
         witness.judging(event_id)
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
+    with _timed(begin) as guarded:
+        yield guarded
+
+
+@contextmanager
+def patience_with_rules(event_id: UUID) -> Iterator[Callable[[UUID], None]]:
+    """Likewise, for what is to be called before each rule is asked about an event; raises `Impatience`."""
+    until = time.process_time() + RULES_SECONDS
+
+    def begin(version_id: UUID) -> None:
+        if time.process_time() > until:
+            raise Impatience
+        witness.asking(version_id)
+        signal.setitimer(signal.ITIMER_PROF, RULE_SECONDS)
+
+    with _timed(begin) as guarded:
+        witness.judging(event_id)
+        yield guarded
+
+
+@contextmanager
+def _timed(begin: Callable[[UUID], None]) -> Iterator[Callable[[UUID], None]]:
+    if not current_process().daemon:  # a worker without processes to spare
+        yield lambda _: None
+        return
     try:
         yield begin
     finally:

@@ -1,9 +1,10 @@
 """Evaluation: find the rules that are true of claimed events, and hand them to `alerting`."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -17,7 +18,7 @@ from app.services.claims import Claim
 from app.services.deciding import Concern, Guard, unguarded
 from app.services.machines import occurrence_of
 from app.services.receivers import Due
-from app.services.rulesets import live
+from app.services.rulesets import Matching, live
 from app.services.turns import Outcome
 
 log = structlog.get_logger()
@@ -95,17 +96,29 @@ def judge(events: Sequence[AnyEvent], begin: Callable[[UUID], None] = lambda _: 
     deadline = time.monotonic() + JUDGE_SECONDS
     for place, event in enumerate(events):
         begin(event.id)
-        _judge_one(event, judgement)
+        _judge_one(event, judgement, live.match)
         if time.monotonic() > deadline or judgement.decisions > CONCERNS:
             judgement.left = list(events[place + 1 :])
             break
     return judgement
 
 
-def _judge_one(event: AnyEvent, judgement: Judgement) -> None:
+def judge_singly(
+    event: AnyEvent, begin: Callable[[UUID], None], spared: Mapping[UUID, str]
+) -> Judgement:
+    """Likewise, of one event and rule by rule; `begin` is told of the version before it is asked.
+
+    Those that are `spared` are not asked, and have failed for the reason given.
+    """
+    judgement = Judgement()
+    _judge_one(event, judgement, partial(live.match_singly, begin=begin, spared=spared))
+    return judgement
+
+
+def _judge_one(event: AnyEvent, judgement: Judgement, match: Callable[..., Matching]) -> None:
     judgement.judged.append(event)
     try:
-        found = live.match(event.body, event.revision, event.accepted_at)
+        found = match(event.body, event.revision, event.accepted_at)
     except Exception as error:  # a mistake of ours, which would come back with each repetition
         log.exception("event_failed", event_id=str(event.id))
         judgement.failed[event.id] = f"error: {type(error).__name__}"

@@ -7,7 +7,7 @@ revision adds what began since, an older one what had ended before.
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -93,9 +93,42 @@ class LiveRules:
 
     def match(self, event: dict[str, Any], revision: int, now: datetime) -> Matching:
         """What the rules say of an event accepted at `now` under `revision`, which was reached."""
+        return self._ask(self._set, event, revision, now)
+
+    def match_singly(
+        self,
+        event: dict[str, Any],
+        revision: int,
+        now: datetime,
+        begin: Callable[[UUID], None],
+        spared: Mapping[UUID, str],
+    ) -> Matching:
+        """Likewise, one version after the other; `begin` is told of each before.
+
+        Those that are `spared` are not asked: they have failed, for the reason given.
+        """
+        true, concerned, failed = [], [], []
+        for key, held in list(self._held.items()):
+            if not held.current_at(revision):
+                continue
+            if key in spared:
+                failed.append((held.rule, spared[key]))
+                continue
+            begin(key)
+            alone: RuleSet[UUID] = RuleSet()
+            alone.add(key, held.rule.compiled)
+            found = self._ask(alone, event, revision, now)
+            true += found.true
+            concerned += found.concerned
+            failed += found.failed
+        return Matching(true, concerned, failed)
+
+    def _ask(
+        self, rules: RuleSet[UUID], event: dict[str, Any], revision: int, now: datetime
+    ) -> Matching:
         failures: list[tuple[UUID, str]] = []
-        true = [self._held[key] for key in self._set.match(event, now, failures)]
-        remembering = [self._held[key] for key in self._set.relevant(event, now, failures)]
+        true = [self._held[key] for key in rules.match(event, now, failures)]
+        remembering = [self._held[key] for key in rules.relevant(event, now, failures)]
         # A rule with memory may have been asked twice.
         failed = [(self._held[key], reason) for key, reason in dict(failures).items()]
         return Matching(

@@ -10,6 +10,7 @@ from uuid import UUID
 from app.models.alerts import Suppression
 from app.models.notifications import Attempt, Notification, Status
 from app.models.rules import Rule
+from app.services import blame
 from app.services.explaining import Decided
 from app.services.suppressions import Kind
 from app.services.tracing import State
@@ -38,6 +39,8 @@ _FOR_A_WHILE: Final = frozenset({Kind.HELD, Kind.GROUPED})
 REASONS: Final[Mapping[str, str]] = {
     "budget": "it took too many steps",
     "depth": "it was nested too deep",
+    blame.TIME: "it took longer than a rule may",
+    blame.CRASH: "it brought down the process that asked it",
     LATE: "the event came later than is allowed",
     SEEN: "the event was decided before",
     "rule_shadow": "since the rule was put in shadow",

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, defer
 from app.models.alerts import Alert, Match, RuleFailure, Suppression
 from app.models.notifications import Attempt, Notification
 from app.models.rules import Mode, Rule, RuleVersion
-from app.services import decisions, explaining, heartbeat, summaries, tracing
+from app.services import blame, decisions, explaining, heartbeat, summaries, tracing
 from app.services.errors import NotFound
 from app.services.explaining import Decided
 from app.services.machines import rules_of
@@ -255,7 +255,8 @@ def judges(version: RuleVersion) -> bool:
 def _explanation(case: _Case) -> Explanation | None:
     """What was decided, told from its record; of a rule without memory recomputed from the event."""
     event, rule = case.state.event, case.rule
-    if rule is None:
+    if rule is None or (case.failure and case.failure.reason in blame.REASONS):
+        # What ended one process would end the next.
         return None
     if not rule.compiled.has_memory:
         return rule.compiled.explain(event.body, event.accepted_at)

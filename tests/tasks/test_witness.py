@@ -31,6 +31,12 @@ def judge(holder: UUID, *events: UUID) -> None:
         witness.judging(event)
 
 
+def ask(holder: UUID, event: UUID, *versions: UUID) -> None:
+    judge(holder, event)
+    for version in versions:
+        witness.asking(version)
+
+
 def judge_and_leave(holder: UUID) -> None:
     judge(holder, uuid4())
     witness.leave()
@@ -40,7 +46,7 @@ def test_whoever_is_killed_over_an_event_leaves_its_name() -> None:
     holders, events = [uuid4(), uuid4()], [uuid4(), uuid4(), uuid4()]
     die(0, lambda: judge(holders[0], events[0], events[1]))
     die(1, lambda: judge(holders[1], events[2]))
-    assert [witness.culprit(holder) for holder in holders] == [events[1], events[2]]
+    assert [witness.culprit(holder) for holder in holders] == [(events[1], None), (events[2], None)]
 
 
 def test_whoever_is_killed_beside_a_judgement_leaves_none() -> None:
@@ -56,4 +62,22 @@ def test_whoever_is_killed_beside_a_judgement_leaves_none() -> None:
 def test_a_pool_may_be_larger_than_the_memory(index: int) -> None:
     holder, event = uuid4(), uuid4()
     die(index, lambda: judge(holder, event))
-    assert witness.culprit(holder) == (event if index == 255 else None)
+    assert witness.culprit(holder) == ((event, None) if index == 255 else None)
+
+
+def test_a_rule_that_was_asked_alone_leaves_its_name_beside_the_event() -> None:
+    holder, event, rule = uuid4(), uuid4(), uuid4()
+    die(0, lambda: ask(holder, event, uuid4(), rule))
+    assert witness.culprit(holder) == (event, rule)
+
+
+def test_a_rule_that_was_asked_before_has_nothing_to_do_with_a_later_death() -> None:
+    holder, event = uuid4(), uuid4()
+
+    def run() -> None:
+        ask(holder, event, uuid4())
+        witness.leave()
+        witness.judging(event)
+
+    die(0, run)
+    assert witness.culprit(holder) == (event, None)
