@@ -13,13 +13,13 @@ from bench.throughput.outcome import Outcome
 from bench.throughput.plan import Plan
 from bench.throughput.posts import finish
 from bench.throughput.processor import spent
+from bench.throughput.waiting import Waiting, waiting_in
 from tests.acceptance.stack import Stack
 
 EVENTS: Final = 50_000
 # Fewer are gone at the first look.
 LEAST: Final = 4000
 MICRO: Final = 1e6
-WAITING: Final = "SELECT count(*) FROM pending_events"
 DECIDED: Final = "SELECT count(*), count(*) FILTER (WHERE n = %s) FROM"
 KNOWN: Final = f"{DECIDED} (SELECT (SELECT count(*) FROM json_object_keys(made)) n FROM decisions)"
 
@@ -58,21 +58,22 @@ def drained(plan: Plan) -> Iterator[Outcome]:
 def cost(stack: Stack, kind: str, events: int, ledger: Ledger) -> Cost:
     """What an event costs, from the first to the last."""
     accept(stack, events, ledger, partial(ndjson, kind=kind))
-    worker = stack.start("events")
-    pids = (worker.pid, stack.processes["postgres"].pid)
-    measured = emptied(lambda: int(stack.sql(WAITING)[0][0]), lambda: spent(*pids))
+    with waiting_in(stack) as waiting:
+        worker = stack.start("events")
+        pids = (worker.pid, stack.processes["postgres"].pid)
+        measured = emptied(waiting, lambda: spent(*pids))
     worker.stop()
     return measured
 
 
-def emptied(waiting: Callable[[], int], used: Callable[[], float]) -> Cost:
+def emptied(waiting: Waiting, used: Callable[[], float]) -> Cost:
     """What one costs of those that are left when the first have gone."""
-    first = left = waiting()
+    first = left = waiting.count()
     while left == first:
         time.sleep(0.02)
-        left = waiting()
+        left = waiting.count()
     began, before = time.monotonic(), used()
-    while waiting():
+    while waiting.any():
         time.sleep(0.05)
     count = (left or first) / MICRO
     return Cost((time.monotonic() - began) / count, (used() - before) / count)

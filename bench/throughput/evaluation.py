@@ -13,6 +13,7 @@ from bench.throughput.load import request, run
 from bench.throughput.outcome import Outcome
 from bench.throughput.plan import Plan
 from bench.throughput.posts import BATCH, finish
+from bench.throughput.waiting import waiting_in
 from tests.acceptance.stack import Stack
 
 EVENTS: Final = 100_000
@@ -54,9 +55,9 @@ def accept(
 def events_rate(stack: Stack, events: int, ledger: Ledger) -> float:
     """Events evaluated and recorded a second, from the first to the last."""
     accept(stack, events, ledger)
-    with_rows = "SELECT count(*) FROM pending_events"
-    stack.start("events")
-    rate = emptied(lambda: int(stack.sql(with_rows)[0][0]))
+    with waiting_in(stack) as waiting:
+        stack.start("events")
+        rate = emptied(waiting.count, waiting.any)
     stack.processes["events"].stop()
     return rate
 
@@ -74,16 +75,15 @@ def tasks_rate(stack: Stack, tasks: int) -> float:
         return int(client.llen(f"sentinel:{noop.FIRST}")) + int(client.hlen("sentinel:unacked"))
 
     with parts.running(parts.celery_words(noop.FIRST, *POOL), env):
-        return emptied(waiting)
+        return emptied(waiting, lambda: waiting() > 0)
 
 
-def emptied(waiting: Callable[[], int]) -> float:
+def emptied(waiting: Callable[[], int], left: Callable[[], bool]) -> float:
     """How fast something empties, once it has begun to."""
     first = before = waiting()
     while before == first:
         time.sleep(0.02)
         before, began = waiting(), time.monotonic()
-    while left := waiting():
+    while left():
         time.sleep(0.05)
-    del left
     return before / (time.monotonic() - began)
