@@ -175,7 +175,7 @@ def validate(body: dict[str, Any]) -> dict[str, Any]:
 @bp.response(200, TestOut)
 def test(body: dict[str, Any]) -> dict[str, Any]:
     """Try a sentence on an event, with the explanation; nothing is stored or sent"""
-    return rules.trial(body["dsl"], body["event"], check_target, now())
+    return rules.trial(session(), body["dsl"], body["event"], check_target, now())
 
 
 def _change(rule_id: UUID, body: dict[str, Any], headers: dict[str, Any]) -> Answer:

@@ -109,7 +109,7 @@ def test() -> ResponseReturnValue:
     shown: dict[str, Any] = {"sample": fresh if fresh != given else None, "mark": mark}
     try:
         event = _event(text)
-        trial = rules.trial(rule.text, event, _anybody, now())
+        trial = rules.trial(session(), rule.text, event, _anybody, now())
     except Refusal as error:
         return render_template("console/_trial.html", refused=error.detail, **shown)
     hears = [one for one in trial["notifications"] if one["target"] != NOBODY]

@@ -251,10 +251,12 @@ def versions(session: Session, rule_id: UUID) -> Sequence[RuleVersion]:
 
 
 def trial(
-    dsl: str, event: dict[str, Any], check_target: CheckTarget, now: datetime
+    session: Session, dsl: str, event: dict[str, Any], check_target: CheckTarget, now: datetime
 ) -> dict[str, Any]:
-    """What a sentence would do with an event; stores and sends nothing."""
+    """What a sentence would do with an event; stores and sends nothing, and ends what the session has read for it."""
     rule = _compile(dsl, check_target)
+    # To judge may take a second, and a connection is one of few.
+    session.rollback()
     matched, explanation = _tried(rule, event, now)
     message = rule.render_message(event, now) or str(event.get("type", "event"))
     targets = rule.targets if matched else ()

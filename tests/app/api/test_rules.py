@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -13,6 +14,7 @@ from app.channels.transport import Transport
 from app.extensions import session
 from app.models.rules import RuleVersion
 from app.runtime import EXTENSION, Runtime
+from app.services import rules
 from app.web import request
 from tests.app.client import Client
 from tests.app.helpers import ORDERS, evaluate, make_rule, post_event
@@ -204,6 +206,23 @@ def test_a_rule_with_memory_is_tried_on_the_first_event_that_it_sees(client: Cli
     )
     assert once.json["matched"] is True
     assert [one["target"] for one in once.json["notifications"]] == ["slack:#ops"]
+
+
+def test_no_connection_is_held_while_a_sentence_is_tried(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[bool] = []
+    tried = rules._tried
+
+    def look(*given: Any) -> Any:
+        held.append(session().in_transaction())
+        return tried(*given)
+
+    monkeypatch.setattr(rules, "_tried", look)
+    assert (
+        client.post("/rules/test", json={"dsl": README, "event": {"type": "x"}}).status_code == 200
+    )
+    assert held == [False]
 
 
 def test_many_targets_and_a_name_server_that_hangs_cost_one_patience(
