@@ -139,6 +139,9 @@ def _send_each(begun: Sequence[Sending], until: float) -> _Made | None:
     sent and not on record comes again if the process dies: at most two for each thread, with those under way.
     """
     for place, sending in enumerate(begun):
+        if not sending.may_begin(now()):
+            give_back(begun[place:])
+            return None
         ended = Ended(sending, delivery.send(sending, runtime().transport))
         made = _Made(ended, recorder()(ended))
         latencies.note(sending.receiver, ended.verdict.latency)

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from app.ids import uuid7_floor
 from app.models.notifications import Notification, Status
 from app.models.rules import Rule
-from app.services.delivery import SWEEP_GRACE
 from app.services.errors import Conflict, NotFound
 from app.services.receivers import Due
+from app.services.retry import SWEEP_GRACE
 from app.services.tracing import goes_to
 
 

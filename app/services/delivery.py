@@ -29,7 +29,7 @@ from sqlalchemy.orm import Session
 
 from app.channels import registry
 from app.channels.base import Notice, Outcome, Pace, Verdict
-from app.channels.transport import Transport
+from app.channels.transport import SEND_SECONDS, Transport
 from app.clock import Clock
 from app.config import RetryPolicy, Settings
 from app.models.alerts import Alert
@@ -53,14 +53,12 @@ from app.services.explaining import About
 from app.services.notices import AlertFacts, EventFacts, Subject, Version
 from app.services.prepared import Prepared, among
 from app.services.receivers import Admission
+from app.services.retry import SWEEP_GRACE, postponed
 from app.services.rounds import kind_of
 
 LEASE = timedelta(seconds=22)
 # A countdown may ring a little early by another host's clock.
 EARLY = timedelta(milliseconds=500)
-# Celery's own countdown carries retries up to here; the sweep wakes the later ones.
-LONGEST_COUNTDOWN = timedelta(seconds=900)
-SWEEP_GRACE = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,12 @@ class Sending:
     destination: Destination
     notice: Notice
     receiver: str
+    leased_until: datetime
     probe: bool = False
+
+    def may_begin(self, now: datetime) -> bool:
+        """Whether the lease still outlasts the send: its beginning may have waited long for the disk."""
+        return self.leased_until - now >= timedelta(seconds=SEND_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -229,14 +232,6 @@ def give_back(session: Session, begun: Sequence[Sending], now: datetime) -> list
     return freed
 
 
-def postponed(until: datetime, now: datetime) -> tuple[float | None, dict[str, datetime]]:
-    """The seconds of a countdown to what is due again later, None where the sweep wakes it; and what its row says."""
-    by_countdown = until - now <= LONGEST_COUNTDOWN
-    wake_at = until + (SWEEP_GRACE if by_countdown else timedelta(0))
-    retry_in = (until - now).total_seconds() if by_countdown else None
-    return retry_in, {"next_attempt_at": until, "wake_at": wake_at}
-
-
 def _lock_due(session: Session, ids: Sequence[UUID], now: datetime) -> dict[UUID, _Due]:
     rows = _LOCK_DUE(session, ids=list(ids), by=now + EARLY)
     due = {}
@@ -356,7 +351,8 @@ def _open_attempts(
         return []
     dues = [one.due for one in admitted]
     ids = [due.subject.id for due in dues]
-    attempts.OPEN(session, ids=ids, until=now + LEASE, started=now)
+    until = now + LEASE
+    attempts.OPEN(session, ids=ids, until=until, started=now)
     named = {key for due in dues if (key := due.subject.rule_version_id) is not None}
     versions = notices.versions(session, named)
     firsts = threads.firsts(
@@ -364,7 +360,7 @@ def _open_attempts(
     )
     abouts = (explaining.of_notification(session, due.subject, due.event) for due in dues)
     return [
-        _sending(one, versions, about, firsts.get(one.due.subject.id), settings.public_url)
+        _sending(one, versions, about, firsts.get(one.due.subject.id), settings.public_url, until)
         for one, about in zip(admitted, abouts, strict=True)
     ]
 
@@ -375,6 +371,7 @@ def _sending(
     about: About | None,
     first: str | None,
     console: str | None,
+    until: datetime,
 ) -> Sending:
     due, subject = one.due, one.due.subject
     of_event = due.event is not None and subject.cause == Cause.EVENT
@@ -391,6 +388,7 @@ def _sending(
         destination=one.destination,
         notice=notices.build(subject, version, due.alert, event, explanation, first, console),
         receiver=due.receiver,
+        leased_until=until,
         probe=one.probe,
     )
 

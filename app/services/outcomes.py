@@ -15,9 +15,9 @@ from app.config import ReceiverPolicy, RetryPolicy
 from app.models.channels import Receiver
 from app.models.notifications import AttemptOutcome, Notification, Status
 from app.services import channels, ingest, receivers
-from app.services.delivery import Result, Sending, postponed
+from app.services.delivery import Result, Sending
 from app.services.prepared import Prepared, rows_of
-from app.services.retry import next_delay
+from app.services.retry import next_delay, postponed
 
 CHANNEL_DISABLED = "sentinel.channel.disabled"
 

@@ -1,8 +1,13 @@
 """When a failed attempt is repeated, as a pure value."""
 
+from datetime import datetime, timedelta
+
 from app.config import RetryPolicy
 
 JITTER = 0.2
+# Celery's own countdown carries retries up to here; the sweep wakes the later ones.
+LONGEST_COUNTDOWN = timedelta(seconds=900)
+SWEEP_GRACE = timedelta(seconds=5)
 
 
 def next_delay(policy: RetryPolicy, tried: int, spread: float) -> float | None:
@@ -17,3 +22,11 @@ def next_delay(policy: RetryPolicy, tried: int, spread: float) -> float | None:
     except OverflowError:
         delay = policy.maximum
     return min(delay, policy.maximum) * (1 + JITTER * spread)
+
+
+def postponed(until: datetime, now: datetime) -> tuple[float | None, dict[str, datetime]]:
+    """The seconds of a countdown to what is due again later, None where the sweep wakes it; and what its row says."""
+    by_countdown = until - now <= LONGEST_COUNTDOWN
+    wake_at = until + (SWEEP_GRACE if by_countdown else timedelta(0))
+    retry_in = (until - now).total_seconds() if by_countdown else None
+    return retry_in, {"next_attempt_at": until, "wake_at": wake_at}

@@ -10,7 +10,7 @@ import pytest
 from celery import Celery
 
 from app.services.claims import WAKE_GRACE
-from app.services.delivery import SWEEP_GRACE
+from app.services.retry import SWEEP_GRACE
 from tasks.hearing import EXIT_CODE
 from tests.acceptance.load import Load
 from tests.acceptance.rabbitmq import RabbitMQ, need_rabbitmq

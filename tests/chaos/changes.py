@@ -197,7 +197,7 @@ def without_late_ack() -> None:
 def short_waits() -> None:
     """Leases, the sweep and the send deadline in a tenth of their time, in the same order."""
     from app.channels import transport
-    from app.services import claims, delivery, ingest, rounds, upkeep
+    from app.services import claims, delivery, ingest, retry, rounds, upkeep
     from tasks import upkeep as sweep
 
     second = timedelta(seconds=1)
@@ -206,9 +206,11 @@ def short_waits() -> None:
     swap(claims, "LEASE", 2 * second)
     swap(delivery, "LEASE", 2 * second)
     swap(delivery, "SWEEP_GRACE", 0.5 * second)
+    swap(retry, "SWEEP_GRACE", 0.5 * second)
     swap(upkeep, "REPUBLISH_AFTER", second)
     swap(sweep, "SWEEP_SECONDS", 0.25)
     swap(transport, "SEND_SECONDS", 1.5)
+    swap(delivery, "SEND_SECONDS", 1.5)
 
 
 def long_attempts() -> None:
@@ -218,6 +220,7 @@ def long_attempts() -> None:
 
     swap(delivery, "LEASE", timedelta(seconds=22))
     swap(transport, "SEND_SECONDS", 15.0)
+    swap(delivery, "SEND_SECONDS", 15.0)
 
 
 def short_visibility() -> None:

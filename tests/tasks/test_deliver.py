@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,6 +11,7 @@ from flask import Flask
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.channels.base import Notice, Outcome, Verdict
+from app.runtime import now
 from app.services import delivery
 from app.services.channels import Destination
 from app.services.delivery import Result, Sending
@@ -30,6 +31,13 @@ class Full:
 
     def __call__(self, _: Ended) -> Future[Result | None]:
         return Future()
+
+
+class Idle(Full):
+    """A recorder that has nothing to write."""
+
+    def __len__(self) -> int:
+        return 0
 
 
 def test_whoever_has_waited_for_the_database_too_long_gives_back_what_is_left(
@@ -52,11 +60,31 @@ def test_whoever_has_waited_for_the_database_too_long_gives_back_what_is_left(
     assert (sent, given) == (begun[:1], begun[1:])
 
 
-def _sending() -> Sending:
+def test_what_was_begun_too_long_ago_is_given_back_and_not_sent(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its commit waited for the disk; another worker will begin it before a slow receiver has answered."""
+    begun = [_sending(lasts=30.0), _sending(lasts=14.0), _sending(lasts=30.0)]
+    sent: list[Sending] = []
+    given: list[Sending] = []
+
+    def send(sending: Sending, _: object) -> Verdict:
+        sent.append(sending)
+        return Verdict(Outcome.DELIVERED, 200, "delivered")
+
+    monkeypatch.setattr(delivery, "send", send)
+    monkeypatch.setattr(notifications, "recorder", Idle)
+    monkeypatch.setattr(notifications, "give_back", given.extend)
+    assert notifications._send_each(begun, time.monotonic() + 60) is None
+    assert (sent, given) == (begun[:1], begun[1:])
+
+
+def _sending(lasts: float = 22.0) -> Sending:
     key, moment = uuid4(), datetime(2026, 1, 1, tzinfo=UTC)
+    until = now() + timedelta(seconds=lasts)
     notice = Notice(str(key), "alert", moment, "", alert={}, rule={}, event={}, message="")
     to = Destination("webhook", "webhook")
-    return Sending(key, 1, 1, 1, "webhook", moment, to, notice, HERE)
+    return Sending(key, 1, 1, 1, "webhook", moment, to, notice, HERE, until)
 
 
 def test_who_fails_leaves_what_others_have_parked_to_another_message(
