@@ -58,6 +58,12 @@ _NO_WAIT_FOR_THE_DISK = func.set_config("synchronous_commit", "off", literal_col
 _GIVEN_UP = _waits.begun >= literal_column(str(GIVE_UP_AFTER))
 _NOW = bindparam("now", type_=DateTime(timezone=True))
 _FREE = or_(_waits.lease_until.is_(None), _waits.lease_until < _NOW)
+# Likewise, but so that the planner has no statistics for it: they are of a moment when nearly nothing waited, or all
+# that did was claimed, and PostgreSQL would read and sort a whole backlog for each message.
+_OLDEST = (
+    _waits.begun + literal_column("0") < literal_column("1"),
+    func.coalesce(_waits.lease_until, literal_column("'-infinity'")) < _NOW,
+)
 _NAMED = _waits.event_id == any_(bindparam("ids", type_=ARRAY(Uuid())))
 
 
@@ -219,7 +225,9 @@ def _held(claims: Sequence[Claim]) -> dict[str, list[object]]:
 def _leasing(*chosen: Select[UUID]) -> Prepared:
     """The statement that leases rows which nobody else has locked."""
     locked = [rows.with_for_update(skip_locked=True).cte() for rows in chosen]
-    taken = union_all(*(select(rows.c.event_id) for rows in locked)).subquery("taken")
+    ids = union_all(*(select(rows.c.event_id) for rows in locked)).scalar_subquery()
+    # An array of which the planner does not know how many are in it: it would else read all that waits.
+    taken = func.unnest(func.array(ids)).table_valued("event_id", name="taken").render_derived()
     until = bindparam("until", type_=DateTime(timezone=True))
     leased = (
         update(_PENDING)
@@ -242,9 +250,10 @@ def _leasing(*chosen: Select[UUID]) -> Prepared:
 
 
 def _still_held() -> ColumnElement[bool]:
+    # Hidden behind a SELECT: where PostgreSQL sees how many they are, it reads all that waits.
     keys, epochs = (
-        bindparam("keys", type_=ARRAY(Uuid())),
-        bindparam("epochs", type_=ARRAY(BigInteger())),
+        select(bindparam("keys", type_=ARRAY(Uuid()))).scalar_subquery(),
+        select(bindparam("epochs", type_=ARRAY(BigInteger()))).scalar_subquery(),
     )
     held = func.unnest(keys, epochs).table_valued("event_id", "epoch", name="held").render_derived()
     return (_waits.event_id == held.c.event_id) & (_waits.epoch == held.c.epoch)
@@ -254,7 +263,7 @@ _keys = select(_waits.event_id)
 _most = bindparam("most", type_=Integer())
 _TOGETHER: Final = _leasing(
     _keys.where(_NAMED, _FRESH, _FREE),
-    _keys.where(not_(_NAMED), _FRESH, _FREE).order_by(_waits.event_id).limit(_most),
+    _keys.where(not_(_NAMED), *_OLDEST).order_by(_waits.event_id).limit(_most),
 )
 _SUSPECTED: Final = _keys.where(_NAMED, _SUSPECT, _FREE).order_by(_waits.event_id)
 _overdue = (_SUSPECT, not_(_GIVEN_UP), _FREE, or_(_NAMED, _waits.wake_at <= _NOW))
