@@ -96,8 +96,9 @@ def _lines(source: Source, longest: int) -> Iterator[bytes]:
     rest = b""
     while piece := source.read(PIECE):
         *ended, rest = (rest + piece).split(b"\n")
-        yield from ended
-        if len(rest) > longest:
+        # Windows ends a line by two letters, neither of which is the event's.
+        yield from (line.removesuffix(b"\r") for line in ended)
+        if len(rest) > longest + 1:
             # Of what is too long only that is kept, and whether there is anything in it.
-            rest = rest[:longest] + (b" " if rest.isspace() else b"x")
+            rest = rest[: longest + 1] + (b" " if rest.isspace() else b"x")
     yield rest

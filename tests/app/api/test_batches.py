@@ -246,6 +246,17 @@ def test_an_event_may_be_as_long_in_an_array_as_on_a_line(client: Client, more: 
         assert (errors[0]["code"] == "too_large") == bool(more)
 
 
+@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.parametrize("before", [b"", b" " * 131_070 + b"\n"])
+def test_what_ends_a_line_is_no_part_of_its_event(client: Client, before: bytes, more: int) -> None:
+    # The second beginning has a piece end between the two letters that end the line.
+    line = (WIDE % ("y" * (262_144 + more - len(WIDE % "")))).encode()
+    answer = client.post(
+        "/events", data=b'%s%s\r\n{"type": "b"}\r\n' % (before, line), headers=NDJSON
+    )
+    assert (answer.json["accepted"], answer.json["rejected"]) == (2 - more, more), answer.text
+
+
 def test_a_line_without_end_is_one_bad_item(client: Client) -> None:
     body = b'{"type": "a"}\n' + b"x" * 700_000 + b'\n{"type": "b"}\n' + b" " * 700_000
     answer = client.post("/events", data=body, headers=NDJSON)
