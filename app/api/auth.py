@@ -13,6 +13,7 @@ from flask_smorest import Blueprint
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
+from app.api import strangers
 from app.extensions import session
 from app.runtime import runtime
 from app.services import keys
@@ -40,9 +41,13 @@ def requires(bp: Blueprint, scope: str) -> Callable[[Callable[P, R]], Callable[P
     """
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        untaken = strangers.untaken(view)
+
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             _authorize(scope)
+            if untaken:
+                strangers.refuse(untaken)
             return view(*args, **kwargs)
 
         guarded.scope = scope  # type: ignore[attr-defined]

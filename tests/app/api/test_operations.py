@@ -4,7 +4,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from flask import Flask
@@ -200,3 +200,47 @@ def test_a_sane_request_id_is_kept_and_another_replaced(client: Client) -> None:
     assert told("abc-123") == "abc-123"
     assert told("a b") != "a b"
     assert told("x" * 65) != "x" * 65
+
+
+# Of each kind that takes neither a body nor a parameter; there need be nothing of that id.
+NOBODY = "00000000-0000-7000-8000-000000000000"
+NOTHING: tuple[dict[str, Any], ...] = (
+    {},
+    {"json": {}},
+    {"data": b"", "content_type": "application/json"},
+)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/events/{NOBODY}/replay",
+        f"/events/{NOBODY}/retry",
+        f"/rules/{NOBODY}/promote",
+        f"/rules/{NOBODY}/demote",
+        f"/silences/{NOBODY}/expire",
+        f"/backtests/{NOBODY}/cancel",
+        f"/notifications/{NOBODY}/retry",
+        "/channels/none/test",
+    ],
+)
+def test_a_call_refuses_what_it_does_not_take_instead_of_doing_it_all_the_same(
+    client: Client, path: str
+) -> None:
+    said = client.post(path, json={"dry_run": True})
+    assert (said.status_code, said.json["errors"][0]["pointer"]) == (422, "/dry_run"), said.text
+    asked = client.post(f"{path}?dry_run=true")
+    assert (asked.status_code, asked.json["errors"][0]["pointer"]) == (422, "/query/dry_run")
+    # To say nothing is fine, however it is said.
+    for nothing in NOTHING:
+        assert client.post(path, **nothing).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/channels", "/keys", f"/rules/{NOBODY}/versions", f"/events/{NOBODY}"]
+)
+def test_a_filter_that_is_not_known_is_refused_also_where_none_is(
+    client: Client, path: str
+) -> None:
+    answer = client.get(f"{path}?kind=slack")
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/query/kind")
