@@ -142,8 +142,8 @@ class Settings:
             secret_keys=read.fernet_keys("SENTINEL_SECRET_KEY"),
             auth=read.choice("SENTINEL_AUTH", ("keys", "off"), "keys"),
             host=read.text("SENTINEL_HOST") or "127.0.0.1",
-            port=int(read.number("SENTINEL_PORT", 8000, 1, 65_535)),
-            trusted_hosts=(*LOOPBACK_NAMES, *read.items("SENTINEL_TRUSTED_HOSTS")),
+            port=read.whole("SENTINEL_PORT", 8000, 1, 65_535),
+            trusted_hosts=(*LOOPBACK_NAMES, *read.hosts("SENTINEL_TRUSTED_HOSTS")),
             egress_allow=read.items("SENTINEL_EGRESS_ALLOW"),
             retry=read.retry(),
             retention=Retention(
@@ -152,20 +152,20 @@ class Settings:
             ),
             memory=Memory(
                 lateness=read.span("SENTINEL_LATENESS", Memory.lateness),
-                keys=int(read.number("SENTINEL_MAX_KEYS", Memory.keys, 1, 100_000_000)),
+                keys=read.whole("SENTINEL_MAX_KEYS", Memory.keys, 1, 100_000_000),
             ),
             receivers=read.receivers(),
-            delivery_threads=int(read.number("SENTINEL_DELIVERY_THREADS", 36, 1, 1000)),
+            delivery_threads=read.whole("SENTINEL_DELIVERY_THREADS", 36, 1, 1000),
             slack=read.slack(),
             smtp=read.smtp(),
             apprise=read.apprise(),
-            max_body=int(read.number("SENTINEL_MAX_BODY", 256 * KIB, KIB, 64 * KIB * KIB)),
+            max_body=read.whole("SENTINEL_MAX_BODY", 256 * KIB, KIB, 64 * KIB * KIB),
             storm_limit=read.storm_limit(),
             heartbeat_url=read.url("SENTINEL_HEARTBEAT_URL"),
             public_url=read.public_url(),
             rates=read.rates(),
-            proxies=int(read.number("SENTINEL_PROXIES", 0, 0, 10)),
-            max_batch=int(read.number("SENTINEL_MAX_BATCH", 16 * KIB * KIB, KIB, 256 * KIB * KIB)),
+            proxies=read.whole("SENTINEL_PROXIES", 0, 0, 10),
+            max_batch=read.whole("SENTINEL_MAX_BATCH", 16 * KIB * KIB, KIB, 256 * KIB * KIB),
             inbox=read.choice("SENTINEL_INBOX", ("on", "off"), "off") == "on",
             log_events=read.choice("SENTINEL_LOG_EVENTS", ("on", "off"), "off") == "on",
             traces=read.traces(),
@@ -191,16 +191,14 @@ class _Reader(Environment):
             base=self.number("SENTINEL_RETRY_BASE", default.base, 0.01, 86_400),
             factor=self.number("SENTINEL_RETRY_FACTOR", default.factor, 1, 100),
             maximum=self.number("SENTINEL_RETRY_MAX", default.maximum, 0.01, 7 * 86_400),
-            attempts=int(self.number("SENTINEL_RETRY_ATTEMPTS", default.attempts, 1, 100)),
+            attempts=self.whole("SENTINEL_RETRY_ATTEMPTS", default.attempts, 1, 100),
         )
 
     def receivers(self) -> ReceiverPolicy:
         default = ReceiverPolicy()
-        most = self.number("SENTINEL_RECEIVER_CONCURRENCY", default.concurrency, 1, 1000)
-        failures = self.number("SENTINEL_CIRCUIT_FAILURES", default.failures, 1, 100_000)
         return ReceiverPolicy(
-            concurrency=int(most),
-            failures=int(failures),
+            concurrency=self.whole("SENTINEL_RECEIVER_CONCURRENCY", default.concurrency, 1, 1000),
+            failures=self.whole("SENTINEL_CIRCUIT_FAILURES", default.failures, 1, 100_000),
             pause=self.number("SENTINEL_CIRCUIT_PAUSE", default.pause, 0.01, 86_400),
             longest_pause=self.number(
                 "SENTINEL_CIRCUIT_PAUSE_MAX", default.longest_pause, 0.01, 86_400
@@ -212,7 +210,7 @@ class _Reader(Environment):
 
     def storm_limit(self) -> int | None:
         name = "SENTINEL_STORM_LIMIT"
-        return None if self.text(name) == "off" else int(self.number(name, 30, 1, 1_000_000))
+        return None if self.text(name) == "off" else self.whole(name, 30, 1, 1_000_000)
 
     def traces(self) -> bool:
         if (self.text("OTEL_SDK_DISABLED") or "").lower() == "true":
@@ -231,8 +229,8 @@ class _Reader(Environment):
     def slack(self) -> SlackDefaults:
         return SlackDefaults(
             bot_token=self.text("SLACK_BOT_TOKEN"),
-            webhook_url=self.text("SLACK_WEBHOOK_URL"),
-            api_url=self.text("SLACK_API_URL") or SlackDefaults.api_url,
+            webhook_url=self.url("SLACK_WEBHOOK_URL"),
+            api_url=self.url("SLACK_API_URL") or SlackDefaults.api_url,
         )
 
     def smtp(self) -> SmtpDefaults:

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
-from limits import RateLimitItem, parse
+from limits import RateLimitItem, parse_many
 
 LONGEST_RETENTION_DAYS = 3650
 DAY_SECONDS = 86_400
@@ -22,6 +22,15 @@ SECRETS = (
     "SENTINEL_HEARTBEAT_URL",
     "SENTINEL_HOOK_SECRETS",
 )
+# What others than the application read: how many where nothing is said, at least, and at most.
+COUNTS = {
+    "SENTINEL_API_WORKERS": (2, 1, 256),
+    "SENTINEL_API_THREADS": (16, 1, 1000),
+    "SENTINEL_FLOWER_PORT": (5555, 1, 65_535),
+    "SENTINEL_EXPORTER_PORT": (9808, 1, 65_535),
+}
+# As a Host header has it, but for the port.
+_HOST = re.compile(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+\]?", re.ASCII)
 
 
 class ConfigError(ValueError):
@@ -84,8 +93,29 @@ class Environment:
         except ValueError:
             raise ConfigError(name, f"is {text!r}; it must be a number") from None
         if not least <= value <= most:
-            raise ConfigError(name, f"is {text}; it must be between {least:g} and {most:g}")
+            raise ConfigError(name, f"is {text}; it must be between {least:.15g} and {most:.15g}")
         return value
+
+    def whole(self, name: str, default: int, least: int, most: int) -> int:
+        """A whole number within bounds."""
+        value = self.number(name, default, least, most)
+        if value % 1:
+            raise ConfigError(name, f"is {self.text(name)}; it must be a whole number")
+        return int(value)
+
+    def count(self, name: str) -> int:
+        """One of `COUNTS`."""
+        return self.whole(name, *COUNTS[name])
+
+    def hosts(self, name: str) -> tuple[str, ...]:
+        """Names and addresses between commas; with a scheme or a port none would ever be asked for."""
+        items = self.items(name)
+        for item in items:
+            if not _HOST.fullmatch(item):
+                raise ConfigError(
+                    name, f"{item!r} is no host's name; write it without scheme, port and `*`"
+                )
+        return items
 
     def days(self, name: str, default: timedelta) -> timedelta:
         """A time such as `30d`, `12w` or `36h`, of a day at least."""
@@ -136,6 +166,7 @@ class Environment:
         try:
             parts = urlsplit(text or "http://none/")
             whole = bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+            whole = whole and not re.search(r"\s", text or "")
         except ValueError:
             whole = False
         if not whole or parts.scheme not in ("http", "https"):
@@ -148,12 +179,12 @@ class Environment:
         if text is None or text == "off":
             return default if text is None else None
         try:
-            found = parse(text)
+            found = parse_many(text)
         except ValueError:
-            found = None
-        if found is None or found.amount < 1 or found.get_expiry() < 1:
+            found = []
+        if len(found) != 1 or found[0].amount < 1 or found[0].get_expiry() < 1:
             raise ConfigError(name, f"is {text!r}; write `500/second`, `30/minute` or `off`")
-        return found
+        return found[0]
 
     def spelled(self, name: str, check: Callable[[str], object]) -> str | None:
         """A text that a function has nothing against."""

@@ -5,13 +5,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from app.environment import ConfigError, Environment
+
 host = os.environ.get("SENTINEL_HOST") or "127.0.0.1"
 bind = (
     f"{f'[{host}]' if ':' in host.strip('[]') else host}:{os.environ.get('SENTINEL_PORT') or 8000}"
 )
 worker_class = "app.api.server.Worker"
-workers = int(os.environ.get("SENTINEL_API_WORKERS") or 2)
-threads = int(os.environ.get("SENTINEL_API_THREADS") or 16)
+try:
+    workers = Environment(os.environ).count("SENTINEL_API_WORKERS")
+    threads = Environment(os.environ).count("SENTINEL_API_THREADS")
+except ConfigError as error:
+    raise SystemExit(f"sentinel: {error}") from None
 # Loaded once and forked: half the start, half the memory. Pools are opened by the first request,
 # after the fork.
 preload_app = True

@@ -93,6 +93,15 @@ def test_a_missing_variable_is_named(name: str) -> None:
         ("SENTINEL_RATE_LIMIT", "0/second"),
         ("SENTINEL_RATE_LIMIT_INGEST", "10/fortnight"),
         ("SENTINEL_RATE_LIMIT_FAILURES", "-1/minute"),
+        ("SENTINEL_RATE_LIMIT", "5/second;100/hour"),
+        ("SENTINEL_RETRY_ATTEMPTS", "2.9"),
+        ("SENTINEL_PROXIES", "1.5"),
+        ("SENTINEL_TRUSTED_HOSTS", "sentinel.example.com,https://sentinel.example.com"),
+        ("SENTINEL_TRUSTED_HOSTS", "sentinel.example.com:8443"),
+        ("SENTINEL_TRUSTED_HOSTS", "*.example.com"),
+        ("SLACK_WEBHOOK_URL", "hooks.slack.com/services/T/B/X"),
+        ("SLACK_API_URL", "slack.com/api"),
+        ("SENTINEL_HEARTBEAT_URL", "https://hc.example.com/a b"),
     ],
 )
 def test_a_wrong_value_stops_the_boot_and_names_its_variable(name: str, value: str) -> None:
@@ -100,6 +109,21 @@ def test_a_wrong_value_stops_the_boot_and_names_its_variable(name: str, value: s
         Settings.from_env(GOOD | {name: value})
     assert caught.value.variable == name
     assert str(caught.value).startswith(name)
+
+
+def test_what_is_told_of_a_number_that_is_too_large_is_the_largest_to_the_letter() -> None:
+    with pytest.raises(ConfigError, match=r"it must be between 1024 and 67108864$") as caught:
+        Settings.from_env(GOOD | {"SENTINEL_MAX_BODY": "67108865"})
+    most = str(caught.value).rpartition(" ")[2]
+    assert Settings.from_env(GOOD | {"SENTINEL_MAX_BODY": most}).max_body == 67_108_864
+    with pytest.raises(ConfigError, match=r"between 0\.01 and 86400$"):
+        Settings.from_env(GOOD | {"SENTINEL_RETRY_BASE": "0"})
+
+
+def test_a_request_may_come_for_names_and_addresses_however_they_are_written() -> None:
+    names = ("sentinel.example.com", "Sentinel_2", "10.0.0.7", "::1", "[2001:db8::7]")
+    settings = Settings.from_env(GOOD | {"SENTINEL_TRUSTED_HOSTS": ", ".join(names)})
+    assert settings.trusted_hosts[-5:] == names
 
 
 def test_a_rate_is_a_number_in_a_time_or_off() -> None:

@@ -3,7 +3,6 @@
 None of it is needed for an alert, so none of it can hold one up or bring Sentinel down.
 """
 
-import os
 import sys
 from collections.abc import Callable
 
@@ -12,9 +11,8 @@ from app.cli.local.ports import next_free
 from app.cli.local.process import Spec
 from app.cli.local.services import BACKTESTS, FLOWER_USER, Services
 from app.cli.local.stack import LocalStack
+from app.environment import Environment
 
-FLOWER_PORT = 5555
-EXPORTER_PORT = 9808
 EXPORTER_TOO_NEW = (3, 13)
 PREPARING = "exporter-install"
 
@@ -28,10 +26,9 @@ class Extras:
         self._say = say
         self._password = stack.home.secret("flower_password", 15)
         taken = frozenset({stack.ports.api, stack.ports.inbox})
-        self._flower = next_free(_port("SENTINEL_FLOWER_PORT", FLOWER_PORT), taken)
-        self._exporter = next_free(
-            _port("SENTINEL_EXPORTER_PORT", EXPORTER_PORT), taken | {self._flower}
-        )
+        wanted = Environment(stack.env)
+        self._flower = next_free(wanted.count("SENTINEL_FLOWER_PORT"), taken)
+        self._exporter = next_free(wanted.count("SENTINEL_EXPORTER_PORT"), taken | {self._flower})
         self._preparing = False
 
     def start(self, demo: bool) -> None:
@@ -79,8 +76,3 @@ class Extras:
             env=self._stack.env,
             once=True,
         )
-
-
-def _port(name: str, default: int) -> int:
-    text = os.environ.get(name, "")
-    return int(text) if text.isdigit() and 0 < int(text) < 65_536 else default

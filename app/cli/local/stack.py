@@ -28,7 +28,7 @@ from app.cli.local.services import (
 from app.cli.local.supervisor import Supervisor
 from app.config import Settings
 from app.derived import egress, hook_secrets
-from app.environment import ConfigError
+from app.environment import COUNTS, ConfigError, Environment
 
 SERVER_SECONDS = 60
 READY_SECONDS = 90
@@ -163,5 +163,7 @@ def _check(env: Mapping[str, str]) -> None:
         settings = Settings.from_env(env)
         egress(settings)
         hook_secrets(settings)
+        for name in COUNTS:
+            Environment(env).count(name)
     except ConfigError as error:
         raise LocalError(str(error)) from None

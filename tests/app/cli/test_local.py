@@ -1,6 +1,7 @@
 """The parts of `up` that need no server."""
 
 import fcntl
+import runpy
 import signal
 import socket
 import sys
@@ -111,6 +112,10 @@ def test_the_inbox_is_slack_unless_there_is_a_real_one(home: Home) -> None:
         ("SENTINEL_SECRET_KEY_FILE", "/nowhere", "cannot read /nowhere"),
         ("SENTINEL_EGRESS_ALLOW", "a:b", "'a:b' is neither"),
         ("SENTINEL_HOOK_SECRETS", "none=x", "item 1 is no source=secret"),
+        ("SENTINEL_API_WORKERS", "0", "is 0; it must be between 1 and 256"),
+        ("SENTINEL_API_THREADS", "many", "is 'many'; it must be a number"),
+        ("SENTINEL_FLOWER_PORT", "http", "is 'http'; it must be a number"),
+        ("SENTINEL_EXPORTER_PORT", "70000", "is 70000; it must be between 1 and 65535"),
     ],
 )
 def test_a_wrong_setting_is_told_before_any_server_is_started(
@@ -121,6 +126,18 @@ def test_a_wrong_setting_is_told_before_any_server_is_started(
     with pytest.raises(LocalError, match=f"^{name}: .*{told}"):
         stack.check()
     assert supervisor.names() == []
+
+
+@pytest.mark.parametrize("name", ["SENTINEL_API_WORKERS", "SENTINEL_API_THREADS"])
+@pytest.mark.parametrize("value", ["0", "two"])
+def test_the_api_does_not_start_with_a_number_that_cannot_be(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str
+) -> None:
+    # With no process at all it would listen, and answer nobody.
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "metrics"))
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match=f"^sentinel: {name}: is '?{value}'?; it must be"):
+        runpy.run_path(str(CHECKOUT / "deploy" / "gunicorn.conf.py"))
 
 
 def test_secrets_are_made_once_and_kept_private(home: Home) -> None:
