@@ -1,6 +1,7 @@
 """A local Sentinel from its servers up to "ready", and down again."""
 
 import contextlib
+import errno
 import os
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from app.cli.local.errors import LocalError
 from app.cli.local.home import Home
 from app.cli.local.leftovers import end_leftovers
 from app.cli.local.listeners import Listeners
-from app.cli.local.ports import is_free
+from app.cli.local.ports import obstacle
 from app.cli.local.postgres import Postgres
 from app.cli.local.readiness import Readiness
 from app.cli.local.redis import Redis
@@ -61,11 +62,15 @@ class LocalStack:
     def check(self) -> None:
         """Whatever can be known to fail, before anything is touched."""
         _check(self._environment())
-        if not is_free(self.ports.host, self.ports.api):
+        host, port = self.ports.host, self.ports.api
+        error = obstacle(host, port)
+        if error is not None and error.errno == errno.EADDRINUSE:
             raise LocalError(
-                f"port {self.ports.api} on {self.ports.host} is taken. "
-                f"Stop what listens there, or choose another: --port {self.ports.api + 1}"
+                f"port {port} on {host} is taken. "
+                f"Stop what listens there, or choose another: --port {port + 1}"
             )
+        if error is not None:
+            raise LocalError(f"cannot listen on {host}, port {port}: {error.strerror}")
 
     def start_servers(self) -> None:
         """PostgreSQL and Redis, side by side."""

@@ -140,6 +140,26 @@ def test_the_api_does_not_start_with_a_number_that_cannot_be(
         runpy.run_path(str(CHECKOUT / "deploy" / "gunicorn.conf.py"))
 
 
+@pytest.mark.parametrize("host", ["no such host", "192.0.2.1"])
+def test_an_address_that_is_not_this_machines_is_told_as_that_and_not_as_a_taken_port(
+    home: Home, supervisor: Supervisor, host: str
+) -> None:
+    ports = Ports(api=next_free(20_000), inbox=8025, host=host)
+    stack = LocalStack(home, ports, supervisor, lambda _step, _seconds: None, {})
+    with pytest.raises(LocalError, match=f"^cannot listen on {host}, port {ports.api}: "):
+        stack.check()
+
+
+def test_a_taken_port_is_told_with_one_to_choose_instead(
+    home: Home, supervisor: Supervisor
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ports = Ports(api=server.getsockname()[1], inbox=8025)
+        stack = LocalStack(home, ports, supervisor, lambda _step, _seconds: None, {})
+        with pytest.raises(LocalError, match=f"is taken.*--port {ports.api + 1}"):
+            stack.check()
+
+
 def test_secrets_are_made_once_and_kept_private(home: Home) -> None:
     first = home.secret("secret_key")
     assert home.secret("secret_key") == first
