@@ -207,8 +207,15 @@ class Client:
         return self._call("POST", "/events", dict(event))
 
     def send_lines(self, lines: bytes) -> dict[str, Any]:
-        """How many events of NDJSON were accepted, and what is wrong with the others; raises `ApiError`."""
-        return self._call("POST", "/events", lines)
+        """Which events of NDJSON were accepted, and what is wrong with the others; raises `ApiError`."""
+        answer = self._answer("POST", "/events", lines, fine=HTTPStatus.UNPROCESSABLE_ENTITY)
+        found = dict(answer.json())
+        # Where none is good the batch is refused whole, with the same to say of each.
+        if not answer.ok and not (
+            found["errors"] and all("index" in one for one in found["errors"])
+        ):
+            raise ApiError(answer.status_code, _said(found, answer.reason))
+        return {"ids": [], **found}
 
     def deliver(self, source: str, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
         """What became of a webhook, sent as its source would send it; raises `ApiError`."""

@@ -52,32 +52,47 @@ def _one(body: dict[str, Any], as_json: bool) -> None:
 
 def _many(lines: IO[bytes], size: int | None, as_json: bool) -> None:
     """Batch by batch; those that were refused are told by their line."""
-    client, begun, sent = connect(), 0, 0
+    client, tried, sent = connect(), 0, 0
     accepted: list[str] = []
     refused: list[dict[str, Any]] = []
-    with progress("sends", quiet=as_json) as show:
-        for batch in _batches(lines):
-            body = b"".join(batch)
-            with told():
+    try:
+        with progress("sends", quiet=as_json) as show, told():
+            for batch in _batches(lines):
+                body = b"".join(line for _, line in batch)
                 answer = client.send_lines(body)
-            accepted += answer["ids"]
-            refused += [{**one, "line": begun + one["index"] + 1} for one in answer["errors"]]
-            begun += len(batch)
-            sent += len(body)
-            show(f"{begun:,} events", sent / size if size else None)
-    if as_json:
-        click.echo(json.dumps({"accepted": len(accepted), "ids": accepted, "errors": refused}))
-    else:
-        for event_id in accepted:
-            click.echo(event_id)
-        for one in refused:
-            click.echo(f"line {one['line']}: {one['pointer']} {one['detail']}", err=True)
-        click.echo(f"{len(accepted)} accepted, {len(refused)} refused.", err=True)
+                accepted += answer["ids"]
+                refused += [
+                    {**one, "index": tried + one["index"], "line": batch[one["index"]][0]}
+                    for one in answer["errors"]
+                ]
+                tried += len(batch)
+                sent += len(body)
+                show(f"{tried:,} events", sent / size if size else None)
+    except (SystemExit, KeyboardInterrupt):
+        # What was accepted before is there, and need not be sent again.
+        if tried:
+            _tell(accepted, refused, as_json)
+        raise
+    _tell(accepted, refused, as_json)
     sys.exit(1 if refused or not accepted else 0)
 
 
-def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
-    waiting = (line if line.endswith(b"\n") else line + b"\n" for line in _unmarked(lines))
+def _tell(accepted: list[str], refused: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"accepted": len(accepted), "ids": accepted, "errors": refused}))
+        return
+    for event_id in accepted:
+        click.echo(event_id)
+    for one in refused:
+        where = f"{one['pointer']} " if one["pointer"] else ""
+        click.echo(f"line {one['line']}: {where}{one['detail']}", err=True)
+    click.echo(f"{len(accepted)} accepted, {len(refused)} refused.", err=True)
+
+
+def _batches(lines: Iterable[bytes]) -> Iterator[list[tuple[int, bytes]]]:
+    """The lines with their numbers; an empty one is no event."""
+    numbered = enumerate(_unmarked(lines), start=1)
+    waiting = ((number, line.rstrip(b"\r\n") + b"\n") for number, line in numbered if line.strip())
     while batch := list(islice(waiting, A_BATCH)):
         yield batch
 
