@@ -5,7 +5,7 @@ from typing import Final
 from marshmallow import Schema, fields, validate
 
 from app.schemas.alerts import SuppressionOut
-from app.schemas.common import After, Flag, PageQuery, Text, Whole
+from app.schemas.common import After, Flag, Moment, PageQuery, Text, Whole
 from app.schemas.events import DecisionOut, EventOut, TracedAlert
 from app.schemas.notifications import NotificationDetail
 from app.services.summaries import Answer
@@ -93,8 +93,8 @@ class ExplainOut(Schema):
 class ReplayIn(Schema):
     """Which events to accept anew: those that fit all that is said, the oldest first."""
 
-    since = fields.AwareDateTime(required=True)
-    until = fields.AwareDateTime(required=True)
+    since = Moment(required=True)
+    until = Moment(required=True)
     type = Text(load_default=None, allow_none=True)
     where = Text(
         load_default=None,

@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields
 
-from app.schemas.common import PageQuery, Text
+from app.schemas.common import Moment, PageQuery, Text
 
 
 class AuditOut(Schema):
@@ -34,7 +34,7 @@ class AuditQuery(PageQuery):
 
     actor = Text(load_default=None)
     action = Text(load_default=None, metadata={"example": "rule.patch"})
-    since = fields.AwareDateTime(load_default=None)
+    since = Moment(load_default=None)
 
 
 class AuditPage(Schema):

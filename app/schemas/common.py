@@ -27,6 +27,10 @@ UNITS: Final = (
 )
 LONGEST_SPAN: Final = timedelta(days=366)
 
+A_TIME: Final = "must be an RFC 3339 time with an offset, such as 2026-01-31T09:00:00Z"
+PLUS_LOST: Final = "has a space before its offset; in an address a `+` is written `%2B`"
+SPACE_FOR_PLUS: Final = re.compile(r":[0-9.]+ [0-9]{2}:?[0-9]{2}$", re.ASCII)
+
 # 16 bytes in URL-safe base64: the last letter has two bits to tell.
 CURSOR: Final = r"^[A-Za-z0-9_-]{21}[AQgw]$"
 
@@ -69,6 +73,22 @@ class Span(fields.String):
         if not timedelta() < span <= LONGEST_SPAN:
             raise ValidationError("write a time such as 90s, 30m, 2h or 1d12h, of 366d at most")
         return span
+
+
+class Moment(fields.AwareDateTime):
+    """A time with its offset."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(
+            error_messages={"invalid": A_TIME, "invalid_awareness": A_TIME, "plus": PLUS_LOST},
+            **more,
+        )
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        # Forms write a space as `+`, and so does whoever reads an address.
+        if isinstance(value, str) and SPACE_FOR_PLUS.search(value):
+            raise self.make_error("plus")
+        return super()._deserialize(value, *args, **kwargs)
 
 
 class OptionalBody(Schema):

@@ -3,7 +3,7 @@
 from marshmallow import INCLUDE, Schema, fields, validate
 
 from app.schemas.alerts import SuppressionOut
-from app.schemas.common import ErrorEntry, PageQuery, Text
+from app.schemas.common import ErrorEntry, Moment, PageQuery, Text
 from app.schemas.notifications import NotificationDetail
 
 ACCEPTED = "accepted"
@@ -84,8 +84,8 @@ class EventQuery(PageQuery):
     """Which events to list, newest first."""
 
     type = Text(load_default=None)
-    since = fields.AwareDateTime(load_default=None)
-    until = fields.AwareDateTime(load_default=None)
+    since = Moment(load_default=None)
+    until = Moment(load_default=None)
     matched = fields.Boolean(load_default=None)
     where = Text(
         load_default=None,

@@ -2,7 +2,7 @@
 
 from marshmallow import INCLUDE, Schema, fields, validate
 
-from app.schemas.common import Text
+from app.schemas.common import Moment, Text
 
 
 class HookAccepted(Schema):
@@ -29,8 +29,6 @@ class PrometheusAlert(Schema):
         metadata={"minProperties": 1},
     )
     annotations = fields.Dict(keys=Text(), values=Text())
-    startsAt = fields.AwareDateTime()
-    endsAt = fields.AwareDateTime(
-        metadata={"description": "a time that has passed says that it is resolved"}
-    )
+    startsAt = Moment()
+    endsAt = Moment(metadata={"description": "a time that has passed says that it is resolved"})
     generatorURL = Text()

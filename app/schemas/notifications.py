@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from app.models.notifications import Status
-from app.schemas.common import PageQuery, Text, Whole
+from app.schemas.common import Moment, PageQuery, Text, Whole
 
 
 class AttemptOut(Schema):
@@ -64,9 +64,9 @@ class RetryIn(Schema):
     ids = fields.List(fields.UUID(), validate=validate.Length(1, 1000))
     status = Text(validate=validate.Equal("dead"), metadata={"description": "all dead letters"})
     channel = Text(metadata={"description": "a kind, or a whole target"})
-    since = fields.AwareDateTime(metadata={"description": "made at or after"})
-    until = fields.AwareDateTime(metadata={"description": "made before"})
-    died_before = fields.AwareDateTime(
+    since = Moment(metadata={"description": "made at or after"})
+    until = Moment(metadata={"description": "made before"})
+    died_before = Moment(
         metadata={"description": "what dies again while others are still to come is left then"}
     )
     limit = Whole(load_default=1000, validate=validate.Range(1, 1000))

@@ -248,3 +248,21 @@ def test_what_is_not_there_is_404_and_a_wrong_method_405(client: Client) -> None
 def test_a_foreign_host_name_is_refused(client: Client) -> None:
     answer = client.get("/events", headers={"Host": "evil.example"})
     assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("said", ["yesterday", "1700000000", "2026-01-31", "2026-01-31T09:00:00"])
+def test_a_time_that_is_none_is_told_with_one_that_is(client: Client, said: str) -> None:
+    told = "must be an RFC 3339 time with an offset, such as 2026-01-31T09:00:00Z"
+    asked = client.get("/events", query_string={"since": said})
+    assert (asked.status_code, asked.json["errors"][0]["detail"]) == (422, told)
+    wish = {"condition": "a > 1", "ends_at": said}
+    assert client.post("/silences", json=wish).json["errors"][0]["detail"] == told
+
+
+def test_a_plus_in_an_address_is_a_space_and_the_answer_says_how_it_is_written(
+    client: Client,
+) -> None:
+    asked = client.get("/events?since=2026-01-31T09:00:00+01:00")
+    assert asked.status_code == 422
+    assert asked.json["errors"][0]["detail"].endswith("; in an address a `+` is written `%2B`")
+    assert client.get("/events?since=2026-01-31T09:00:00%2B01:00").status_code == 200
