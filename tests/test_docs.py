@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.metrics import _GAUGES, _LABELLED, DEFINITIONS
 from app.services.backtesting.words import WHY_ELSE
 from tests.chaos.changes import GUARDS
 
@@ -58,6 +59,25 @@ def test_every_link_between_the_pages_leads_somewhere() -> None:
 def test_every_decision_has_its_number_in_order() -> None:
     names = sorted(page.name for page in (ROOT / "docs" / "decisions").glob("*.md"))
     assert [int(name[:3]) for name in names] == list(range(1, len(names) + 1))
+
+
+def metrics_with_labels() -> set[str]:
+    """What `/metrics` shows of Sentinel itself, each counter with its ending and all with their labels."""
+    counters = {f"{one.name}{'' if one.buckets else '_total'}": one.labels for one in DEFINITIONS}
+    gauges: dict[str, tuple[str, ...]] = {name: () for name, *_ in _GAUGES} | {
+        name: (label,) for name, _, label, _ in _LABELLED
+    }
+    shown: dict[str, tuple[str, ...]] = counters | gauges | {"sentinel_build_info": ()}
+    return {f"{name}{{{','.join(of)}}}" if of else name for name, of in shown.items()}
+
+
+def test_every_metric_is_documented_with_its_labels_and_no_other() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    table = text.partition("`GET /metrics` is for Prometheus")[2].partition("\n## ")[0]
+    named = re.findall(
+        r"`((?:sentinel|events|rules|notifications)_[a-z_]+(?:\{[a-z,]+\})?)`", table
+    )
+    assert set(named) == metrics_with_labels()
 
 
 GUARANTEES = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
