@@ -125,7 +125,8 @@ KINDS: Final = (
     Kind(
         "unavailable",
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "The database does not answer. Nothing was accepted.",
+        "The database does not answer, or there is no room for a body of this size. Nothing is promised; where the "
+        "answer to a commit was lost, the event is stored all the same.",
         "Send it again after `Retry-After`, with an `Idempotency-Key` so that it is stored once. "
         "`./sentinel doctor` says what is down.",
     ),
