@@ -41,6 +41,10 @@ class UrlNotAllowed(ValueError):
     code = "url_not_allowed"
 
 
+class NotPublic(UrlNotAllowed):
+    """A URL that is one, and leads where nothing is sent unless it is allowed."""
+
+
 class Unresolved(OSError):
     """A name without an address, for now."""
 
@@ -111,7 +115,7 @@ class Egress:
         if not f".{name}".endswith(".localhost"):
             return
         if not any(address in net for address in LOOPBACK for net in self._networks):
-            raise UrlNotAllowed("the host is this machine")
+            raise NotPublic("the host is this machine")
 
     def _judge(self, answer: str) -> None:
         try:
@@ -119,7 +123,7 @@ class Egress:
         except ValueError:
             raise UrlNotAllowed("the host resolves to something that is no address") from None
         if not is_public(address) and not any(address in net for net in self._networks):
-            raise UrlNotAllowed("the host is not on the public internet")
+            raise NotPublic("the host is not on the public internet")
 
     def _host_allowed(self, name: str, port: int) -> bool:
         return (name, port) in self._hosts or (name, None) in self._hosts

@@ -108,9 +108,15 @@ class SlackChannel(Channel):
     def resolve(self, address: str, defaults: ChannelDefaults) -> Config:
         slack = defaults.slack
         if not _ADDRESS.fullmatch(address):
+            meant = f"#{address}"
+            instead = (
+                f"slack:{meant}"
+                if _ADDRESS.fullmatch(meant)
+                else "one of Slack's, as in slack:#ops"
+            )
             raise AddressError(
                 f"there is no Slack channel {address!r}",
-                f"create a channel of that name, or write slack:#{address}",
+                f"create a channel of that name, or write {instead}",
             )
         if slack.bot_token:
             return {"bot_token": slack.bot_token, "channel": address, "api_url": slack.api_url}

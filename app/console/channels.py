@@ -11,7 +11,7 @@ from marshmallow import ValidationError
 
 from app.channels import registry
 from app.channels.base import Channel, ChannelConfig
-from app.channels.egress import UrlNotAllowed
+from app.channels.egress import NotPublic
 from app.console import door, schema_form
 from app.console.paging import page_of
 from app.console.schema_form import Errors
@@ -222,7 +222,8 @@ def _secrets(row: ChannelRow) -> tuple[frozenset[str], str | None]:
 def _errors_of(error: Refusal) -> Errors:
     """A refusal at its field; one that is about no field stands above the form."""
     *_, group, name = ["", "", *error.pointer.split("/")]
-    said = f"{error.detail}; {ALLOWED}" if error.code == UrlNotAllowed.code else error.detail
+    is_private = isinstance(error.__cause__, NotPublic)
+    said = f"{error.detail}; {ALLOWED}" if is_private else error.detail
     return {name if group == "config" or name == "name" else "": [said]}
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.channels import registry
 from app.channels.base import AddressError, Channel, ChannelDefaults
-from app.channels.egress import Egress, UrlNotAllowed, origin
+from app.channels.egress import Egress, NotPublic, UrlNotAllowed, origin
 from app.config import Settings
 from app.ids import uuid7
 from app.models.channels import ChannelRow
@@ -176,9 +176,8 @@ def check_target(
         names = session.scalars(select(ChannelRow.name).where(ChannelRow.kind == kind)).all()
         raise TargetError(error.message, did_you_mean(address, names) or error.hint) from error
     except UrlNotAllowed as error:
-        raise TargetError(
-            str(error), "SENTINEL_EGRESS_ALLOW lists what may be reached although private"
-        ) from error
+        allowed = "SENTINEL_EGRESS_ALLOW lists what may be reached although private"
+        raise TargetError(str(error), allowed if isinstance(error, NotPublic) else None) from error
 
 
 # As `app.schemas.channels` has it.

@@ -308,3 +308,29 @@ def test_a_rule_can_be_switched_off_whatever_its_tests_say(client: Client) -> No
     session().commit()
     assert client.patch(f"/rules/{rule_id}", json={"enabled": False}).status_code == 200
     assert client.patch(f"/rules/{rule_id}", json={"name": "Other"}).status_code == 422
+
+
+PRIVATE = "SENTINEL_EGRESS_ALLOW lists what may be reached although private"
+
+
+@pytest.mark.parametrize(
+    ("target", "hint"),
+    [
+        ("slack:orders", "create a channel of that name, or write slack:#orders"),
+        (
+            "slack:#big orders",
+            "create a channel of that name, or write one of Slack's, as in slack:#ops",
+        ),
+        ("slack:#", "create a channel of that name, or write one of Slack's, as in slack:#ops"),
+        ("webhook:https://10.0.0.1/a", PRIVATE),
+        ("webhook:https://a.localhost/a", PRIVATE),
+        ("webhook:https://user:word@erp.example/a", None),
+        ("webhook:https://erp.example:0/a", None),
+    ],
+)
+def test_the_hint_of_a_target_that_is_none_is_of_use(
+    client: Client, target: str, hint: str | None
+) -> None:
+    dsl = f'when amount > 5 then notify("{target}")'
+    (found,) = client.post("/rules/validate", json={"dsl": dsl}).json["diagnostics"]
+    assert (found["code"], found["hint"]) == ("target", hint)
