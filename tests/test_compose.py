@@ -105,6 +105,23 @@ def test_every_variable_that_the_compose_files_ask_for_is_documented() -> None:
     assert asked <= documented
 
 
+def test_the_api_has_the_processes_and_threads_that_the_page_says() -> None:
+    page = (ROOT / "docs" / "docker.md").read_text(encoding="utf-8")
+    env = parsed(COMPOSE)["services"]["api"]["environment"]
+    workers, threads = (
+        env[f"SENTINEL_API_{name}"].rpartition("-")[2] for name in ("WORKERS", "THREADS")
+    )
+    assert f"gunicorn: {workers[:-1]} processes of {threads[:-1]} threads" in page
+
+
+@pytest.mark.parametrize("name", ["worker", "notifier", "backtester"])
+def test_a_worker_is_started_as_the_page_about_many_hosts_says(name: str) -> None:
+    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    command = " ".join(parsed(COMPOSE)["services"][name]["command"])
+    told = command.removesuffix(" --loglevel INFO").replace("prefork -c 2", "prefork -c CORES")
+    assert f"| `{told}` |" in page
+
+
 @pytest.mark.parametrize("name", LONG_LIVED)
 def test_a_service_is_restarted_checked_and_given_time_to_stop(name: str) -> None:
     service = services()[name]
