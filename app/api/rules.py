@@ -6,6 +6,7 @@ from uuid import UUID
 
 from flask import Response, url_for
 from flask_smorest import Blueprint
+from werkzeug.http import parse_etags
 
 from app.api.auth import requires
 from app.config import Memory
@@ -231,7 +232,13 @@ def _headers(version: RuleVersion) -> dict[str, str]:
     return {"ETag": f'"{rules.etag(version)}"'}
 
 
-def _if_match(headers: dict[str, Any]) -> str | None:
-    """The version that the caller changes; `*` is any."""
+def _if_match(headers: dict[str, Any]) -> frozenset[str] | None:
+    """The versions of which the caller changes one; None is any.
+
+    A proxy that compresses an answer marks its ETag as weak (`W/`), and the rule is the same.
+    """
     given = headers["if_match"]
-    return None if given in (None, "*") else str(given).strip('"')
+    if given is None:
+        return None
+    etags = parse_etags(given)
+    return None if etags.star_tag else frozenset(etags.as_set(include_weak=True))

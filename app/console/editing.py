@@ -84,11 +84,10 @@ def edit(rule_id: UUID) -> str:
 def replace(rule_id: UUID) -> ResponseReturnValue:
     """Save a rule's next version, if it is still the one that was changed."""
     form = typed()
+    shown = frozenset({form.etag}) if form.etag else None
     try:
         changes = vars(draft(form))
-        change = rules.change(
-            session(), rule_id, changes, check_target, now(), form.etag or None, _memory()
-        )
+        change = rules.change(session(), rule_id, changes, check_target, now(), shown, _memory())
     except StaleVersion:
         return _overtaken(form, rule_id)
     except (Refusal, ValidationError) as error:

@@ -232,6 +232,6 @@ def counted(change: Change) -> str:
     return said + (f" To be cancelled by and by: {cancelled.left}." if cancelled.left else "")
 
 
-def _etag() -> str:
+def _etag() -> frozenset[str]:
     """The version that the page showed; without one nothing is changed."""
-    return request.form.get("etag", "")
+    return frozenset({request.form.get("etag", "")})

@@ -81,7 +81,7 @@ def change(
     changes: dict[str, Any],
     check_target: CheckTarget,
     now: datetime,
-    if_match: str | None = None,
+    if_match: frozenset[str] | None = None,
     memory: Memory = Memory(),  # noqa: B008 - a frozen value
 ) -> Change:
     """A new version with `changes` (fields of `Draft`, and `enabled`); the current one where nothing changes.
@@ -101,7 +101,7 @@ def change(
 
 
 def demote(
-    session: Session, rule_id: UUID, now: datetime, if_match: str | None, memory: Memory
+    session: Session, rule_id: UUID, now: datetime, if_match: frozenset[str] | None, memory: Memory
 ) -> Change:
     """Put a live rule in shadow, and cancel what it has not sent. The caller commits."""
     revision, current = _lock(session, rule_id, if_match)
@@ -154,7 +154,9 @@ def _with_mode(changes: dict[str, Any], now_in: Mode) -> dict[str, Any]:
     return rest | {"mode": mode_wished(changes.get("enabled"), changes.get("mode"), now_in)}
 
 
-def _lock(session: Session, rule_id: UUID, if_match: str | None) -> tuple[int, RuleVersion]:
+def _lock(
+    session: Session, rule_id: UUID, if_match: frozenset[str] | None
+) -> tuple[int, RuleVersion]:
     """The next revision, and the current version of a rule, which nobody else changes until the commit."""
     revision = _next_revision(session)
     current = get(session, rule_id)
@@ -204,7 +206,9 @@ def _succeed(
     return _add_version(session, rule, draft, tree, current.number + 1, revision, now, memory)
 
 
-def delete(session: Session, rule_id: UUID, now: datetime, if_match: str | None = None) -> Change:
+def delete(
+    session: Session, rule_id: UUID, now: datetime, if_match: frozenset[str] | None = None
+) -> Change:
     """End a rule and cancel what it has not sent. The caller commits."""
     revision, current = _lock(session, rule_id, if_match)
     standing.hold(session, rule_id)
@@ -357,8 +361,8 @@ def _memory_of(current: RuleVersion, draft: Draft) -> UUID | None:
     return (current.memory_of or current.id) if same else None
 
 
-def _check_etag(version: RuleVersion, if_match: str | None) -> None:
-    if if_match is not None and if_match != etag(version):
+def _check_etag(version: RuleVersion, if_match: frozenset[str] | None) -> None:
+    if if_match is not None and etag(version) not in if_match:
         raise StaleVersion(
             f"the rule is at version {version.number} by now", pointer="/headers/If-Match"
         )

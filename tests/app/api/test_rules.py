@@ -310,6 +310,18 @@ def test_a_rule_can_be_switched_off_whatever_its_tests_say(client: Client) -> No
     assert client.patch(f"/rules/{rule_id}", json={"name": "Other"}).status_code == 422
 
 
+def test_a_version_is_the_same_where_a_proxy_has_marked_its_etag_or_others_stand_beside(
+    client: Client,
+) -> None:
+    url = f"/rules/{make_rule(client)}"
+    for spelled in ("W/{0}", '"other", {0}', 'W/"other",W/{0}'):
+        etag = client.get(url).headers["ETag"]
+        sent = {"If-Match": spelled.format(etag)}
+        changed = client.patch(url, json={"tags": [spelled]}, headers=sent)
+        assert changed.status_code == 200, changed.text
+        assert client.patch(url, json={"tags": []}, headers=sent).status_code == 412
+
+
 PRIVATE = "SENTINEL_EGRESS_ALLOW lists what may be reached although private"
 
 
