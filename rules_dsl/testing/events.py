@@ -24,9 +24,11 @@ def read_event(source: Source, start: int) -> tuple[dict[str, Any], int]:
         value, end = _READER.raw_decode(source.text, start)
         _check(value, 1)
     except json.JSONDecodeError as error:
-        at = min(error.pos, len(source.text))
+        size = len(source.text)
+        at = min(error.pos, size)
         told = f"this event is no JSON: {error.msg[0].lower()}{error.msg[1:]}"
-        raise mistake(source, at, at + 1, told, HINT) from None
+        # Behind one that is not closed nothing stands that could be pointed at.
+        raise mistake(source, at, min(at + 1, size), told, HINT) from None
     except RecursionError:
         raise mistake(source, start, start + 1, _DEEP, None, "limit") from None
     except _Refused as error:

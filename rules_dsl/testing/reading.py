@@ -12,7 +12,7 @@ from rules_dsl.source import Source, Span
 from rules_dsl.spelling import mistake, spelling_mistake
 from rules_dsl.testing.blocks import BEGIN, SECOND, Expected, OpenAlert, Step, Test
 from rules_dsl.testing.events import read_event
-from rules_dsl.testing.times import moment
+from rules_dsl.testing.times import FIRST_YEAR, LAST_YEAR, YEARS, moment
 
 MOST_BYTES: Final = 65_536
 MOST_TESTS: Final = 100
@@ -155,6 +155,9 @@ class _Reader:
             now = (self._begin if word.text == "at" else self._now) + span
         if now < self._now and not first:
             self._refuse("time does not go backwards", "write the steps in order", word)
+        if now not in YEARS:
+            told = f"a test lies between the years {FIRST_YEAR} and {LAST_YEAR}"
+            self._refuse(told, None, word, "limit")
         if now - self._begin > LONGEST * SECOND:
             self._refuse("a test lasts 366 days at most", None, word, "limit")
         self._now = now
