@@ -66,7 +66,9 @@ def _wishes(system: str, document: Any, types: Sequence[Test]) -> list[Wish]:
         raise Refused("no rule stands here")
     try:
         return FORMATS[system](document, types)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except RecursionError:
+        raise Refused("it nests too deep") from None
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise Refused(f"it is not written as {system} has it: {error}") from error
 
 
@@ -95,7 +97,12 @@ def _documents(file: IO[str]) -> Iterator[tuple[str, Any]]:
         for document in yaml.safe_load_all(file):
             said = document if isinstance(document, dict) else {}
             yield str(said.get("name") or said.get("title") or file.name), document
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise click.ClickException(f"{file.name}: is no YAML: it nests too deep") from None
+    except (
+        yaml.YAMLError,
+        ValueError,
+    ) as error:  # the latter of a day or a number that there is not
         raise click.ClickException(f"{file.name}: is no YAML: {error}") from None
 
 

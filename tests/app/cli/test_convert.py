@@ -357,6 +357,37 @@ def test_routes_that_cannot_be_said_are_refused(command: Command, text: str, why
     assert why in done.stdout
 
 
+SPAN = "name: a\ntype: frequency\nfilter: [{{term: {{a: 1}}}}]\nnum_events: {}\ntimeframe: {}"
+
+
+@pytest.mark.parametrize(
+    ("system", "text", "why"),
+    [
+        ("sigma", SIGMA.format("a: 1", "not " * 3_000 + "s"), "nests too deep"),
+        ("elastalert", ELASTALERT.format(f"query_string: {{query: '{'(' * 3_000}'}}"), "too deep"),
+        ("elastalert", SPAN.format(".inf", "{hours: 1}"), "not written as elastalert has it"),
+        ("elastalert", SPAN.format(5, f"{{hours: 1{'0' * 400}}}"), "not written as elastalert has it"),
+    ],
+    ids=["condition", "query", "count", "span"],
+)  # fmt: skip
+def test_what_is_too_deep_or_too_large_is_refused(
+    command: Command, system: str, text: str, why: str
+) -> None:
+    done = command("convert", system, "-", said=text)
+    assert (done.exit_code, done.stdout[:2], why in done.stdout) == (1, "# ", True), done.output
+
+
+@pytest.mark.parametrize("text", ["date: 2023-02-30", "a: " + "9" * 5_000, "[" * 3_000])
+def test_a_value_that_yaml_cannot_have_is_told_with_its_file(command: Command, text: str) -> None:
+    done = command("convert", "sigma", "-", said=text)
+    assert (done.exit_code, done.stderr[:24]) == (1, "Error: <stdin>: is no YA"), done.output
+
+
+def test_a_comment_holds_only_what_a_file_of_rules_can(command: Command) -> None:
+    text = 'author: "a\\0\\eb"\n' + SIGMA.format("a: x", "s")
+    assert len(read_rules_file(command("convert", "sigma", "-", said=text).stdout)) == 1
+
+
 def test_nothing_gets_out_of_a_comment(command: Command) -> None:
     text = 'title: "{0}"\nauthor: "a{0}"\nlevel: low\n"b{0}": 1\ndetection: {{s: {{a: x}}, condition: {1}}}'
     out = "\\nrule 'evil' when true then notify('webhook:evil')\\n"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.cli.local.conversion.conditions import Refused
+from app.cli.local.told import plain
 from rules_dsl import RuleError, read_rules_file
 
 
@@ -46,7 +47,7 @@ def rule_of(wish: Wish, targets: Sequence[str]) -> str:
 
 def comment(text: str) -> str:
     """One line that says nothing to the reader of rules, whatever stands in it."""
-    return f"# {' '.join(text.split())}"
+    return f"# {plain(' '.join(text.split()))}"
 
 
 def _quoted(text: str) -> str:
