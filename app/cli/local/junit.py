@@ -1,6 +1,7 @@
 """JUnit's reports of tests and of lint, as CI systems read it: a suite for each file, a class for each rule."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -11,7 +12,8 @@ import click
 
 from app.cli.local.linting import Finding
 from app.cli.local.proving import Proven
-from app.cli.local.rulefiles import Loaded
+from app.cli.local.rulefiles import BadFiles, Loaded, Mistake, end, read
+from app.cli.local.told import save
 
 JUNIT: Final = click.option(
     "--junit", "report", type=click.Path(dir_okay=False), help="Write a JUnit report there."
@@ -22,11 +24,12 @@ _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ff
 
 @dataclass(frozen=True)
 class Case:
-    """What a report tells of one test, or of one look at a rule."""
+    """What a report tells of one test, or of one look at a rule or a file."""
 
-    rule: Loaded
+    path: str
+    owner: str
     name: str
-    line: int
+    line: int | None
     seconds: float = 0.0
     failure: "Failure | None" = None
 
@@ -38,6 +41,18 @@ class Failure:
     kind: str
     message: str
     told: str
+    # Of a test or a look that there was: what kept it from being is an error.
+    tag: str = "failure"
+
+
+def load(paths: Sequence[str], report: str | None, *, as_json: bool) -> list[Loaded]:
+    """All rules of some files; mistakes end the command, and stand in the report too."""
+    try:
+        return read(paths)
+    except BadFiles as error:
+        if report:
+            save(report, of_mistakes(error.mistakes))
+        end(error, as_json=as_json)
 
 
 def of_tests(proven: Sequence[Proven]) -> bytes:
@@ -53,28 +68,42 @@ def of_lint(loaded: Sequence[Loaded], found: Sequence[Finding]) -> bytes:
     return _report([case for rule in loaded for case in _of_rule(rule, found)])
 
 
+def of_mistakes(mistakes: Sequence[Mistake]) -> bytes:
+    """The report of files that are not to be taken: a case for each mistake."""
+    return _report([_of_mistake(each) for each in sorted(mistakes, key=lambda each: each.path)])
+
+
+def _of_mistake(each: Mistake) -> Case:
+    failure = Failure(each.code, each.message, each.said, "error")
+    return Case(each.path, each.path, f"{each.code}: {each.message}", each.line, failure=failure)
+
+
 def _of_test(each: Proven) -> Case:
     failed = each.result.failure
     failure = Failure("expectation", failed.message, str(each)) if failed else None
-    return Case(each.rule, each.result.test.name, each.line, each.seconds, failure)
+    rule = each.rule
+    name = each.result.test.name
+    return Case(rule.path, rule.found.name, name, each.line, each.seconds, failure)
 
 
 def _of_rule(rule: Loaded, found: Sequence[Finding]) -> list[Case]:
     cases = [_of_finding(each) for each in found if each.rule is rule]
-    return cases or [Case(rule, "lint", rule.line(rule.found.span.start))]
+    line = rule.line(rule.found.span.start)
+    return cases or [Case(rule.path, rule.found.name, "lint", line)]
 
 
 def _of_finding(each: Finding) -> Case:
     code, message = each.warning.code, each.warning.message
     failure = Failure(code, message, str(each))
-    return Case(each.rule, f"{code}: {message}", each.place[0], failure=failure)
+    path, owner = each.rule.path, each.rule.found.name
+    return Case(path, owner, f"{code}: {message}", each.place[0], failure=failure)
 
 
 def _report(cases: Sequence[Case]) -> bytes:
     root = Element("testsuites", {"name": "sentinel"} | _counts(cases))
-    for path, group in groupby(cases, lambda each: each.rule.path):
+    for path, group in groupby(cases, lambda each: each.path):
         ours = list(group)
-        suite = SubElement(root, "testsuite", {"name": _text(path), "errors": "0"} | _counts(ours))
+        suite = SubElement(root, "testsuite", {"name": _text(path)} | _counts(ours))
         for each in ours:
             _case(suite, each)
     report: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
@@ -86,21 +115,24 @@ def _case(suite: Element, each: Case) -> None:
         suite,
         "testcase",
         name=_text(each.name),
-        classname=_text(each.rule.found.name),
+        classname=_text(each.owner),
         time=f"{each.seconds:.6f}",
-        file=_text(each.rule.path),
-        line=str(each.line),
+        file=_text(each.path),
     )
+    if each.line is not None:
+        case.set("line", str(each.line))
     if each.failure:
         message = _text(each.failure.message)
-        failure = SubElement(case, "failure", message=message, type=each.failure.kind)
+        failure = SubElement(case, each.failure.tag, message=message, type=each.failure.kind)
         failure.text = _text(each.failure.told)
 
 
 def _counts(cases: Sequence[Case]) -> dict[str, str]:
+    tags = Counter(each.failure.tag for each in cases if each.failure)
     return {
         "tests": str(len(cases)),
-        "failures": str(sum(each.failure is not None for each in cases)),
+        "failures": str(tags["failure"]),
+        "errors": str(tags["error"]),
         "time": f"{sum(each.seconds for each in cases):.6f}",
     }
 

@@ -47,6 +47,7 @@ class Mistake:
     hint: str | None = None
     line: int | None = None
     column: int | None = None
+    rule: str | None = None
 
     @classmethod
     def of_rule(cls, path: str, error: RuleError) -> "Mistake":
@@ -60,10 +61,10 @@ class Mistake:
         return cls(path, f"{path}: {message}", "unreadable", message)
 
     def to_json(self) -> dict[str, Any]:
-        """The mistake as JSON, in the form of a finding of lint; whose rule it is nobody can tell yet."""
+        """The mistake as JSON, in the form of a finding of lint; whose rule it is only a server's checker tells."""
         return {
             "file": self.path,
-            "rule": None,
+            "rule": self.rule,
             "line": self.line,
             "column": self.column,
             "code": self.code,
@@ -85,7 +86,7 @@ def load(paths: Sequence[str], *, as_json: bool = False) -> list[Loaded]:
     try:
         return read(paths)
     except BadFiles as error:
-        _end(error, as_json=as_json)
+        end(error, as_json=as_json)
 
 
 def load_text(path: str, text: str) -> list[Loaded]:
@@ -93,7 +94,7 @@ def load_text(path: str, text: str) -> list[Loaded]:
     try:
         return _rules_of([(path, text)], [])
     except BadFiles as error:
-        _end(error)
+        end(error)
 
 
 def load_whole(path: str) -> str:
@@ -101,7 +102,7 @@ def load_whole(path: str) -> str:
     try:
         return _text(path)
     except BadFiles as error:
-        _end(error)
+        end(error)
 
 
 def read(paths: Sequence[str]) -> list[Loaded]:
@@ -110,7 +111,8 @@ def read(paths: Sequence[str]) -> list[Loaded]:
     return _rules_of(_texts(paths, mistakes), mistakes)
 
 
-def _end(error: BadFiles, *, as_json: bool = False) -> NoReturn:
+def end(error: BadFiles, *, as_json: bool = False) -> NoReturn:
+    """End the command with what is wrong with files, in words or as JSON."""
     if as_json:
         click.echo(json.dumps([each.to_json() for each in error.mistakes]))
     else:

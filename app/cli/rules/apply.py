@@ -2,14 +2,13 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
-from app.cli.local.errors import LocalError
 from app.cli.local.proving import prove
-from app.cli.local.rulefiles import FILES, Loaded, load
+from app.cli.local.rulefiles import FILES, Loaded, Mistake, load
 from app.cli.local.ruleplan import Plan, Step, plan_of
 from app.cli.local.server import connect
 from app.cli.local.told import AS_JSON, told
@@ -28,12 +27,13 @@ def apply(files: tuple[str, ...], prune: bool, dry_run: bool, as_json: bool) -> 
     All is checked before the first change: syntax, tests, targets. What somebody else changes meanwhile is not
     overwritten. To apply the same again changes nothing.
     """
-    loaded = load(files)
-    _test(loaded)
+    loaded = load(files, as_json=as_json)
+    _test(loaded, as_json=as_json)
     with told():
         client = connect()
         plan = plan_of(loaded, client.rules(), prune=prune)
-        _check(client, plan)
+        refused = _refused(client, plan)
+    _end(refused, as_json=as_json)
     if not as_json:
         tell(plan)
     done: list[Step] = []
@@ -56,17 +56,21 @@ def _report(plan: Plan, done: Sequence[Step], *, dry_run: bool, as_json: bool) -
         click.echo(f"Done: {len(done)} of {len(plan.steps)}.")
 
 
-def _test(loaded: Sequence[Loaded]) -> None:
+def _test(loaded: Sequence[Loaded], *, as_json: bool) -> None:
     failed = [each for each in prove(loaded) if not each.passed]
-    for each in failed:
-        click.echo(f"{each}\n", err=True)
-    if failed:
+    if not failed:
+        return
+    if as_json:
+        click.echo(json.dumps([each.to_json() for each in failed]))
+    else:
+        for each in failed:
+            click.echo(f"{each}\n", err=True)
         click.echo("Nothing was changed, since tests fail.", err=True)
-        sys.exit(1)
+    sys.exit(1)
 
 
-def _check(client: Client, plan: Plan) -> None:
-    """Let the server check what it is to get; raises `LocalError` with all that it refuses."""
+def _refused(client: Client, plan: Plan) -> list[Mistake]:
+    """All that the server's checker refuses of what it is to get."""
     refused = []
     for step in plan.steps:
         if step.new is None:
@@ -75,9 +79,27 @@ def _check(client: Client, plan: Plan) -> None:
         for each in client.validate_rule(found.dsl):
             if each["severity"] == "error":
                 hint = f"; {each['hint']}" if each["hint"] else ""
-                refused.append(f'{step.new.path}: rule "{found.name}": {each["message"]}{hint}')
-    if refused:
-        raise LocalError("\n".join([*refused, "Nothing was changed."]))
+                said = f'{step.new.path}: rule "{found.name}": {each["message"]}{hint}'
+                refused.append(_mistake(step.new, said, each))
+    return refused
+
+
+def _mistake(new: Loaded, said: str, told: Mapping[str, Any]) -> Mistake:
+    line = new.line(new.found.span.start)
+    return Mistake(
+        new.path, said, told["code"], told["message"], told["hint"], line, rule=new.found.name
+    )
+
+
+def _end(refused: Sequence[Mistake], *, as_json: bool) -> None:
+    """End the command where the server refuses anything."""
+    if not refused:
+        return
+    if as_json:
+        click.echo(json.dumps([each.to_json() for each in refused]))
+    else:
+        click.echo("\n".join([*(each.said for each in refused), "Nothing was changed."]), err=True)
+    sys.exit(1)
 
 
 def _do(client: Client, step: Step) -> None:

@@ -21,7 +21,7 @@ PRUNE = click.option(
 @AS_JSON
 def diff(files: tuple[str, ...], prune: bool, as_json: bool) -> None:
     """Show what `apply` would change on the server; exit 1 where that is something."""
-    loaded = load(files)
+    loaded = load(files, as_json=as_json)
     with told():
         plan = plan_of(loaded, connect().rules(), prune=prune)
     if as_json:

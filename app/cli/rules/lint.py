@@ -5,10 +5,10 @@ import sys
 
 import click
 
-from app.cli.local.junit import JUNIT, of_lint
+from app.cli.local.junit import JUNIT, load, of_lint
 from app.cli.local.linting import lint as findings_in
 from app.cli.local.linting import seen_by
-from app.cli.local.rulefiles import FILES, load
+from app.cli.local.rulefiles import FILES
 from app.cli.local.server import connect
 from app.cli.local.told import AS_JSON, counted, save, told
 
@@ -29,7 +29,7 @@ def lint(
     as_json: bool,
 ) -> None:
     """Look for mistakes in FILES, and for what is seldom meant; asks no server unless told to."""
-    loaded = load(files, as_json=as_json)
+    loaded = load(files, report, as_json=as_json)
     fields = None
     if seen or url:
         with told():

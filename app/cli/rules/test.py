@@ -5,9 +5,9 @@ import sys
 
 import click
 
-from app.cli.local.junit import JUNIT, of_tests
+from app.cli.local.junit import JUNIT, load, of_tests
 from app.cli.local.proving import Proven, prove
-from app.cli.local.rulefiles import FILES, Loaded, load
+from app.cli.local.rulefiles import FILES, Loaded
 from app.cli.local.told import AS_JSON, counted, save
 
 
@@ -17,7 +17,7 @@ from app.cli.local.told import AS_JSON, counted, save
 @AS_JSON
 def test(files: tuple[str, ...], report: str | None, as_json: bool) -> None:
     """Run the tests of the rules in FILES; sends nothing, and asks no server."""
-    loaded = load(files)
+    loaded = load(files, report, as_json=as_json)
     proven = prove(loaded)
     if report:
         save(report, of_tests(proven))

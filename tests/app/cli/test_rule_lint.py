@@ -56,24 +56,6 @@ def test_what_is_allowed_is_not_told_and_a_clean_file_exits_with_0(
     assert command("rule", "lint", "-", said=OTHER).exit_code == 0
 
 
-def test_mistakes_that_end_it_are_json_too_in_the_form_of_findings(
-    command: Command, tmp_path: Path
-) -> None:
-    (tmp_path / "a.rules").write_text('rule "X"\nwhen amount > then notify("slack:#a")')
-    (tmp_path / "b.rules").write_bytes(b"\xe4")
-    for name in ("c.rules", "d.rules"):
-        (tmp_path / name).write_text(f"\n{OTHER}")
-    done = command("rule", "lint", "a.rules", "b.rules", "c.rules", "d.rules", "--json")
-    assert (done.exit_code, done.stderr) == (1, "")
-    found = {one["file"]: one for one in json.loads(done.stdout)}
-    syntax, unreadable, twice = (found[f"{name}.rules"] for name in "abd")
-    form = {"file", "rule", "line", "column", "code", "message", "hint"}
-    assert all(set(one) == form for one in (syntax, unreadable, twice))
-    assert (syntax["line"], syntax["column"], syntax["code"]) == (2, 15, "syntax")
-    assert (unreadable["line"], unreadable["message"]) == (None, "is no UTF-8")
-    assert (twice["line"], twice["column"], twice["code"]) == (2, 1, "name")
-
-
 def test_a_junit_report_has_a_failure_for_each_finding_and_a_case_for_each_clean_rule(
     command: Command, tmp_path: Path
 ) -> None:

@@ -115,6 +115,53 @@ def test_a_mistake_in_any_file_is_told_with_its_file_and_exits_with_1(
     assert "c.rules: is no UTF-8" in done.stderr
 
 
+@pytest.mark.parametrize("verb", ["test", "lint", "diff", "apply"])
+def test_mistakes_in_files_are_json_where_asked_in_the_form_of_findings(
+    command: Command, tmp_path: Path, verb: str
+) -> None:
+    (tmp_path / "a.rules").write_text('rule "X"\nwhen amount > then notify("slack:#a")')
+    (tmp_path / "b.rules").write_bytes(b"\xe4")
+    for name in ("c.rules", "d.rules"):
+        (tmp_path / name).write_text(f"\n{GOOD}")
+    done = command("rule", verb, "a.rules", "b.rules", "c.rules", "d.rules", "--json")
+    assert (done.exit_code, done.stderr) == (1, "")
+    found = {one["file"]: one for one in json.loads(done.stdout)}
+    syntax, unreadable, twice = (found[f"{name}.rules"] for name in "abd")
+    form = {"file", "rule", "line", "column", "code", "message", "hint"}
+    assert all(set(one) == form for one in (syntax, unreadable, twice))
+    assert (syntax["line"], syntax["column"], syntax["code"]) == (2, 15, "syntax")
+    assert (unreadable["line"], unreadable["message"]) == (None, "is no UTF-8")
+    assert (twice["line"], twice["column"], twice["code"]) == (2, 1, "name")
+
+
+@pytest.mark.parametrize("verb", ["test", "lint"])
+def test_mistakes_in_files_are_errors_in_a_junit_report(
+    command: Command, tmp_path: Path, verb: str
+) -> None:
+    (tmp_path / "a.rules").write_text('rule "X"\nwhen amount > then notify("slack:#a")')
+    (tmp_path / "b.rules").write_bytes(b"\xe4")
+    done = command("rule", verb, "a.rules", "b.rules", "--junit", "out.xml")
+    assert (done.exit_code, done.stderr.count("a.rules: ")) == (1, 1)
+    root = ElementTree.fromstring((tmp_path / "out.xml").read_bytes())
+    assert [root.get(name) for name in ("tests", "failures", "errors")] == ["2", "0", "2"]
+    suites = {each.get("name"): each for each in root}
+    assert [each.get("errors") for each in suites.values()] == ["1", "1"]
+    [case] = suites["a.rules"]
+    assert (case.get("file"), case.get("line")) == ("a.rules", "2")
+    [error] = case
+    assert (error.tag, error.get("type")) == ("error", "syntax")
+    assert str(error.text).startswith("a.rules: ")
+    [case] = suites["b.rules"]
+    assert (case.get("line"), case.get("name")) == (None, "unreadable: is no UTF-8")
+
+
+def test_failed_tests_keep_apply_from_all_and_are_json_where_asked(command: Command) -> None:
+    done = command("rule", "apply", "-", "--json", said=BAD)
+    assert (done.exit_code, done.stderr) == (1, "")
+    [failed] = json.loads(done.stdout)
+    assert (failed["line"], failed["passed"]) == (5, False)
+
+
 @pytest.mark.usefixtures("files")
 def test_two_files_cannot_hold_one_name(command: Command, tmp_path: Path) -> None:
     (tmp_path / "again.rules").write_text(GOOD)
