@@ -31,6 +31,8 @@ WAKE_AGAIN: Final = timedelta(seconds=30)
 GIVE_UP_AFTER: Final = 3
 GIVEN_UP: Final = f"begun {GIVE_UP_AFTER} times, and its worker died or was stuck each time"
 MOST_WAITING: Final = 100
+# Any constant will do, so long as no other advisory lock of this database has it.
+LOCK: Final = 0x53454E42
 KEPT: Final = timedelta(days=7)
 MOST_MISTAKES: Final = 10
 _OPEN: Final = (BacktestState.QUEUED, BacktestState.RUNNING)
@@ -275,6 +277,8 @@ def _add(
     until = min(wish.until or now, now)
     if wish.since >= until:
         raise Refusal("must be before `until`, and before now", pointer="/since", code="bad_time")
+    # Whoever asks at the same moment waits for this one's commit, and counts it.
+    session.execute(select(func.pg_advisory_xact_lock(LOCK)))
     waiting = select(func.count()).where(Backtest.state == BacktestState.QUEUED)
     if (session.scalar(waiting) or 0) >= MOST_WAITING:
         raise Conflict(f"{MOST_WAITING} backtests wait already", code="too_many")

@@ -1,17 +1,29 @@
 """Backtests as jobs: one worker at a time, never held for ever, and gone when somebody cancels."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy.orm import Session
 
-from app.extensions import session
+from app.extensions import db, session
 from app.models.backtests import BacktestState
 from app.services import backtests
-from app.services.backtests import GIVE_UP_AFTER, KEPT, LEASE, WAKE_AGAIN, Claim, Standing, Wish
+from app.services.backtests import (
+    GIVE_UP_AFTER,
+    KEPT,
+    LEASE,
+    MOST_WAITING,
+    WAKE_AGAIN,
+    Claim,
+    Standing,
+    Wish,
+)
 from app.services.errors import Conflict, NotFound
-from tests.app.helpers import ORDERS
+from tests.acceptance.waiting import wait_until
+from tests.app.helpers import ORDERS, watching_locks
 from tests.conftest import TestClock
 
 HALF = Standing(0.5, 10, 3, 2, {"events": 10})
@@ -109,6 +121,24 @@ def test_a_failure_is_told_with_its_reason(clock: TestClock) -> None:
     key = begin(clock)
     backtests.fail(session(), take(key, clock()), "error: KeyError", clock())
     assert (state(key), backtests.get(session(), key).reason) == ("failed", "error: KeyError")
+
+
+def test_two_that_are_asked_for_at_once_do_not_pass_the_cap(clock: TestClock) -> None:
+    for _ in range(MOST_WAITING - 1):
+        begin(clock)
+
+    def ask(asking: Session) -> UUID:
+        wish = Wish(clock() - timedelta(days=1), None, "ada")
+        return backtests.of_many(asking, [{"name": "a", "dsl": ORDERS}], wish, clock()).id
+
+    with ThreadPoolExecutor(1) as pool, Session(db.engine) as one, Session(db.engine) as other:
+        ask(one)
+        second = pool.submit(ask, other)
+        with watching_locks() as somebody_waits:
+            wait_until(lambda: somebody_waits() or second.done(), 30)
+        one.commit()
+        with pytest.raises(Conflict, match="wait already"):
+            second.result(30)
 
 
 def test_what_ended_long_ago_is_forgotten(clock: TestClock) -> None:
