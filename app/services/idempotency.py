@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, literal, text
+from sqlalchemy import delete, literal, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -101,5 +101,11 @@ def hold(
 
 
 def purge(session: Session, now: datetime) -> None:
-    """Forget the keys that no longer answer; the caller commits."""
-    session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < now - WINDOW))
+    """Forget the keys that no longer answer; the caller commits.
+
+    It waits for nobody: who takes several has them in the order of the keys, and here they come in any.
+    """
+    key = (IdempotencyKey.owner, IdempotencyKey.key)
+    over = select(*key).where(IdempotencyKey.created_at < now - WINDOW)
+    free = over.with_for_update(skip_locked=True)
+    session.execute(delete(IdempotencyKey).where(tuple_(*key).in_(free)))

@@ -4,12 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from app.extensions import db, session
 from app.models.events import Event
-from app.services import ingest, once
+from app.services import idempotency, ingest, once
+from app.services.idempotency import WINDOW
 from app.services.ingest import Acceptance
 from app.services.once import Keyed
 from tests.acceptance.waiting import wait_until
@@ -46,6 +47,22 @@ def test_who_comes_second_waits_for_the_first_and_has_its_event_if_there_is_one(
     assert ([held.event_id for held in told] == ids[::-1]) == first_is_stored
     stored = session().scalars(select(Event.id)).all()
     assert sorted(stored) == sorted(held.event_id for held in told)
+
+
+def test_who_forgets_old_keys_waits_for_nobody_who_takes_them(app: Flask, clock: TestClock) -> None:
+    for key in "ab":
+        accept(session(), made(key), clock)
+        session().commit()
+    with Session(db.engine) as one, Session(db.engine) as other:
+        later = clock.tick(WINDOW.total_seconds() + 1)
+        accept(one, made("a"), clock)
+        # Who waits for a lock while others wait for those that it has may wait for ever.
+        other.execute(text("SET LOCAL lock_timeout = '1s'"))
+        idempotency.purge(other, later)
+        other.commit()
+        one.commit()
+    left = session().execute(text("SELECT count(*) FROM idempotency_keys")).scalar()
+    assert left == 1
 
 
 def test_what_one_owner_has_sent_is_new_from_another(app: Flask, clock: TestClock) -> None:
