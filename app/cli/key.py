@@ -74,14 +74,22 @@ def revoke(key_id: object, as_json: bool) -> None:
 
 
 def _first_key(name: str, scopes: tuple[str, ...]) -> tuple[KeyInfo, str]:
+    from marshmallow import ValidationError
     from sqlalchemy import create_engine
     from sqlalchemy.exc import OperationalError, ProgrammingError
     from sqlalchemy.orm import Session
 
     from app.cli.local.database import chosen_url
     from app.clock import system_clock
+    from app.schemas.common import NAME
     from app.services import audit, keys
 
+    # The API would say so too; here nobody else looks.
+    try:
+        for check in NAME:
+            check(name)
+    except ValidationError as error:
+        raise ApiError(0, f"/name: {error}") from None
     try:
         with Session(create_engine(chosen_url(), hide_parameters=True)) as session:
             change = audit.Change("cli", "keys", "create")

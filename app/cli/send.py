@@ -27,6 +27,8 @@ def send(what: str, fields: tuple[str, ...], as_json: bool) -> None:
     `send order amount=750 user.id=42 tags='["a"]'` sends one: a value is JSON where it reads as such, else a text.
     `send events.ndjson` (a name that ends in .ndjson, .jsonl or .json) and `send -` send many.
     """
+    if not what:
+        raise click.UsageError("an event has a type, such as order")
     many = what == "-" or what.endswith((".ndjson", ".jsonl", ".json"))
     if many and fields:
         raise click.UsageError("the events of a file have their own fields")

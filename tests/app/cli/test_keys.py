@@ -26,6 +26,9 @@ def test_the_first_key_opens_the_door_makes_others_and_one_that_is_revoked_does_
     home = tmp_path / "home"
     monkeypatch.setenv("SENTINEL_HOME", str(home))
     monkeypatch.setenv("DATABASE_URL", settings.database_url)
+    for name, why in (("", "/name: Length must"), ("a\x07", "/name: contains control characters")):
+        nameless = command("key", "create", name, "--scope", "admin")
+        assert (nameless.exit_code, nameless.stdout, nameless.stderr[: len(why)]) == (1, "", why)
     shut = command("key", "list")
     assert (shut.exit_code, "send a key" in shut.output) == (1, True), shut.output
 

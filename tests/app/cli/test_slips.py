@@ -22,6 +22,11 @@ def test_what_is_no_key_is_asked_for_nowhere(command: Command) -> None:
     assert (done.exit_code, "'nope' is not a valid UUID" in done.stderr) == (2, True)
 
 
+def test_an_event_needs_a_type(command: Command) -> None:
+    done = command("send", "", "amount=5")
+    assert (done.exit_code, "an event has a type" in done.stderr) == (2, True), done.stderr
+
+
 @pytest.mark.parametrize("name", ["", ".", ".."])
 def test_a_name_that_leads_elsewhere_is_no_channels(command: Command, name: str) -> None:
     done = command("channel", "delete", name)
