@@ -1,18 +1,22 @@
 """Files of rules: many sentences in one text, each with its name and lines about it before, and its tests below."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Final
 
 from rules_dsl.checker import CheckTarget
 from rules_dsl.errors import RuleError
 from rules_dsl.format import format_file_rule
-from rules_dsl.head import Head, Lines, read_head
+from rules_dsl.head import LONGEST_NAME, Head, Lines, read_head
 from rules_dsl.lexer import Token, comments, tokens
 from rules_dsl.rule import Rule, compile_rule
 from rules_dsl.source import Source, Span
 from rules_dsl.spelling import mistake
 from rules_dsl.testing import Test, read_tests
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,19 @@ def _read(text: str, stretch: _Stretch, check_target: CheckTarget | None) -> Fil
     blocks = read_tests(Source(tests, text, places)) if tests else ()
     span = Span(stretch.name.start, head.name_end)
     assert rule.name is not None
+    _check_name(text, rule.name, span)
     return FileRule(rule.name, rule, head.lines, dsl, tests, blocks, span, place)
+
+
+def _check_name(text: str, name: str, span: Span) -> None:
+    """Refuse a name that no service keeps."""
+    told = None
+    if not 1 <= len(name) <= LONGEST_NAME:
+        told = f"a rule's name has 1 to {LONGEST_NAME} characters"
+    elif _CONTROL.search(name):
+        told = "a rule's name has no control characters"
+    if told:
+        raise mistake(Source.of(text), *span, told, None, "limit")
 
 
 def _paragraph(above: str) -> str:

@@ -20,6 +20,11 @@ LINES: Final = {
     "noise_budget": "noise_budget 30",
 }
 MOST_NOISE: Final = 1_000_000
+# What a service keeps: a file that passes these is not refused halfway through.
+LONGEST_NAME: Final = 200
+LONGEST_DESCRIPTION: Final = 4_000
+LONGEST_TAG: Final = 64
+MOST_TAGS: Final = 32
 # As JSON writes one; a million has seven digits.
 _WHOLE: Final = re.compile(r"[1-9][0-9]{0,6}", re.ASCII)
 
@@ -65,7 +70,11 @@ def read_head(source: Source, found: Sequence[Token]) -> Head:
 
 
 def _description(source: Source, found: Sequence[Token], at: int) -> tuple[str, int]:
-    return _text(source, found, at, "`description` takes a string", LINES["description"]), at + 1
+    text = _text(source, found, at, "`description` takes a string", LINES["description"])
+    if len(text) > LONGEST_DESCRIPTION:
+        told = f"a description has at most {LONGEST_DESCRIPTION:,} characters"
+        raise _refused(source, found[at], told, None, "limit")
+    return text, at + 1
 
 
 def _mode(source: Source, found: Sequence[Token], at: int) -> tuple[str, int]:
@@ -94,10 +103,18 @@ def _tags(source: Source, found: Sequence[Token], at: int) -> tuple[tuple[str, .
         else:
             told, hint = "a tag is a word or a string", f"as in {LINES['tags']}"
             tags.append(_text(source, found, at, told, hint))
+        _check_tags(source, found[at], tags)
         at += 1
         if at >= len(found) or not found[at].is_symbol(","):
             return tuple(tags), at
         at += 1
+
+
+def _check_tags(source: Source, token: Token, tags: Sequence[str]) -> None:
+    if not 1 <= len(tags[-1]) <= LONGEST_TAG:
+        raise _refused(source, token, f"a tag has 1 to {LONGEST_TAG} characters", None, "limit")
+    if len(tags) > MOST_TAGS:
+        raise _refused(source, token, f"a rule has at most {MOST_TAGS} tags", None, "limit")
 
 
 def _text(source: Source, found: Sequence[Token], at: int, told: str, hint: str) -> str:
@@ -110,8 +127,10 @@ def _text(source: Source, found: Sequence[Token], at: int, told: str, hint: str)
     return literals.text(token.text)[0]
 
 
-def _refused(source: Source, token: Token, told: str, hint: str) -> Exception:
-    return mistake(source, token.start, token.end, told, hint)
+def _refused(
+    source: Source, token: Token, told: str, hint: str | None, code: str = "syntax"
+) -> Exception:
+    return mistake(source, token.start, token.end, told, hint, code)
 
 
 _READERS: Final[dict[str, Any]] = {

@@ -6,10 +6,12 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from app.models.rules import Mode
 from app.schemas.common import NAME, Flag, Text, Whole
-from rules_dsl.head import MOST_NOISE
+from rules_dsl.head import LONGEST_DESCRIPTION, LONGEST_TAG, MOST_NOISE, MOST_TAGS
 
 EXAMPLE = 'when event.type == "order" and amount > 500 then notify("slack:#big-orders")'
-TAG = validate.Length(1, 64)
+TAG = validate.Length(1, LONGEST_TAG)
+TAGS = validate.Length(max=MOST_TAGS)
+DESCRIPTION = validate.Length(max=LONGEST_DESCRIPTION)
 TESTS = {
     "description": "its test blocks, run on every save",
     "example": 'test "a big order" {"type": "order", "amount": 750} expect true',
@@ -45,8 +47,8 @@ class RuleIn(Moded):
 
     name = Text(required=True, validate=NAME, metadata={"example": "High value orders"})
     dsl = Text(required=True, metadata={"example": EXAMPLE})
-    description = Text(load_default="", validate=validate.Length(max=4000))
-    tags = fields.List(Text(validate=TAG), load_default=list, validate=validate.Length(max=32))
+    description = Text(load_default="", validate=DESCRIPTION)
+    tags = fields.List(Text(validate=TAG), load_default=list, validate=TAGS)
     tests = Text(load_default="", metadata=TESTS)
     noise_budget = Whole(load_default=None, **BUDGET)
 
@@ -56,8 +58,8 @@ class RulePatch(Moded):
 
     name = Text(validate=NAME)
     dsl = Text()
-    description = Text(validate=validate.Length(max=4000))
-    tags = fields.List(Text(validate=TAG), validate=validate.Length(max=32))
+    description = Text(validate=DESCRIPTION)
+    tags = fields.List(Text(validate=TAG), validate=TAGS)
     tests = Text(metadata=TESTS)
 
 

@@ -97,6 +97,34 @@ def test_a_mistake_is_placed_in_the_file_wherever_it_stands(where: str) -> None:
     assert error.text.startswith("# The team's rules.")
 
 
+GOOD = 'rule "R" description "x" tags a when a then notify("a:b")'
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ('"R"', '""', "a rule's name has 1 to 200 characters"),
+        ('"R"', f'"{"é" * 201}"', "a rule's name has 1 to 200 characters"),
+        ('"R"', '"a\\nb"', "a rule's name has no control characters"),
+        ('"x"', f'"{"x" * 4_001}"', "a description has at most 4,000 characters"),
+        ("tags a", 'tags a, ""', "a tag has 1 to 64 characters"),
+        ("tags a", f"tags {'a' * 65}", "a tag has 1 to 64 characters"),
+        ("tags a", f"tags a{', a' * 32}", "a rule has at most 32 tags"),
+    ],
+    ids=["empty", "long", "control", "description", "tag", "long-tag", "tags"],
+)
+def test_what_no_server_takes_is_refused_in_the_file(before: str, after: str, told: str) -> None:
+    with pytest.raises(RuleError) as caught:
+        read_rules_file(GOOD.replace(before, after))
+    assert (caught.value.message, caught.value.code) == (told, "limit")
+
+
+def test_what_is_just_within_the_limits_is_taken() -> None:
+    text = GOOD.replace("R", "é" * 200).replace("x", "x" * 4_000)
+    [rule] = read_rules_file(text.replace("tags a", "tags " + ", ".join(["a" * 64] * 32)))
+    assert (len(rule.name), len(rule.lines.description), len(rule.lines.tags)) == (200, 4_000, 32)
+
+
 GOLDEN = Path(__file__).with_name("mistakes_in_files.txt").read_text(encoding="utf-8")
 
 
