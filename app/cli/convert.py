@@ -12,7 +12,7 @@ import click
 from app.cli.local.conversion import alertmanager, elastalert, sigma
 from app.cli.local.conversion.conditions import Refused, Test, literal
 from app.cli.local.conversion.writing import Wish, comment, rule_of
-from app.cli.local.told import AS_JSON
+from app.cli.local.told import AS_JSON, plain
 
 FORMATS: Final = {
     "alertmanager": alertmanager.convert,
@@ -73,10 +73,11 @@ def _wishes(system: str, document: Any, types: Sequence[Test]) -> list[Wish]:
 
 
 def _named_apart(wish: Wish, names: Counter[str]) -> Wish:
-    """A file has no two rules of one name."""
-    names[wish.name] += 1
-    count = names[wish.name]
-    return wish if count == 1 else replace(wish, name=f"{wish.name} ({count})")
+    """A file has no two rules of one name, and a name is one line."""
+    name = plain(" ".join(wish.name.split()))
+    names[name] += 1
+    count = names[name]
+    return replace(wish, name=name if count == 1 else f"{name} ({count})")
 
 
 def _written(wish: Wish, notify: Sequence[str]) -> dict[str, str | None]:

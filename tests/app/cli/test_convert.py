@@ -286,7 +286,8 @@ def test_several_rules_become_one_file_and_no_yaml_is_a_failure(command: Command
     assert "# Sigma: Pawel Mazur, cb39d16b-b3b6-4a7a-8222-1cf24b686ffc\n" in done.stdout
     twice = command("convert", "sigma", "-", said="---".join((WGET, WGET))).stdout
     assert [each.name[-8:] for each in read_rules_file(twice)] == ["ith Wget", "Wget (2)"]
-    assert command("convert", "sigma", "-", said="{").exit_code == 1
+    folded = SIGMA.format("a: x", "s").replace("title: a", "title: >\n  a\n  b")
+    assert rule(command, "sigma", folded).name == "a b"
     assert command("convert", "splunk", "-", said="").exit_code == 2
 
 
@@ -374,10 +375,10 @@ def test_what_is_too_deep_or_too_large_is_refused(
     command: Command, system: str, text: str, why: str
 ) -> None:
     done = command("convert", system, "-", said=text)
-    assert (done.exit_code, done.stdout[:2], why in done.stdout) == (1, "# ", True), done.output
+    assert (done.exit_code, why in done.stdout) == (1, True), done.output
 
 
-@pytest.mark.parametrize("text", ["date: 2023-02-30", "a: " + "9" * 5_000, "[" * 3_000])
+@pytest.mark.parametrize("text", ["date: 2023-02-30", "a: " + "9" * 5_000, "[" * 3_000, "{"])
 def test_a_value_that_yaml_cannot_have_is_told_with_its_file(command: Command, text: str) -> None:
     done = command("convert", "sigma", "-", said=text)
     assert (done.exit_code, done.stderr[:24]) == (1, "Error: <stdin>: is no YA"), done.output
