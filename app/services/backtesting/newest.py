@@ -98,7 +98,7 @@ def tried(
     events = _newest(session, most)
     # Those without memory take events as they were accepted, the others by their time.
     events = sorted(events) if rule.has_memory else events[::-1]
-    since = moment(events[0].accepted_at) if events else None
+    since = moment(min(each.accepted_at for each in events)) if events else None
     watch, tally = _Watch(len(events)), Tally(_WIDTH, Room(0))
     around = Surroundings(_open(session, name, rule, since or now), _fetching(session), watch)
     begin = min((each.time for each in events), default=microseconds(now))
@@ -110,7 +110,7 @@ def tried(
     return Preview(
         events=fed,
         since=since,
-        until=moment(events[fed - 1].accepted_at) if fed else None,
+        until=moment(max(each.accepted_at for each in events[:fed])) if fed else None,
         whole=whole,
         remembers=rule.has_memory,
         matches=tally.matches,

@@ -1,5 +1,6 @@
 """A sentence tried on the newest events: as live would decide, and never for long."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -71,6 +72,21 @@ def test_an_open_alert_of_another_rule_holds_it_back(client: Client, clock: Test
     post_event(client)
     found = tried(clock, f'{ORDERS} unless open("Down")')
     assert (found.matches, found.notifications, found.held) == (1, 0, {"inhibited": 1})
+
+
+def test_an_event_that_came_late_hides_no_alert_that_was_over_when_it_came(
+    client: Client, clock: TestClock
+) -> None:
+    down = 'when type == "down" then notify("slack:#x") resolve when type == "up"'
+    make_rule(client, down, name="Down")
+    begun = clock()
+    for kind in "down", "order", "up":
+        post_event(client, type=kind)
+        evaluate(clock.tick(1))
+    post_event(client, type="order", time=(begun - timedelta(minutes=10)).isoformat())
+    found = tried(clock, f'{ORDERS} unless open("Down")', most=3)
+    assert (found.matches, found.held) == (2, {"inhibited": 1})
+    assert found.since == begun + timedelta(seconds=1)
 
 
 def test_large_events_and_slow_rules_are_cut_short(
