@@ -3,7 +3,7 @@
 import base64
 import re
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -80,7 +80,12 @@ class Moment(fields.AwareDateTime):
 
     def __init__(self, **more: Any) -> None:
         super().__init__(
-            error_messages={"invalid": A_TIME, "invalid_awareness": A_TIME, "plus": PLUS_LOST},
+            error_messages={
+                "invalid": A_TIME,
+                "invalid_awareness": A_TIME,
+                "plus": PLUS_LOST,
+                "outside": "lies outside the calendar in UTC",
+            },
             **more,
         )
 
@@ -88,7 +93,13 @@ class Moment(fields.AwareDateTime):
         # Forms write a space as `+`, and so does whoever reads an address.
         if isinstance(value, str) and SPACE_FOR_PLUS.search(value):
             raise self.make_error("plus")
-        return super()._deserialize(value, *args, **kwargs)
+        given = super()._deserialize(value, *args, **kwargs)
+        try:
+            # One that there is at its offset alone PostgreSQL would keep, and nobody could read.
+            given.astimezone(UTC)
+        except OverflowError:
+            raise self.make_error("outside") from None
+        return given
 
 
 class OptionalBody(Schema):

@@ -133,6 +133,7 @@ def _moment(text: str) -> str:
             raise click.BadParameter(f"{text!r} is too long ago") from None
     try:
         given = datetime.fromisoformat(text)
-    except ValueError:
+        # One whose offset, or this machine's, leads out of the calendar is none either.
+        return (given if given.tzinfo else given.astimezone()).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
         raise click.BadParameter(f"{text!r} is no time such as 7d, 90m or 2026-01-31") from None
-    return (given if given.tzinfo else given.astimezone()).isoformat()

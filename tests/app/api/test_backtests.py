@@ -308,3 +308,15 @@ def test_nobody_queues_without_end(client: Client, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("app.services.backtests.MOST_WAITING", 1)
     assert begin(client).status_code == 202
     assert begin(client).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("field", "at"),
+    [("since", "0001-01-01T00:00:00+14:00"), ("until", "9999-12-31T23:59:59-14:00")],
+)
+def test_a_time_that_leads_out_of_the_calendar_is_refused_and_leaves_the_list_as_it_was(
+    client: Client, clock: TestClock, field: str, at: str
+) -> None:
+    refused = begin(client, **{field: at})
+    assert (refused.status_code, refused.json["errors"][0]["pointer"]) == (422, f"/{field}")
+    assert client.get("/backtests").json["data"] == []

@@ -67,6 +67,15 @@ def test_a_silence_holds_back_what_its_condition_means_and_nothing_else(
     assert trace["alerts"][0]["count"] == 2
 
 
+def test_an_end_outside_the_calendar_is_refused_and_leaves_the_list_readable(
+    client: Client, clock: TestClock
+) -> None:
+    body = {"condition": 'host == "db-1"', "ends_at": "9999-12-31T23:59:59-14:00"}
+    answer = client.post("/silences", json=body)
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/ends_at")
+    assert client.get("/silences").json["data"] == []
+
+
 def test_a_silence_begins_and_ends_in_its_time(client: Client, clock: TestClock) -> None:
     make_rule(client, DISKS)
     begins = clock() + timedelta(minutes=10)

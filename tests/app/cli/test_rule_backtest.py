@@ -164,3 +164,9 @@ def test_a_mistake_in_a_file_is_told_with_its_place_and_exits_with_1(
     both = OTHER + 'rule "Odd" when lenght(x) > 1 then notify("slack:#a")'
     done = command("rule", "backtest", "-", *TIME, said=both)
     assert (done.exit_code, "did you mean `len`?" in done.output) == (1, True)
+
+
+@pytest.mark.parametrize("at", ["soon", "0001-01-01", "0001-01-01T00:00:00+14:00", "9999999999d"])
+def test_a_time_that_is_none_is_wrong_usage(command: Command, at: str) -> None:
+    done = command("rule", "backtest", "-", "--since", at, said=ORDERS)
+    assert (done.exit_code, f"{at!r} is " in done.stderr) == (2, True), done.output
