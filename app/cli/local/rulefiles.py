@@ -1,6 +1,7 @@
 """Files of rules, as commands are given them: paths, folders, and `-` for what comes in."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -145,7 +146,7 @@ def of_file(loaded: Loaded) -> str:
 
 
 def _texts(paths: Sequence[str], mistakes: list[Mistake]) -> Iterator[tuple[str, str]]:
-    for path in dict.fromkeys(_paths(paths)):
+    for path in _paths(paths):
         try:
             yield path, _text(path)
         except BadFiles as error:
@@ -163,14 +164,34 @@ def _text(path: str) -> str:
 
 
 def _paths(paths: Sequence[str]) -> Iterator[str]:
+    """Each file once, however often and by whatever links it is reached."""
+    seen = set()
     for path in paths:
-        if path != STDIN and Path(path).is_dir():
-            found = sorted(str(each) for each in Path(path).rglob("*.rules"))
-            if not found:
-                raise click.UsageError(f"{path} holds no *.rules files")
-            yield from found
-        else:
-            yield path
+        for each in _below(path) if path != STDIN and Path(path).is_dir() else (path,):
+            real = each if each == STDIN else os.path.realpath(each)
+            if real not in seen:
+                seen.add(real)
+                yield each
+
+
+def _below(folder: str) -> list[str]:
+    """The files of rules below a folder, also behind links: what is overlooked, `--prune` would delete."""
+    found: list[str] = []
+    walked = set()
+    for place, folders, names in os.walk(folder, onerror=_unreadable, followlinks=True):
+        real = os.path.realpath(place)
+        if real in walked:
+            folders.clear()
+            continue
+        walked.add(real)
+        found += [str(Path(place, name)) for name in names if name.endswith(".rules")]
+    if not found:
+        raise click.UsageError(f"{folder} holds no *.rules files")
+    return sorted(found, key=lambda path: (len(Path(path).parts), path))
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise BadFiles([Mistake.of_file(str(error.filename), str(error.strerror))])
 
 
 def _twice(loaded: Sequence[Loaded]) -> list[Mistake]:

@@ -1,6 +1,7 @@
 """`./sentinel rule` on files, with no server anywhere."""
 
 import json
+import os
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -160,6 +161,27 @@ def test_failed_tests_keep_apply_from_all_and_are_json_where_asked(command: Comm
     assert (done.exit_code, done.stderr) == (1, "")
     [failed] = json.loads(done.stdout)
     assert (failed["line"], failed["passed"]) == (5, False)
+
+
+@pytest.mark.usefixtures("files")
+def test_links_to_folders_are_followed_and_each_file_is_read_once(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "rules" / "deep" / "bad.rules").unlink()
+    (tmp_path / "rules" / "round").symlink_to("..")
+    (tmp_path / "again.rules").symlink_to("good.rules")
+    done = command("rule", "test", "rules", "good.rules", "./good.rules", "rules/../again.rules")
+    assert (done.exit_code, done.output) == (0, "1 passed, 0 failed.\n"), done.output
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read all")
+@pytest.mark.usefixtures("files")
+def test_a_folder_that_cannot_be_read_is_told(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "rules" / "deep").chmod(0)
+    (tmp_path / "rules" / "good.rules").write_text(GOOD, encoding="utf-8")
+    done = command("rule", "test", "rules")
+    (tmp_path / "rules" / "deep").chmod(0o700)
+    assert (done.exit_code, done.stderr) == (1, "rules/deep: Permission denied\n")
 
 
 @pytest.mark.usefixtures("files")
