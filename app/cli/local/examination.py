@@ -20,6 +20,7 @@ GIB: Final = 1 << 30
 TIGHT, FULL = 5 * GIB, GIB
 MOST_DEAD: Final = 100
 STARTS: Final = "`./sentinel up` starts them; docs/scaling.md has the command line"
+LATER: Final = "`./sentinel up` starts one some seconds after it is ready; docs/scaling.md has the command line"
 
 
 class Verdict(StrEnum):
@@ -87,7 +88,7 @@ def parts(components: Mapping[str, Any]) -> Iterator[Finding]:
         count = workers.get(queue, 0)
         yield _found(f"Workers of {queue}", count > 0, f"{count} alive", STARTS)
     if not workers.get("backtests"):
-        yield Finding("Workers of backtests", Verdict.WARNING, "0 alive: backtests wait", STARTS)
+        yield Finding("Workers of backtests", Verdict.WARNING, "0 alive: backtests wait", LATER)
 
 
 def skew(seconds: float) -> Finding:

@@ -76,6 +76,8 @@ def test_a_missing_worker_is_found(
     assert seen["Workers of events"]["verdict"] == "bad"
     assert "./sentinel up" in seen["Workers of events"]["fix"]
     assert seen["Workers of backtests"]["verdict"] == "warning"
+    # `up` is ready before it starts that one.
+    assert "seconds after" in seen["Workers of backtests"]["fix"]
 
 
 def test_channels_that_are_off_or_fail_are_named(
