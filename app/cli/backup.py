@@ -6,7 +6,6 @@ without Sentinel. Redis is not in it: it carries wake-ups only, and the sweep ma
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +13,11 @@ from pathlib import Path
 
 import click
 
-from app.cli.local.database import chosen_url, libpq
+from app.cli.local import dumps
+from app.cli.local.database import chosen_url
 from app.cli.local.environment import Ports, is_set
 from app.cli.local.errors import LocalError
 from app.cli.local.home import Home
-from app.cli.local.postgres import Postgres
 from app.cli.local.stack import LocalStack
 from app.cli.local.supervisor import Supervisor
 from app.cli.local.told import AS_JSON
@@ -43,7 +42,7 @@ def create(file: Path, as_json: bool) -> None:
             with os.fdopen(
                 os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             ) as out:
-                _run("pg_dump", "--format=custom", "--no-owner", url=chosen_url(), out=out.fileno())
+                dumps.write(chosen_url(), out.fileno())
             unfinished.replace(file)
         finally:
             unfinished.unlink(missing_ok=True)
@@ -67,8 +66,7 @@ def restore(file: Path, as_json: bool) -> None:
             raise LocalError(
                 "the database is not empty. Nothing was changed; restore into a new one."
             )
-        options = ("--no-owner", "--exit-on-error", "--single-transaction")
-        _run("pg_restore", *options, str(file), url=url)
+        dumps.read(file, url)
     said = f"{file} is restored. Start Sentinel with the SENTINEL_SECRET_KEY of that time."
     click.echo(json.dumps({"file": str(file), "restored": True}) if as_json else said)
 
@@ -116,19 +114,3 @@ def _has_tables(url: str) -> bool:
             return connection.execute(query).fetchone() is not None
     except psycopg.OperationalError as error:
         raise LocalError(f"the database does not answer: {error}") from None
-
-
-def _run(program: str, *words: str, url: str, out: int | None = None) -> None:
-    """One of PostgreSQL's programs, of the embedded installation or the system's; raises `LocalError`."""
-    path = Postgres(Home.from_env()).programs.path(program)
-    database, env = libpq(url)
-    done = subprocess.run(  # noqa: S603 - a program of PostgreSQL, named above
-        [path, "--dbname", database, *words],
-        env=env,
-        stdout=out,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise LocalError(f"{program} failed: {done.stderr.strip()}")
