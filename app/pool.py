@@ -38,6 +38,8 @@ FRESH: Final = 0.5
 # Where a request keeps how long it still waits; Flask's `g` may outlive it, where a context is there already.
 LEFT: Final = "sentinel.database_patience"
 OPTIONS: Final = {
+    # psycopg reads no other, and a server, a database or a role may have one of its own.
+    "datestyle": "ISO",
     "timezone": "UTC",
     "statement_timeout": f"{STATEMENT_SECONDS}s",
     "lock_timeout": "10s",
@@ -68,7 +70,7 @@ POOL: Final = {
     "connect_args": {
         "connect_timeout": 2,
         "application_name": "sentinel",
-        "options": " ".join(f"-c {name}={value}" for name, value in OPTIONS.items()),
+        "client_encoding": "UTF8",
     },
 }
 
@@ -186,9 +188,17 @@ def bound(engine: Engine) -> None:
     class Bounded(BoundedConnection):
         fuse = Fuse()
 
+    # Those of the URL hold as well, such as a search path; SQLAlchemy would have ours in place of them.
+    spoken = " ".join(
+        (
+            *engine.url.normalized_query.get("options", ()),
+            *(f"-c {name}={value}" for name, value in OPTIONS.items()),
+        )
+    )
+
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, args: Any, options: Any) -> BoundedConnection:
-        return Bounded.connect(*args, **options)
+        return Bounded.connect(*args, **{**options, "options": spoken})
 
     ping = engine.dialect.do_ping
 

@@ -3,15 +3,19 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
 from threading import Timer
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from app.config import Settings
 from app.extensions import db
+from app.factory import create_app
 from app.pool import POOL_SECONDS, Fuse, be_patient, be_patient_for_others
 
 SLEEP = text("SELECT pg_sleep(0.2)")
@@ -96,3 +100,30 @@ def test_nobody_is_refused_because_of_a_silence_that_ended_meanwhile(
     fuse.check()
     # The second did not even ask for the lock.
     assert mended == [True]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["DateStyle = 'German, DMY'", "client_encoding = 'LATIN1'", "TimeZone = 'Asia/Tokyo'"],
+)
+def test_the_database_is_spoken_to_in_our_way_whatever_its_own_is(app: Flask, setting: str) -> None:
+    change = f'ALTER DATABASE "{db.engine.url.database}"'
+    asked = text("SELECT '2026-03-01 12:00Z'::timestamptz, U&'\\2603'")
+    try:
+        db.session.execute(text(f"{change} SET {setting}"))
+        db.session.commit()
+        db.engine.dispose()
+        assert db.session.execute(asked).one() == (datetime(2026, 3, 1, 12, tzinfo=UTC), "☃")
+    finally:
+        db.session.rollback()
+        db.session.execute(text(f"{change} RESET ALL"))
+        db.session.commit()
+        db.engine.dispose()
+
+
+def test_options_of_the_url_hold_beside_ours(app: Flask, settings: Settings) -> None:
+    url = make_url(settings.database_url).update_query_dict({"options": "-c search_path=elsewhere"})
+    elsewhere = create_app(replace(settings, database_url=url.render_as_string(False)))
+    with elsewhere.app_context():
+        asked = text("SELECT current_setting('search_path'), current_setting('lock_timeout')")
+        assert db.session.execute(asked).one() == ("elsewhere", "10s")
