@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar, cast
 from flask import has_request_context, request
 from psycopg import Connection, Error, OperationalError
 from psycopg.abc import PQGen, PQGenConn
-from psycopg.errors import _WaitTimeout
+from psycopg.errors import ReadOnlySqlTransaction, _WaitTimeout
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection as PooledConnection
 from sqlalchemy import Engine, event
@@ -123,6 +123,11 @@ class BoundedConnection(Connection[Any]):
                 self.fuse.blow(began)
                 self.close()
                 raise OperationalError(f"no answer within {seconds:.1f} s") from error
+            except ReadOnlySqlTransaction as error:
+                # A standby by now, or its disk is nearly full: another connection may lead to where writes go.
+                self.fuse.mend()
+                self.close()
+                raise OperationalError("the database takes no writes") from error
             except Exception:  # an error is an answer, too: the server is there
                 self.fuse.mend()
                 raise

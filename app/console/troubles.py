@@ -13,7 +13,7 @@ from app.console.formats import count, span
 from app.console.places import address_of
 from app.models.channels import Receiver
 from app.services import wellbeing
-from app.services.health import DOWN, QUEUES, UP, Health
+from app.services.health import DOWN, QUEUES, READ_ONLY, UP, Health
 from app.services.receivers import Hold
 from app.services.samples import MOST
 from app.services.search import Sort
@@ -43,6 +43,9 @@ def of_parts(health: Health, broker: Broker) -> list[Trouble]:
                 "The database does not answer.", "Events are refused until it does, with a 503."
             )
         )
+    elif health.database == READ_ONLY:
+        more = "Events are refused until it does, with a 503: it is a standby, or its disk is nearly full."
+        found.append(Trouble("The database takes no writes.", more))
     elif not health.ready:
         more = "Events are refused until `./sentinel up` has run, or in containers the service `migrate`."
         found.append(Trouble("Migrations are missing: this release needs a newer schema.", more))

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from app.pool import undo
 from app.services import upkeep
 
-UP, DOWN = "up", "down"
+UP, DOWN, READ_ONLY = "up", "down", "read-only"
 # A migration only adds: what the next release has migrated serves this one, while it is replaced and if it comes back.
 CURRENT, NEWER, PENDING, UNKNOWN = "current", "newer", "pending", "unknown"
 QUEUES = ("events", "notifications")
@@ -44,7 +44,7 @@ class Health:
     @property
     def down(self) -> list[str]:
         """The names of what is missing."""
-        names = [name for name in ("database", "broker") if getattr(self, name) == DOWN]
+        names = [name for name in ("database", "broker") if getattr(self, name) != UP]
         names += ["migrations"] if self.migrations == PENDING else []
         return names + [f"workers:{queue}" for queue in QUEUES if not self.workers.get(queue)]
 
@@ -53,11 +53,16 @@ def check(session: Session, broker: Connection, now: datetime) -> Health:
     """Ask each part; never raises."""
     health = Health()
     try:
-        session.execute(text("SELECT 1"))
-        health.database = UP
+        read_only = session.execute(
+            text("SELECT current_setting('transaction_read_only')")
+        ).scalar()
+        health.database = READ_ONLY if read_only == "on" else UP
         health.migrations = _migrations(session)
         if health.ready:
             health.workers = upkeep.live_workers(session, now)
+        if health.database == READ_ONLY:
+            # The next connection may lead to where writes go.
+            session.invalidate()
     except SQLAlchemyError:
         undo(session)
     # Whoever asks wants to know now, also when the broker hangs.

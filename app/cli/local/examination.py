@@ -74,9 +74,10 @@ def refused(error: ApiError) -> Finding:
 def parts(components: Mapping[str, Any]) -> Iterator[Finding]:
     """The servers behind the API, and the workers."""
     up = components["database"] == "up"
-    yield _found(
-        "Database", up, components["database"], "start PostgreSQL, and look at DATABASE_URL"
-    )
+    fix = "start PostgreSQL, and look at DATABASE_URL"
+    if components["database"] == "read-only":
+        fix = "let DATABASE_URL lead to the primary; where it does, look at that one's disk"
+    yield _found("Database", up, components["database"], fix)
     if up:
         current = components["migrations"] in ("current", "newer")
         yield _found("Schema", current, components["migrations"], "`flask --app wsgi db upgrade`")

@@ -2,15 +2,19 @@
 
 import json
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from functools import partial
+from typing import Any, LiteralString, cast
 
 import pytest
 from flask import Flask
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_flask_exporter import PrometheusMetrics
+from psycopg import connect
+from psycopg.sql import SQL, Identifier
 
 from app.api.acceptance import group
 from app.broker import Broker
@@ -89,6 +93,38 @@ def test_without_a_database_the_answer_is_503_and_never_202(
     assert logged["event"] == "database_unavailable"
     assert logged["request_id"] == answer.json["request_id"]
     assert client.get("/healthz").status_code == 200
+
+
+@pytest.fixture
+def standby(app: Flask, settings: Settings) -> Iterator[Callable[[], None]]:
+    """The database takes no writes, as a standby does, and some servers whose disk is nearly full; until it is told."""
+    url = settings.database_url.replace("+psycopg", "", 1)
+    with connect(url, autocommit=True, options="-c default_transaction_read_only=off") as admin:
+
+        def switch(word: LiteralString) -> None:
+            change = SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
+            admin.execute(change.format(Identifier(admin.info.dbname), SQL(word)))
+
+        switch("on")
+        yield partial(switch, "DEFAULT")
+        switch("DEFAULT")
+
+
+def test_a_database_that_takes_no_writes_is_away_until_it_does(
+    standby: Callable[[], None], settings: Settings, clock: TestClock
+) -> None:
+    client = cast(Client, create_app(settings, clock).test_client())
+    answer = client.post("/events", json={"type": "a"})
+    assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "2")
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json["components"]["database"]) == (503, "read-only")
+    assert "database" in ready.json["down"]
+    assert "takes no writes" in client.get("/").text
+    assert client.get("/events").status_code == 200
+    standby()
+    # Who balances sends nothing until it is ready.
+    assert [client.get("/readyz").status_code for _ in range(3)][-1] == 200
+    assert client.post("/events", json={"type": "a"}).status_code == 202
 
 
 def test_the_required_counters_are_there_and_count(client: Client) -> None:

@@ -12,7 +12,7 @@ from pytest_httpserver import HTTPServer
 
 from app import clock as clocks
 from app.cli.local import examination
-from app.cli.local.examination import GIB, Verdict
+from app.cli.local.examination import GIB, Verdict, parts
 from app.client import ApiError
 from app.extensions import session
 from app.models.channels import ChannelRow, Receiver
@@ -66,6 +66,13 @@ def test_a_missing_migration_is_found_and_a_newer_schema_is_none(
         assert (schema["verdict"], schema["fix"]) == ("bad", "`flask --app wsgi db upgrade`")
     with schema_of("9999"):
         assert found(command, code=0)["Schema"]["verdict"] == "good"
+
+
+def test_a_database_that_takes_no_writes_is_not_said_to_be_stopped() -> None:
+    components = {"database": "read-only", "broker": "up", "workers": {}}
+    database = next(parts(components))
+    assert (database.verdict, database.said) == (Verdict.BAD, "read-only")
+    assert "primary" in database.fix
 
 
 def test_a_missing_worker_is_found(
