@@ -83,6 +83,6 @@ def _readable(url: str) -> SplitResult:
 
 def _socket(parts: SplitResult) -> Broker:
     """kombu spells a Redis socket in its own way."""
-    login = f":{parts.password}@" if parts.password else ""
+    login = f"{parts.username or ''}:{parts.password}@" if parts.password else ""
     database = dict(parse_qsl(parts.query)).get("db", "0")
     return Broker(f"redis+socket://{login}{parts.path}?virtual_host={database}")

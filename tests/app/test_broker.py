@@ -11,6 +11,7 @@ from tasks.broker import settings
     [
         ("redis://:pw@redis:6379/0", "redis://:pw@redis:6379/0"),
         ("unix://:pw@/run/r.sock?db=2", "redis+socket://:pw@/run/r.sock?virtual_host=2"),
+        ("unix://bob:p%40w@/run/r.sock", "redis+socket://bob:p%40w@/run/r.sock?virtual_host=0"),
         ("amqp://rabbit", "amqp://rabbit/"),
         ("amqps://u:p%40@rabbit:5671/alerts", "amqps://u:p%40@rabbit:5671/alerts"),
         (
