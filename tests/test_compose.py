@@ -42,6 +42,29 @@ OTHERS = {
     "SENTINEL_DOMAIN",
     "SENTINEL_UPSTREAM",
 }
+ASKED = re.compile(r"\$\{(\w+)")
+# What the files set themselves, what programs outside of the containers read, and what the image has no packages for.
+OURS_TO_SET = {
+    "DATABASE_URL",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_SDK_DISABLED",
+    "PROMETHEUS_MULTIPROC_DIR",
+    "REDIS_URL",
+    "SENTINEL_API_KEY",
+    "SENTINEL_APPRISE",
+    "SENTINEL_AUTH",
+    "SENTINEL_EXPORTER_PORT",
+    "SENTINEL_FLOWER_PORT",
+    "SENTINEL_HOME",
+    "SENTINEL_HOST",
+    "SENTINEL_INBOX",
+    "SENTINEL_PORT",
+    "SENTINEL_PROXIES",
+    "SENTINEL_SECRET_KEY",
+    "SENTINEL_URL",
+    "SLACK_API_URL",
+}
 LONG_LIVED = sorted((SERVICES | OBSERVERS) - {"migrate"})
 
 
@@ -97,9 +120,26 @@ def test_every_variable_that_a_service_gets_is_one_that_is_read(file: Path) -> N
     assert {name.removesuffix("_FILE") for name in rest} <= known
 
 
+def test_every_setting_of_dot_env_reaches_the_services() -> None:
+    of_the_api = {"SENTINEL_API_WORKERS", "SENTINEL_API_THREADS"}
+    of_streams = {"SENTINEL_STREAM_REDIS_URL", "SENTINEL_STREAM_BROKERS", "SENTINEL_STREAM_NAME"}
+    everywhere = documented_variables() - OURS_TO_SET - of_the_api - of_streams
+    for name in ("api", "worker", "notifier", "backtester", *STREAMS):
+        environment = services()[name]["environment"]
+        asked = {found[0] for found in map(ASKED.findall, environment.values()) if found}
+        assert everywhere - asked == set(), name
+    assert of_the_api <= set(services()["api"]["environment"])
+    assert of_streams <= {key for one in STREAMS for key in services()[one]["environment"]}
+
+
+def test_names_that_are_trusted_beside_the_domain_are_trusted_in_production_too() -> None:
+    hosts = services(PROD)["api"]["environment"]["SENTINEL_TRUSTED_HOSTS"]
+    assert ASKED.findall(hosts) == ["SENTINEL_DOMAIN", "SENTINEL_TRUSTED_HOSTS"]
+
+
 def test_every_variable_that_the_compose_files_ask_for_is_documented() -> None:
     text = COMPOSE.read_text(encoding="utf-8") + PROD.read_text(encoding="utf-8")
-    asked = set(re.findall(r"\$\{(\w+)", text))
+    asked = set(ASKED.findall(text))
     page = (ROOT / "docs" / "docker.md").read_text(encoding="utf-8")
     documented = documented_variables() | set(re.findall(r"`([A-Z_]+)`", page))
     assert asked <= documented
