@@ -253,6 +253,15 @@ def test_production_asks_for_keys_has_no_inbox_and_reads_secrets_from_files() ->
         assert paths == {f"/run/secrets/{secret}" for secret in production[name]["secrets"]}
 
 
+def test_a_command_on_a_server_means_both_files_however_short_it_is() -> None:
+    page = (ROOT / "docs" / "docker.md").read_text(encoding="utf-8")
+    before, _, after = page.partition("## On a server")[2].partition("docker compose")
+    both = f"{COMPOSE.name}:{PROD.relative_to(ROOT)}"
+    assert f"echo COMPOSE_FILE={both} >> .env\n" in before
+    assert "-f docker-compose.yml" not in after
+    assert f"COMPOSE_FILE={both}" in PROD.read_text(encoding="utf-8").partition("x-environment")[0]
+
+
 def test_production_limits_every_service_and_hides_the_data() -> None:
     production = services(PROD)
     for name in (SERVICES | STREAMS | {PROXY}) - {"inbox", "migrate"}:
