@@ -4,6 +4,7 @@ A statement that waits for a table holds up everybody who comes after it. So eac
 would, and is tried again.
 """
 
+import sys
 import time
 
 from alembic import context
@@ -43,7 +44,12 @@ def is_ours(_: object, name: str | None, kind: str, __: bool, ___: object) -> bo
 
 def run_migrations() -> None:
     """Run the steps that are missing."""
-    with current_app.app_context(), create_engine(db.engine.url).connect() as connection:
+    spoken = {"client_encoding": "UTF8"}
+    with (
+        current_app.app_context(),
+        create_engine(db.engine.url, connect_args=spoken).connect() as connection,
+    ):
+        refuse_other_letters(connection)
         connection.exec_driver_sql("SET statement_timeout = 0")
         connection.commit()
         take_turn(connection)
@@ -52,6 +58,21 @@ def run_migrations() -> None:
         deadline = time.monotonic() + SECONDS
         while not are_done(connection, deadline):
             time.sleep(PAUSE)
+
+
+def refuse_other_letters(connection: Connection) -> None:
+    """Say of an empty database that it cannot hold each letter, rather than of each event that has one.
+
+    A cluster that was made without a locale has SQL_ASCII. Whoever has lived with another may go on.
+    """
+    asked = "SELECT current_setting('server_encoding'), to_regclass('alembic_version') IS NULL"
+    encoding, is_empty = connection.exec_driver_sql(asked).one()
+    if is_empty and encoding != "UTF8":
+        sys.exit(
+            f"the database {connection.engine.url.database} is in {encoding}, and Sentinel needs UTF-8. Make it anew:"
+            " CREATE DATABASE … ENCODING UTF8 TEMPLATE template0"
+        )
+    connection.commit()
 
 
 def take_turn(connection: Connection) -> None:

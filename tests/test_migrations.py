@@ -5,6 +5,8 @@ dropped by a later release.
 """
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +14,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
+from psycopg import connect
 
 from app.extensions import db
+from tests.acceptance.stack import Stack
 
 VERSIONS = Path(__file__).parents[1] / "migrations" / "versions"
 FIRST = "0001_initial.py"
@@ -104,3 +108,27 @@ def test_the_models_are_what_the_migrations_make(app: Flask) -> None:
     with db.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"include_object": is_ours})
         assert compare_metadata(context, db.metadata) == []
+
+
+def test_a_database_that_cannot_hold_each_letter_is_refused_before_anything_is_in_it(
+    servers: Stack,
+) -> None:
+    url = servers.database_url.replace("/sentinel?", "/ascii?")
+    with connect(servers.database_url, autocommit=True) as admin:
+        how = "TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C'"
+        admin.execute(f"CREATE DATABASE ascii {how}".encode())
+        command = [sys.executable, "-P", "-m", "flask", "--app", "wsgi", "db", "upgrade"]
+        done = subprocess.run(
+            command,
+            env={**servers.env, "DATABASE_URL": url},
+            cwd=VERSIONS.parents[1],
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+        assert "SQL_ASCII" in done.stderr
+        assert "ENCODING UTF8 TEMPLATE template0" in done.stderr
+        with connect(url) as refused:
+            asked = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+            assert refused.execute(asked).fetchone() == (0,)
+        admin.execute("DROP DATABASE ascii (FORCE)")
