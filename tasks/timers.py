@@ -33,9 +33,10 @@ class Timers:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to look."""
-        self._thread = threading.Thread(target=self._run, name="timers", daemon=True)
-        self._thread.start()
+        """Begin to look; raises `RuntimeError` without a thread."""
+        thread = threading.Thread(target=self._run, name="timers", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def stop(self) -> None:
         """End the thread."""

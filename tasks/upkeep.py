@@ -75,10 +75,11 @@ class Upkeep:
         self._hearing = Hearing()
 
     def start(self, name: str, queues: Sequence[str]) -> None:
-        """Begin to sweep, as the worker `name` that serves `queues`."""
+        """Begin to sweep, as the worker `name` that serves `queues`; raises `RuntimeError` without a thread."""
         self._name, self._queues = name, queues
-        self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="sweep", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def stop(self) -> None:
         """End the thread and sign the worker off."""

@@ -5,8 +5,10 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
+import structlog
 from billiard import pool as process_pool
 from celery import Celery, Task, signals
+from celery.exceptions import WorkerShutdown
 from flask import Flask, current_app
 
 from app.config import Settings
@@ -14,9 +16,12 @@ from app.extensions import db
 from app.metrics import totals
 from tasks import broker, losses, trail
 from tasks.gate import gate
+from tasks.hearing import EXIT_CODE
 from tasks.publisher import Publisher, WakeUp
 from tasks.timers import Timers
 from tasks.upkeep import Upkeep, is_live
+
+log = structlog.get_logger()
 
 EXTENSION: Final = "publisher"
 FLUSH_SECONDS: Final = 3.0
@@ -94,10 +99,15 @@ def _connect(app: Flask, celery: Celery) -> None:
         # Celery collects garbage before each fork; who replaces the dead need not wait while it looks at all modules.
         gc.freeze()
         queues = sorted(celery.amqp.queues.consume_from)
-        upkeep.start(sender.hostname, queues)
-        if is_live(queues):
-            timers.start()
-        else:
+        try:
+            upkeep.start(sender.hostname, queues)
+            if is_live(queues):
+                timers.start()
+        except RuntimeError as error:
+            # There are too many, and without them it would keep no promise. Who started it starts it again.
+            log.error("worker_without_threads", error=str(error))
+            raise WorkerShutdown(EXIT_CODE) from error
+        if not is_live(queues):
             gc.set_threshold(YOUNG_OBJECTS)
 
     def on_stop(**_: object) -> None:

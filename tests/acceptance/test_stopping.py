@@ -5,15 +5,36 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
+from tasks.hearing import EXIT_CODE
 from tests.acceptance.receiver import Answer, Heard
 from tests.acceptance.stack import Stack
 
 pytestmark = pytest.mark.acceptance
 # Much less than the patience of `up` and of Compose; no send takes as long here.
 STOPPED_WITHIN = 8
+# Put in front of a process's PYTHONPATH: the system has no thread of that name, once.
+NO_THREAD = """
+import os, threading
+from pathlib import Path
+
+start = threading.Thread.start
+
+def refusing(thread):
+    if thread.name == os.environ["NO_THREAD"]:
+        try:
+            Path(os.environ["NO_THREAD_ONCE"]).unlink()
+        except FileNotFoundError:
+            pass
+        else:
+            raise RuntimeError("can't start new thread")
+    start(thread)
+
+threading.Thread.start = refusing
+"""
 RECEIVERS, EACH, EVENTS = 30, 40, 20_000
 
 
@@ -99,3 +120,18 @@ def test_an_api_that_stops_lets_the_messages_of_what_it_accepted_set_out() -> No
         messages = stack.redis.lrange("sentinel:events", 0, -1)
         bodies = [json.loads(base64.b64decode(json.loads(one)["body"])) for one in messages]
         assert {key for args, *_ in bodies for key in args[0]} == accepted
+
+
+@pytest.mark.parametrize("name", ["sweep", "timers"])
+def test_a_worker_that_gets_no_thread_to_look_after_its_rows_ends_and_is_started_again(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(NO_THREAD)
+    (tmp_path / "once").touch()
+    with Stack(start=()) as stack:
+        stack.env["NO_THREAD"], stack.env["NO_THREAD_ONCE"] = name, str(tmp_path / "once")
+        stack.env["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{stack.env['PYTHONPATH']}"
+        worker = stack.start("events")
+        stack.eventually(lambda: not worker.alive)
+        assert worker.child.exit_code == EXIT_CODE
+        stack.eventually(lambda: stack.sql("SELECT name FROM workers"), keep=True)
