@@ -173,13 +173,15 @@ def _tail_address(question: Question, new: New) -> str:
 
 def _results(question: Question) -> Results:
     """The page that an address asks for."""
+    moment = now()
+    settled = feed.settled(session(), moment)
     if question.condition is None:
 
         def found(after: UUID | None, limit: int) -> list[Line]:
             return feed.lines(session(), question.asked, after, limit)
 
         page = page_of(found, lambda line: line.id)
-        return Results(page, feed.begin(page.items, now()))
+        return Results(page, feed.begin(page.items, settled, moment))
     be_patient(PATIENCE)
     after = request.args.get("after", type=UUID)
     looked = finding.find(session(), question.condition, question.asked, after, SHOWN)
@@ -187,7 +189,7 @@ def _results(question: Question) -> Results:
     older = address(after=looked.next) if looked.next else None
     page = Page(lines, older, address(after=None) if after else None)
     short = looked.next is not None and len(lines) < SHOWN
-    return Results(page, feed.begin(lines, now()), looked.scanned if short else None)
+    return Results(page, feed.begin(lines, settled, moment), looked.scanned if short else None)
 
 
 def _outcomes(event_id: UUID) -> tuple[State, Outcomes]:

@@ -33,10 +33,14 @@ MOST_QUESTIONS: Final = 64
 
 @dataclass(frozen=True)
 class Newest:
-    """The newest events that fit, as lines and as rows; `moment` is when the application began to read them."""
+    """The newest events that fit, as lines and as rows; `moment` is when the application began to read them.
+
+    Past `settled` there may be others that were not seen.
+    """
 
     read_at: float
     moment: datetime
+    settled: UUID
     lines: Sequence[Line]
     rows: Mapping[UUID, Markup]
 
@@ -65,7 +69,7 @@ class Tails:
         newest = self._newest(question, floor) if cursor >= floor else _read(question, cursor)
         lines = [line for line in newest.lines if line.id > cursor]
         # What has come since the reading is not among them: the cursor must stay before it.
-        return feed.since(lines, cursor, newest.moment), newest
+        return feed.since(lines, cursor, newest.settled, newest.moment), newest
 
     def _newest(self, question: Question, floor: UUID) -> Newest:
         key = tuple(sorted(question.given.items()))
@@ -96,9 +100,10 @@ tails: Final = Tails()
 
 def _read(question: Question, cursor: UUID) -> Newest:
     read_at, moment = time.monotonic(), now()
+    settled = feed.settled(session(), moment)
     asked = replace(question.asked, newer=cursor)
     lines = feed.newest(session(), question.condition, asked, SHOWN)
-    return Newest(read_at, moment, lines, _drawn(lines))
+    return Newest(read_at, moment, settled, lines, _drawn(lines))
 
 
 def _drawn(lines: Sequence[Line]) -> dict[UUID, Markup]:

@@ -15,14 +15,14 @@ from app.ids import uuid7_floor
 from app.models.alerts import Match
 from app.models.events import Event
 from app.models.rules import RuleVersion
-from app.services import finding, tracing
+from app.services import finding, storing, tracing
 from app.services.finding import Asked
 from rules_dsl import Condition
 
 # Of a body, in characters: a line has no room for more.
 BEGINNING: Final = 1_000
 RULES: Final = 3
-# Events are seen once their transaction is over, which may be after a later one's; and most are evaluated by then.
+# So far a tail looks back at least: most events are evaluated by then.
 OVERLAP: Final = timedelta(seconds=3)
 # Whoever follows new events sees those turn that waited, for so long.
 PATIENT: Final = timedelta(minutes=1)
@@ -85,9 +85,14 @@ def of(session: Session, ids: Collection[UUID]) -> list[Line]:
     return _read(session, query) if ids else []
 
 
-def begin(lines: Sequence[Line], now: datetime) -> New:
+def settled(session: Session, now: datetime) -> UUID:
+    """Past which events may come yet; to be asked for before the lines are read that it is meant for."""
+    return uuid7_floor(min(now - OVERLAP, storing.until(session, now)))
+
+
+def begin(lines: Sequence[Line], settled: UUID, now: datetime) -> New:
     """Where to go on from a list's first page."""
-    return since(list(lines), uuid7_floor(now - OVERLAP), now)
+    return since(list(lines), settled, settled, now)
 
 
 def anything(session: Session, cursor: UUID) -> bool:
@@ -103,13 +108,13 @@ def newest(session: Session, condition: Condition | None, asked: Asked, limit: i
     return of(session, [state.event.id for state in looked.states])
 
 
-def since(lines: list[Line], cursor: UUID, now: datetime) -> New:
+def since(lines: list[Line], cursor: UUID, settled: UUID, now: datetime) -> New:
     """Lines that have come after a cursor, and where to go on: from before the first that may still turn, or come."""
     waiting = (one.id for one in lines if one.waits and one.accepted_at > now - PATIENT)
-    settled = min([uuid7_floor(now - OVERLAP), *(UUID(int=key.int - 1) for key in waiting)])
+    quiet = min([settled, *(UUID(int=key.int - 1) for key in waiting)])
     turned = [(one.id, one.waits, one.reason, len(one.fired)) for one in lines]
     mark = blake2b(repr(turned).encode(), digest_size=8).hexdigest()
-    return New(lines, max(cursor, settled), mark)
+    return New(lines, max(cursor, quiet), mark)
 
 
 def _lines() -> Select[UUID, str, str, datetime, UUID | None, str, bool, str | None]:

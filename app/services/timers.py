@@ -13,7 +13,7 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func, literal_column, select, text, tuple_, update
+from sqlalchemy import func, literal_column, select, tuple_, update
 from sqlalchemy.orm import Session, aliased
 
 from app.config import Memory
@@ -21,7 +21,7 @@ from app.ids import moment_of
 from app.models.events import PendingEvent
 from app.models.memory import RuleState
 from app.models.rules import Rule, RuleVersion
-from app.services import turns
+from app.services import storing, turns
 from app.services.deciding import timed
 from app.services.machines import latest, microseconds
 from app.services.states import Books
@@ -33,15 +33,6 @@ log = structlog.get_logger()
 # Any constant will do, so long as no other advisory lock of this database has it.
 LOCK: Final = 0x53454E56
 TOGETHER: Final = 200
-# Between an event's time of acceptance and the begin of the transaction that stores it, on any host.
-SETTLING: Final = timedelta(milliseconds=500)
-# What a transaction stores is seen at its end; until then its lock is. Who stores events locks their table.
-_STORED_SINCE: Final = text("""
-    SELECT clock_timestamp() - min(storing.xact_start)
-    FROM pg_locks AS lock JOIN pg_stat_activity AS storing USING (pid)
-    WHERE lock.relation = 'events'::regclass AND lock.mode = 'RowExclusiveLock' AND lock.granted
-        AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-""")
 POSTPONED: Final = timedelta(minutes=1)
 # A version that has ended so long ago will find nobody to decide on it.
 HOPELESS: Final = timedelta(days=1)
@@ -66,9 +57,8 @@ def settled(session: Session, now: datetime) -> datetime:
         .limit(1)
     )
     # In this order: what is stored between the two is seen to wait.
-    age = session.scalar(_STORED_SINCE)
+    seen = storing.until(session, now)
     oldest = session.scalar(waiting)
-    seen = now - SETTLING - (age or timedelta(0))
     return seen if oldest is None else min(seen, moment_of(oldest))
 
 

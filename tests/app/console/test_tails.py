@@ -1,10 +1,16 @@
 """Live tails side by side: what one has read serves the others for a moment."""
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from app.console import tails as module
 from app.console.tails import BEHIND, tails
+from app.extensions import db
+from app.services import feed, ingest, storing
 from tests.app.client import Client
 from tests.app.console.browser import Browser
 from tests.app.console.test_events import rows_of, tail_of
@@ -80,6 +86,27 @@ def test_a_tail_that_asks_from_further_back_is_answered_alone(
     now = post_event(client)
     assert rows_of(second.part(other)) == [now]
     assert rows_of(first.part(at)) == [now, long_ago]
+
+
+def test_a_batch_that_takes_long_to_be_stored_is_shown_once_it_is(
+    app: Flask, client: Client, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its events were accepted as its transaction began, which takes longer than a tail looks back."""
+    monkeypatch.setattr(feed, "OVERLAP", timedelta(0))
+    tail, reloaded = Browser(app), Browser(app)
+    at = tail_of(tail.open(LIVE))
+    with Session(db.engine) as sender:
+        slow = ingest.check({"type": "order"}, '{"type": "order"}').arrive(clock.tick(1))
+        ingest.store_many(sender, [slow], source="http")
+        sender.execute(text("SELECT pg_sleep(0.01)"))
+        clock.now += storing.SETTLING
+        quick = post_event(client)
+        html = tail.part(at)
+        assert rows_of(html) == [quick]
+        again = tail_of(reloaded.open(LIVE))
+        sender.commit()
+    assert rows_of(tail.part(tail_of(html))) == [quick, slow.id]
+    assert rows_of(reloaded.part(again)) == [quick, slow.id]
 
 
 def test_what_was_read_gets_old(app: Flask, client: Client) -> None:

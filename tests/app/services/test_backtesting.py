@@ -26,7 +26,7 @@ from app.services.backtesting.run import Run
 from app.services.backtesting.trial import Tried
 from app.services.machines import moment
 from app.services.rulesets import restore
-from app.services.timers import SETTLING
+from app.services.storing import SETTLING
 from rules_dsl.format import format_expression
 from rules_dsl.tree import Expression
 from tests.app.client import Client

@@ -20,7 +20,7 @@ from app.extensions import db, session
 from app.models.alerts import RuleFailure
 from app.models.memory import RuleState
 from app.runtime import runtime
-from app.services import decisions, forgetting, ingest, matching, timers
+from app.services import decisions, forgetting, ingest, matching, storing, timers
 from app.services.claims import Claim
 from app.services.deciding import Begin
 from app.services.recent_states import recent
@@ -219,7 +219,7 @@ def test_no_timer_is_due_before_what_is_being_stored_is_seen(
         beat = ingest.check({"type": "beat", "host": "a"}, '{"type": "beat", "host": "a"}')
         ingest.store_many(sender, [beat.arrive(clock.tick(599))], source="http")
         sender.execute(text("SELECT pg_sleep(0.01)"))
-        clock.now += timedelta(seconds=1) + timers.SETTLING
+        clock.now += timedelta(seconds=1) + storing.SETTLING
         assert fire(clock()).triggered == []
         sender.commit()
     assert fire(clock()).triggered == []
