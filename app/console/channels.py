@@ -1,6 +1,6 @@
 """Channels: who can hear, how their receivers are doing, and a test that shows the real answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -14,7 +14,7 @@ from app.channels.base import Channel, ChannelConfig
 from app.channels.egress import NotPublic
 from app.console import door, schema_form
 from app.console.paging import page_of
-from app.console.schema_form import Errors
+from app.console.schema_form import Errors, Input
 from app.extensions import session
 from app.models.channels import ChannelRow, ChannelTest, Receiver
 from app.runtime import now, runtime
@@ -104,6 +104,9 @@ def patch(name: str) -> ResponseReturnValue:
     switch = request.form.get("switch")
     config: dict[str, Any] | None = None
     errors: Errors = {}
+    if switch is None and _version(row) != row.version:
+        session().rollback()
+        return _page(channels.find(session(), name), overtaken=True), 412
     if switch is None:
         config, errors = schema_form.read(_kind(row).config_schema, request.form, changing=True)
     if errors:
@@ -173,14 +176,15 @@ def _new_form(kind: str, errors: Mapping[str, list[str]] | None = None) -> str:
     )
 
 
-def _page(row: ChannelRow, errors: Errors | None = None) -> str:
+def _page(row: ChannelRow, errors: Errors | None = None, *, overtaken: bool = False) -> str:
     channel = _kind(row)
     kept, problem = _secrets(row)
+    saved = schema_form.inputs(channel.config_schema, row.config, kept=kept, last=COMMON)
     fields = schema_form.inputs(
         channel.config_schema,
         row.config,
         kept=kept,
-        typed=request.form if errors else None,
+        typed=request.form if errors or overtaken else None,
         errors=errors,
         last=COMMON,
     )
@@ -195,8 +199,22 @@ def _page(row: ChannelRow, errors: Errors | None = None) -> str:
         common={schema_form.PREFIX + name for name in COMMON},
         errors=errors or {},
         problem=problem,
+        version=_version(row) if errors else row.version,
+        overtaken=overtaken,
+        differing=_differing(saved, fields) if overtaken else [],
         **(_tested(row, wanted) if wanted else _named(row) | {"test": None}),
     )
+
+
+def _version(row: ChannelRow) -> int:
+    """The version that the form was filled in for; where it does not say, any will do."""
+    return request.form.get("version", row.version, type=int)
+
+
+def _differing(saved: Sequence[Input], typed: Sequence[Input]) -> list[tuple[Input, Input]]:
+    """What is saved and what is typed, where that is not the same; nothing is told of secrets."""
+    both = zip(saved, typed, strict=True)
+    return [(a, b) for a, b in both if a.value.splitlines() != b.value.splitlines()]
 
 
 def _tested(row: ChannelRow, test_id: UUID) -> dict[str, Any]:

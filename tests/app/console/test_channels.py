@@ -1,5 +1,6 @@
 """The console's channels: made, changed, tried and deleted, with secrets that no page tells."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -35,6 +36,19 @@ def erp(client: Client) -> str:
 def settings(**values: str) -> dict[str, Any]:
     """What a form of a channel sends."""
     return {f"config.{name}": value for name, value in values.items()}
+
+
+def version_of(html: str) -> str:
+    """The version that a page shows."""
+    found = re.search(r'name="version" value="(\d+)"', html)
+    assert found
+    return found[1]
+
+
+def cells(html: str) -> list[str]:
+    """What stands in a table's body."""
+    body = html.split("<tbody>")[1].split("</tbody>")[0]
+    return re.findall(r">([^<>]+)</(?:th|pre)>", body)
 
 
 def clear(name: str) -> dict[str, Any]:
@@ -167,6 +181,28 @@ def test_a_wrong_change_is_told_at_its_field_and_changes_nothing(
     assert stored()["url"] == URL
     html = browser.send(erp, status=422, **settings(url=URL, headers="no colon"))
     assert 'id="config-headers-wrong"' in html
+
+
+def test_who_was_overtaken_is_told_what_differs_and_may_save_over_it(
+    browser: Browser, erp: str
+) -> None:
+    """Two people have the page open; the later one does not undo what the other saved, unless they say so."""
+    mine = version_of(browser.open(erp))
+    browser.send(erp, version=mine, **settings(url=URL + "2", rate_limit="10/s"))
+    html = browser.send(erp, status=412, version=mine, **settings(url=URL + "/<mine>"))
+    assert stored()["url"] == URL + "2"
+    compared = html.split('class="card overtaken"')[1].split("</section>")[0]
+    assert cells(compared)[:3] == ["URL", URL + "2", URL + "/&lt;mine&gt;"]
+    assert cells(compared)[3:] == ["Rate limit", "10/s", "–"]
+    assert f'value="{URL}/&lt;mine&gt;"' in html
+    browser.send(erp, version=version_of(html), **settings(url=URL + "3"))
+    assert stored() == {"url": URL + "3", "secret": SECRET}
+
+
+def test_a_refusal_does_not_forget_which_version_was_changed(browser: Browser, erp: str) -> None:
+    mine = version_of(browser.open(erp))
+    html = browser.send(erp, status=422, version=mine, **settings(url=URL, headers="no colon"))
+    assert version_of(html) == mine
 
 
 def test_a_move_that_would_show_kept_secrets_to_others_is_told_at_its_field(
