@@ -160,7 +160,10 @@ def test(name: str) -> Response:
 def answer(name: str, test_id: UUID) -> str:
     """One test as it stands, as a part of the channel's page."""
     row = channels.find(session(), name)
-    return render_template("console/_channel_test.html", **_tested(row, test_id))
+    found = _test(row, test_id)
+    if found is None:
+        raise NotFound("there is no such test of this channel; tests are kept for a day")
+    return render_template("console/_channel_test.html", **_tested(row, found))
 
 
 def _new_form(kind: str, errors: Mapping[str, list[str]] | None = None) -> str:
@@ -188,8 +191,6 @@ def _page(row: ChannelRow, errors: Errors | None = None, *, overtaken: bool = Fa
         errors=errors,
         last=COMMON,
     )
-    latest = channel_tests.latest(session(), [row.id]).get(row.id)
-    wanted = request.args.get("test", type=UUID) or (latest.id if latest else None)
     return render_template(
         "console/channel.html",
         channel=channel,
@@ -202,7 +203,7 @@ def _page(row: ChannelRow, errors: Errors | None = None, *, overtaken: bool = Fa
         version=_version(row) if errors else row.version,
         overtaken=overtaken,
         differing=_differing(saved, fields) if overtaken else [],
-        **(_tested(row, wanted) if wanted else _named(row) | {"test": None}),
+        **_tested(row, _test_to_show(row)),
     )
 
 
@@ -217,16 +218,21 @@ def _differing(saved: Sequence[Input], typed: Sequence[Input]) -> list[tuple[Inp
     return [(a, b) for a, b in both if a.value.splitlines() != b.value.splitlines()]
 
 
-def _tested(row: ChannelRow, test_id: UUID) -> dict[str, Any]:
+def _test(row: ChannelRow, test_id: UUID) -> ChannelTest | None:
     found: ChannelTest | None = channel_tests.find(session(), test_id)
-    if found is None or found.channel_id != row.id:
-        raise NotFound("there is no such test of this channel; tests are kept for a day")
-    late = found.finished_at is None and now() - found.created_at > PATIENCE
-    return _named(row) | {"test": found, "late": late}
+    return found if found is not None and found.channel_id == row.id else None
 
 
-def _named(row: ChannelRow) -> dict[str, Any]:
-    return {"row": row, "target": _target(row)}
+def _test_to_show(row: ChannelRow) -> ChannelTest | None:
+    """The one that the address asks for, while that is kept, or the latest."""
+    wanted = request.args.get("test", type=UUID)
+    asked = _test(row, wanted) if wanted else None
+    return asked or channel_tests.latest(session(), [row.id]).get(row.id)
+
+
+def _tested(row: ChannelRow, test: ChannelTest | None) -> dict[str, Any]:
+    late = test is not None and test.finished_at is None and now() - test.created_at > PATIENCE
+    return {"row": row, "target": _target(row), "test": test, "late": late}
 
 
 def _secrets(row: ChannelRow) -> tuple[frozenset[str], str | None]:

@@ -318,6 +318,19 @@ def test_a_channel_that_is_off_can_be_tried(browser: Browser, erp: str) -> None:
     assert "Look again" in browser.send(f"{erp}/test")
 
 
+def test_an_address_of_a_test_that_is_forgotten_still_shows_the_channel(
+    browser: Browser, erp: str, clock: TestClock
+) -> None:
+    """Tests are kept for a day; their addresses are in a browser's history, and were sent to colleagues."""
+    browser.open(erp)
+    browser.send(f"{erp}/test")
+    old = finish(clock, Verdict(Outcome.DELIVERED, 202, "delivered"))
+    session().delete(old)
+    session().commit()
+    assert "Not tried in the last day." in browser.open(f"{erp}?test={old.id}")
+    assert "Switched off." in browser.send(erp, switch="off")
+
+
 def test_a_test_is_shown_by_its_own_channel_only(
     browser: Browser, erp: str, client: Client
 ) -> None:
