@@ -20,7 +20,7 @@ Errors = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class Input:
-    """One field of a form. A secret never has a value; `kept` says that there is one."""
+    """One field of a form. A secret never has a value; `kept` says that there is one, `cleared` that it is to go."""
 
     name: str
     label: str
@@ -29,6 +29,7 @@ class Input:
     required: bool = False
     secret: bool = False
     kept: bool = False
+    cleared: bool = False
     value: str = ""
     choices: tuple[str, ...] = ()
     least: float | None = None
@@ -137,6 +138,7 @@ def _input(
         required=field.required,
         secret=secret,
         kept=name in kept,
+        cleared=bool((typed or {}).get(CLEAR + name)),
         value="" if secret else text,
         choices=_choices(field),
         least=limits.min if limits else None,

@@ -205,6 +205,12 @@ def test_a_refusal_does_not_forget_which_version_was_changed(browser: Browser, e
     assert version_of(html) == mine
 
 
+def test_a_secret_to_be_taken_away_is_still_so_after_a_refusal(browser: Browser, erp: str) -> None:
+    assert 'name="clear.secret" value="on">' in browser.open(erp)
+    html = browser.send(erp, status=422, **settings(url="ftp://x"), **clear("secret"))
+    assert 'name="clear.secret" value="on" checked>' in html
+
+
 def test_a_move_that_would_show_kept_secrets_to_others_is_told_at_its_field(
     browser: Browser, erp: str
 ) -> None:
