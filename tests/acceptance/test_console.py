@@ -286,6 +286,31 @@ def test_a_rule_that_was_typed_and_not_saved_is_not_left_without_a_question(page
     assert asked == ["beforeunload"]
 
 
+def test_what_was_refused_is_not_left_without_a_question_either(page: Page) -> None:
+    """It comes back as it was typed, from a POST: no way back leads there again."""
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    for path, send in (("rules/new", "Create rule"), ("silences/new", "Silence")):
+        page.goto(f"/console/{path}")
+        mistaken = page.get_by_label("Events where" if "silences" in path else "Name")
+        mistaken.fill("host = 1")
+        page.get_by_role("button", name=send).first.click()
+        expect(page.locator(".wrong, .note.bad").first).to_be_visible()
+        with page.expect_event("dialog"):
+            page.get_by_role("link", name="Alerts", exact=True).click()
+        expect(mistaken).to_have_value("host = 1")
+        page.remove_listener("dialog", stay)
+        page.once("dialog", lambda dialog: dialog.accept())
+        page.goto("/console/alerts")
+        page.on("dialog", stay)
+    assert asked == ["beforeunload"] * 2
+
+
 def test_the_editor_completes_colours_and_tries_a_sentence_that_is_not_saved(
     page: Page, stack: Stack
 ) -> None:

@@ -1,6 +1,7 @@
 // What was typed into a form that makes something, and not sent, is not left without a question.
 export function unsaved() {
-  let typed = null;
+  // One that was refused comes back as it was typed.
+  let typed = document.querySelector('form[data-unsaved="typed"]');
   document.addEventListener("input", ({ target }) => {
     if (target.form?.matches("form[data-unsaved]")) typed = target.form;
   });
