@@ -311,6 +311,22 @@ def test_what_was_refused_is_not_left_without_a_question_either(page: Page) -> N
     assert asked == ["beforeunload"] * 2
 
 
+def test_a_button_that_is_clicked_twice_sends_its_form_once(page: Page, stack: Stack) -> None:
+    """The second click of a hasty hand comes while the first is being answered."""
+    page.goto("/console/silences/new")
+    page.get_by_label("Events where").fill('host == "hasty"')
+    silence = page.get_by_role("button", name="Silence", exact=True)
+    api = stack.processes["api"]
+    api.freeze()
+    # Playwright's own click waits for the answer.
+    silence.evaluate("(button) => { button.click(); setTimeout(() => button.click(), 100); }")
+    page.wait_for_timeout(300)
+    api.thaw()
+    heading(page, "Silence")
+    made = [one["condition"] for one in stack.get("/silences").json()["data"]]
+    assert made.count('host == "hasty"') == 1
+
+
 def test_the_editor_completes_colours_and_tries_a_sentence_that_is_not_saved(
     page: Page, stack: Stack
 ) -> None:

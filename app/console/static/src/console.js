@@ -4,6 +4,7 @@ import { copyButtons } from "./copy.js";
 import { confirmations } from "./confirm.js";
 import { dialogs } from "./dialogs.js";
 import { keys } from "./keys.js";
+import { once } from "./once.js";
 import { palette } from "./palette.js";
 import { selections } from "./select.js";
 import { tail } from "./tail.js";
@@ -13,4 +14,4 @@ import { unreachable } from "./unreachable.js";
 import { unsaved } from "./unsaved.js";
 
 document.documentElement.classList.add("scripted");
-for (const module of [theme, dialogs, keys, palette, confirmations, times, copyButtons, selections, tail, unreachable, unsaved]) module(htmx);
+for (const module of [theme, dialogs, keys, palette, confirmations, times, copyButtons, selections, tail, unreachable, unsaved, once]) module(htmx);
