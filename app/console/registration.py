@@ -56,6 +56,8 @@ PAGES: Final = (
     keys,
     audit,
 )
+# In seconds, as the API has it for a database that does not answer.
+RETRY_AFTER: Final = "2"
 POLICY: Final = (
     "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "
     "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -143,9 +145,8 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
 
 def _unavailable(error: Exception) -> ResponseReturnValue:
     undo(session())
-    return _error(
-        503, "The database does not answer. Nothing was changed; load the page again in a moment."
-    )
+    said = "The database does not answer. Nothing was changed; load the page again in a moment."
+    return _error(503, said, {"Retry-After": RETRY_AFTER})
 
 
 def _database(error: DBAPIError) -> ResponseReturnValue:

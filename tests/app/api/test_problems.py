@@ -117,7 +117,8 @@ def _cut(connection: Connection) -> None:
 def test_an_error_is_answered_where_not_even_a_rollback_comes_through(
     client: Client, path: str
 ) -> None:
-    assert client.get(path).status_code == 503
+    answer = client.get(path)
+    assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "2")
 
 
 @pytest.mark.usefixtures("gone")
