@@ -92,7 +92,7 @@ def settled(session: Session, now: datetime) -> UUID:
 
 def begin(lines: Sequence[Line], settled: UUID, now: datetime) -> New:
     """Where to go on from a list's first page."""
-    return since(list(lines), settled, settled, now)
+    return since(list(lines), UUID(int=0), settled, now)
 
 
 def anything(session: Session, cursor: UUID) -> bool:

@@ -193,6 +193,21 @@ def test_the_tail_shows_an_event_again_when_it_has_been_evaluated(
     assert browser.part(tail_of(html), status=204) == ""
 
 
+def test_the_tail_shows_again_what_waited_already_when_it_was_opened(
+    browser: Browser, client: Client, clock: TestClock
+) -> None:
+    """In a backlog an event waits for longer than a tail looks back."""
+    make_rule(client)
+    event = post_event(client)
+    clock.tick(20)
+    html = browser.open("/console/events?live=1")
+    assert "waits" in html
+    evaluate(clock())
+    html = browser.part(tail_of(html))
+    assert rows_of(html) == [event]
+    assert "badge accent" in html
+
+
 def test_the_tail_shows_an_event_that_came_after_a_later_one(
     browser: Browser, client: Client, clock: TestClock
 ) -> None:
