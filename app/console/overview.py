@@ -60,14 +60,8 @@ def _look(view: View, moment: datetime) -> dict[str, Any]:
     # Of a database that does not answer, or has another schema, nothing more is asked.
     if not found.ready:
         return {"troubles": wrong, "groups": [], "alerts": [], "welcome": False}
-    past = samples.since(session(), moment - view.length)
-    figures = Figures(
-        now=samples.measure(session()),
-        past=past,
-        series=samples.series(past, samples.frame(moment, view.length, view.step)),
-        moment=moment,
-    )
-    given_up = {name: samples.grown(past, name, figures.now) or 0 for name in LOST}
+    figures = _figures(view, moment)
+    given_up = {name: samples.grown(figures.past, name, figures.now) or 0 for name in LOST}
     wrong += troubles.of_failures(given_up, view.within)
     latest = alerts.listing(session(), {"state": AlertState.OPEN}, None, OPEN_SHOWN, moment)
     return {
@@ -77,6 +71,20 @@ def _look(view: View, moment: datetime) -> dict[str, Any]:
         "alerts": latest,
         "welcome": figures.now["ingested"] == 0,
     }
+
+
+def _figures(view: View, moment: datetime) -> Figures:
+    past, there = samples.since(session(), moment - view.length), samples.measure(session())
+    frame = samples.frame(moment, view.length, view.step)
+    # A rate is that of whole minutes; a failure is shown at once.
+    with_this = samples.frame(moment + samples.MINUTE, view.length, view.step)
+    return Figures(
+        now=there,
+        past=past,
+        series=samples.series(past, frame),
+        failures=samples.series(samples.up_to(past, there, moment), with_this),
+        moment=moment,
+    )
 
 
 def _health(moment: datetime) -> Health:

@@ -67,11 +67,12 @@ LOST: Final = frozenset({"dead", "given_up"})
 
 @dataclass(frozen=True)
 class Figures:
-    """All that tiles are made of: what is now, what was, and the time that they show."""
+    """All that tiles are made of: what is now, what was, and the time that they show; failures to this very moment."""
 
     now: dict[str, int]
     past: History
     series: Series
+    failures: Series
     moment: datetime
 
 
@@ -110,20 +111,14 @@ def _level(kind: Kind, figures: Figures) -> Tile:
 
 def _failure(kind: Kind, figures: Figures) -> Tile:
     grown = samples.grown(figures.past, kind.name, figures.now) or 0
-    values = [
-        None if rate is None else rate * figures.series.frame.step for rate in _known(kind, figures)
-    ]
-    chart = charts.bars(_points(values, figures.series.frame), kind.label)
+    values = samples.counts(figures.failures, kind.name)
+    chart = charts.bars(_points(values, figures.failures.frame), kind.label)
     tone = ("bad" if kind.name in LOST else "warn") if grown else ""
     return Tile(kind.name, kind.label, count(grown), "", "", chart, kind.address, tone)
 
 
 def _rates(kind: Kind, figures: Figures) -> list[Point]:
-    return _points(_known(kind, figures), figures.series.frame)
-
-
-def _known(kind: Kind, figures: Figures) -> list[float | None]:
-    return samples.rates(figures.series, kind.name)
+    return _points(samples.rates(figures.series, kind.name), figures.series.frame)
 
 
 def _points(values: Sequence[float | None], frame: Frame) -> list[Point]:

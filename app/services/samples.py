@@ -91,6 +91,12 @@ def since(session: Session, moment: datetime) -> History:
     return History(first, dict(zip(names, rest, strict=True)))
 
 
+def up_to(history: History, figures: Mapping[str, int], now: datetime) -> History:
+    """The samples and what there is now: as this minute's, or as the next one's where this minute has its own."""
+    minutes = [*history.minutes, max([_minutes(now), *(last + 1 for last in history.minutes[-1:])])]
+    return History(minutes, {name: [*had, figures[name]] for name, had in history.figures.items()})
+
+
 def purge(session: Session, now: datetime) -> None:
     """Drop those that are older than a week and a day; the caller commits."""
     session.execute(delete(Sample).where(Sample.minute < now - KEPT))
@@ -164,6 +170,18 @@ def series(history: History, frame: Frame) -> Series:
 
 def rates(series: Series, name: str) -> list[float | None]:
     """How much came a minute in each stretch; None where nothing is known."""
+    sums, minutes = _come(series, name)
+    return [total / known if known else None for total, known in zip(sums, minutes, strict=True)]
+
+
+def counts(series: Series, name: str) -> list[float | None]:
+    """How much is known to have come in each stretch; None where nothing is known."""
+    sums, minutes = _come(series, name)
+    return [total if known else None for total, known in zip(sums, minutes, strict=True)]
+
+
+def _come(series: Series, name: str) -> tuple[list[float], list[int]]:
+    """How much came in each stretch, and in how many minutes of it."""
     values = series.history.figures[name]
     sums, minutes = [0.0] * series.frame.count, [0] * series.frame.count
     for number, places in series.pieces:
@@ -172,7 +190,7 @@ def rates(series: Series, name: str) -> list[float | None]:
         for place in places if come >= 0 else ():
             sums[place] += come / len(places)
             minutes[place] += 1
-    return [total / known if known else None for total, known in zip(sums, minutes, strict=True)]
+    return sums, minutes
 
 
 def levels(series: Series, name: str) -> list[float | None]:

@@ -126,6 +126,35 @@ def test_failures_are_counted_over_the_view(
     assert html.count("<rect") == 1
 
 
+def test_a_failure_is_in_its_chart_in_the_minute_in_which_it_is_counted(
+    browser: Browser, used: None, client: Client, clock: TestClock
+) -> None:
+    for _ in range(3):
+        client.post("/events", json={"amount": 1})
+    totals.flush()
+    for view in ("hour", "day"):
+        html = tile(browser.open(f"/?view={view}"), "rejected")
+        assert '<span class="value">3</span>' in html
+        assert 'aria-label="Events rejected: at most 3"' in html
+    clock.tick(60)
+    for _ in range(2):
+        html = tile(browser.open("/"), "rejected")
+        assert 'aria-label="Events rejected: at most 3"' in html
+        assert html.count("<rect") == 1
+        sample(clock)
+
+
+def test_a_failure_counts_once_in_a_stretch_of_which_little_is_known(
+    browser: Browser, used: None, client: Client, clock: TestClock
+) -> None:
+    """A quarter of an hour has just begun."""
+    client.post("/events", json={"amount": 1})
+    clock.tick(120)
+    sample(clock)
+    html = tile(browser.open("/?view=day"), "rejected")
+    assert 'aria-label="Events rejected: at most 1"' in html
+
+
 def test_a_time_without_samples_is_not_taken_for_quiet(
     browser: Browser, used: None, clock: TestClock
 ) -> None:
