@@ -20,7 +20,7 @@ from app.extensions import session
 from app.models.rules import Mode, RuleVersion
 from app.runtime import now, runtime
 from app.services import rules, tracing
-from app.services.errors import Refusal, StaleVersion
+from app.services.errors import NotFound, Refusal, StaleVersion
 from app.web.guards import check_target
 
 # What each mode means to whoever chooses one.
@@ -101,10 +101,16 @@ def _again(
 ) -> ResponseReturnValue:
     """The form as it was typed, with what is wrong at its fields."""
     session().rollback()
-    if isinstance(error, Refusal) and error.status == 404:
-        raise error
+    if isinstance(error, NotFound):
+        return _deleted(form, error)
     version = rules.get(session(), rule_id) if rule_id else None
     return _page(form, version, errors=complaints(error, FIELDS)), 422
+
+
+def _deleted(form: RuleForm, error: NotFound) -> ResponseReturnValue:
+    """What was typed, as a new rule, where the one that it was to change is gone."""
+    said = f"Not saved: {error.detail} any more. What you typed is in the form: create it anew, or leave it."
+    return _page(dataclasses.replace(form, etag=""), errors={"": [said]}), error.status
 
 
 def _overtaken(form: RuleForm, rule_id: UUID) -> ResponseReturnValue:
@@ -117,6 +123,8 @@ def _overtaken(form: RuleForm, rule_id: UUID) -> ResponseReturnValue:
         for name, label in FIELDS.items()
         if getattr(theirs, name) != getattr(form, name)
     }
+    if not differing:
+        return _saved(version, f"It says that already, by version {version.number}.")
     return _page(dataclasses.replace(form, etag=theirs.etag), version, differing=differing), 412
 
 
@@ -139,7 +147,10 @@ def _page(
     return render_template(
         "console/rule_edit.html",
         form=form,
-        form_action=request.path,
+        form_action=url_for(
+            "console.rules.edit" if version else "console.rules.new",
+            rule_id=version.rule_id if version else None,
+        ),
         version=version,
         errors=errors or {},
         differing=differing or {},

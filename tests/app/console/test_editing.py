@@ -186,6 +186,36 @@ def test_who_was_overtaken_sees_both_and_may_save_over_it(browser: Browser, clie
     assert rule_of(client, rule_id)["dsl"] == mine
 
 
+def test_who_was_overtaken_by_the_same_has_nothing_to_save(
+    browser: Browser, client: Client
+) -> None:
+    """As by an own first click, whose answer was late."""
+    rule_id = make_rule(client)
+    path = f"/console/rules/{rule_id}/edit"
+    etag = field(browser.open(path), "etag")
+    mine = FIELDS | {"dsl": ORDERS.replace("500", "100")}
+    for _ in range(2):
+        html = browser.send(path, etag=etag, **mine)
+        browser.open(path)
+    assert "It says that already" in html
+    assert rule_of(client, rule_id)["version"] == 2
+
+
+def test_a_rule_that_was_deleted_meanwhile_leaves_what_was_typed(
+    browser: Browser, client: Client
+) -> None:
+    rule_id = make_rule(client)
+    path = f"/console/rules/{rule_id}/edit"
+    etag = field(browser.open(path), "etag")
+    client.delete(f"/rules/{rule_id}")
+    mine = ORDERS.replace("500", "100")
+    html = browser.send(path, status=404, etag=etag, **(FIELDS | {"dsl": mine}))
+    assert "there is no such rule" in html
+    assert field(html, "dsl") == mine
+    assert 'action="/console/rules/new"' in html
+    assert "Saved." in browser.send("/console/rules/new", **(FIELDS | {"dsl": mine}))
+
+
 def test_a_refused_change_leaves_the_rule_as_it_was(browser: Browser, client: Client) -> None:
     rule_id = make_rule(client)
     path = f"/console/rules/{rule_id}/edit"
