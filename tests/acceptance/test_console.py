@@ -12,7 +12,7 @@ from app.console.navigation import ENTRIES
 from app.services import keys
 from bench.stateful.filling import opened
 from tests.acceptance import markup
-from tests.acceptance.chromium import Watch, need_chromium
+from tests.acceptance.chromium import HEIGHT, NARROW, WIDE, Watch, need_chromium, overflow
 from tests.acceptance.receiver import Answer
 from tests.acceptance.stack import Stack
 from tests.acceptance.test_spine import settled
@@ -325,6 +325,32 @@ def test_a_button_that_is_clicked_twice_sends_its_form_once(page: Page, stack: S
     heading(page, "Silence")
     made = [one["condition"] for one in stack.get("/silences").json()["data"]]
     assert made.count('host == "hasty"') == 1
+
+
+def alert_of(stack: Stack, rule: str) -> str | None:
+    """The rule's alert, once there is one."""
+    found = stack.get("/alerts").json()["data"]
+    return next((one["id"] for one in found if one["rule_id"] == rule), None)
+
+
+def test_long_names_tags_and_keys_push_nothing_out_of_sight(page: Page, stack: Stack) -> None:
+    """Keys of alerts come from events, and may be addresses or what else has no spaces."""
+    dsl = 'when type == "long" and count() over 5m by path >= 1 then notify("slack:#ops")'
+    body = {"name": "W" * 200, "dsl": dsl, "tags": ["t" * 60]}
+    rule = stack.post("/rules", body).json()["id"]
+    stack.post("/events", {"type": "long", "path": "/" + "k" * 300})
+    alert = stack.eventually(lambda: alert_of(stack, rule))
+    for path in ("/", "/console/alerts", "/console/rules"):
+        page.goto(path)
+        expect(page.locator("main table").get_by_text("W" * 200)).to_be_visible()
+        assert (
+            page.locator("main .table").evaluate("(box) => box.scrollWidth - box.clientWidth") == 0
+        )
+    for width in (WIDE, NARROW):
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        for path in (f"/console/rules/{rule}", f"/console/alerts/{alert}"):
+            page.goto(path)
+            assert overflow(page) == 0, path
 
 
 def test_the_editor_completes_colours_and_tries_a_sentence_that_is_not_saved(
