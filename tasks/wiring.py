@@ -14,6 +14,7 @@ from flask import Flask, current_app
 from app.config import Settings
 from app.extensions import db
 from app.metrics import totals
+from app.pool import prefer_indexes
 from tasks import broker, losses, trail
 from tasks.gate import gate
 from tasks.hearing import EXIT_CODE
@@ -124,6 +125,7 @@ def _connect(app: Flask, celery: Celery) -> None:
         with app.app_context():
             # The parent's connections are the parent's: leave them open, and forget them.
             db.engine.dispose(close=False)
+            prefer_indexes(db.engine)
 
     def on_child_stop(**_: object) -> None:
         _flush(app)
