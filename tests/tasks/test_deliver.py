@@ -45,17 +45,8 @@ def test_whoever_has_waited_for_the_database_too_long_gives_back_what_is_left(
 ) -> None:
     begun = [_sending(), _sending()]
     until = time.monotonic() + 0.1
-    sent: list[Sending] = []
-    given: list[Sending] = []
-
-    def send(sending: Sending, _: object) -> Verdict:
-        sent.append(sending)
-        return Verdict(Outcome.DELIVERED, 200, "delivered")
-
-    monkeypatch.setattr(delivery, "send", send)
-    monkeypatch.setattr(notifications, "recorder", Full)
+    sent, given = _watched(monkeypatch, Full)
     monkeypatch.setattr(notifications, "wait", lambda _: time.sleep(0.2))
-    monkeypatch.setattr(notifications, "give_back", given.extend)
     assert notifications._send_each(begun, until) is None
     assert (sent, given) == (begun[:1], begun[1:])
 
@@ -65,6 +56,15 @@ def test_what_was_begun_too_long_ago_is_given_back_and_not_sent(
 ) -> None:
     """Its commit waited for the disk; another worker will begin it before a slow receiver has answered."""
     begun = [_sending(lasts=30.0), _sending(lasts=14.0), _sending(lasts=30.0)]
+    sent, given = _watched(monkeypatch, Idle)
+    assert notifications._send_each(begun, time.monotonic() + 60) is None
+    assert (sent, given) == (begun[:1], begun[1:])
+
+
+def _watched(
+    monkeypatch: pytest.MonkeyPatch, recorder: type[Full]
+) -> tuple[list[Sending], list[Sending]]:
+    """What is sent, to a receiver that takes it, and what is given back."""
     sent: list[Sending] = []
     given: list[Sending] = []
 
@@ -73,10 +73,9 @@ def test_what_was_begun_too_long_ago_is_given_back_and_not_sent(
         return Verdict(Outcome.DELIVERED, 200, "delivered")
 
     monkeypatch.setattr(delivery, "send", send)
-    monkeypatch.setattr(notifications, "recorder", Idle)
+    monkeypatch.setattr(notifications, "recorder", recorder)
     monkeypatch.setattr(notifications, "give_back", given.extend)
-    assert notifications._send_each(begun, time.monotonic() + 60) is None
-    assert (sent, given) == (begun[:1], begun[1:])
+    return sent, given
 
 
 def _sending(lasts: float = 22.0) -> Sending:
