@@ -185,6 +185,10 @@ class Client:
         """The newest events that fit all that is said; raises `ApiError`."""
         return self._newest("/events", limit, which)
 
+    def settled(self) -> str:
+        """A time before which no event is still being stored by now; raises `ApiError`."""
+        return str(self._call("GET", "/events", params={"limit": 1})["settled"])
+
     def trace(self, event_id: str) -> dict[str, Any]:
         """All that an event has caused; raises `ApiError`."""
         return self._call("GET", f"/events/{event_id}/trace")

@@ -27,7 +27,7 @@ from app.schemas.events import (
     EventQuery,
     TraceOut,
 )
-from app.services import claims, finding, replaying, tracing, why
+from app.services import claims, finding, replaying, storing, tracing, why
 from app.services.finding import Asked
 from app.services.tracing import State
 from app.services.why import Why
@@ -181,8 +181,10 @@ def listing(query: dict[str, Any]) -> dict[str, Any]:
     With `where` those for which a condition of the rule language is true: a page then looks at 5,000 events at most,
     and has a `next` while there are more, even when it is empty.
     """
+    # Before they are read: what is stored between the two comes after it.
+    settled = storing.until(session(), now())
     if query["where"] is not None:
-        return _found(query)
+        return _found(query) | {"settled": settled}
     rows = tracing.events(
         session(),
         type_=query["type"],
@@ -193,7 +195,7 @@ def listing(query: dict[str, Any]) -> dict[str, Any]:
         limit=query["limit"] + 1,
     )
     page, following = page_of(rows, query["limit"], lambda row: row.event.id)
-    return {"data": [_view(row) for row in page], "next": following}
+    return {"data": [_view(row) for row in page], "next": following, "settled": settled}
 
 
 def _found(query: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import json
 import time
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import click
@@ -13,8 +13,6 @@ from app.cli.local.told import AS_JSON, told
 from app.client import Client
 
 EACH_SECONDS = 1.0
-# Events are seen once their transaction is over, which may be after a later one's.
-OVERLAP = timedelta(seconds=5)
 MOST = 10_000
 
 
@@ -28,40 +26,27 @@ def tail(follow: bool, limit: int, as_json: bool, **which: Any) -> None:
     """Show the last events, oldest first; with -f also those that come."""
     client = connect()
     with told():
-        newest = client.events(1)
+        settled = client.settled()
+        known = client.events(MOST, since=settled, **which) if follow else []
         last = client.events(limit, **which)
     _tell(last, as_json)
     if follow:
         with suppress(KeyboardInterrupt):
-            _follow(client, newest, last, which, as_json)
+            _follow(client, settled, {one["id"] for one in (*known, *last)}, which, as_json)
 
 
 def _follow(
-    client: Client,
-    newest: list[dict[str, Any]],
-    last: list[dict[str, Any]],
-    which: dict[str, Any],
-    as_json: bool,
+    client: Client, settled: str, seen: set[str], which: dict[str, Any], as_json: bool
 ) -> None:
-    """Ask again and again, each time from the newest event of the time before on, whether it is shown or not."""
-    seen = {one["id"] for one in last}
-    begin = newest[0]["id"] if newest else ""
+    """Ask again and again, each time from where something could still come that was not seen the time before."""
     while True:
         time.sleep(EACH_SECONDS)
         with told():
-            since = _since(newest)
-            newest = client.events(1) or newest
+            # Another host's clock may be a little behind.
+            since, settled = settled, max(settled, client.settled(), key=datetime.fromisoformat)
             new = client.events(MOST, since=since, **which)
-        # What was there at the beginning lies before it.
-        _tell([one for one in new if one["id"] not in seen and one["id"] > begin], as_json)
+        _tell([one for one in new if one["id"] not in seen], as_json)
         seen = {one["id"] for one in new}
-
-
-def _since(newest: list[dict[str, Any]]) -> str | None:
-    """Some seconds before an event."""
-    if not newest:
-        return None
-    return (datetime.fromisoformat(newest[0]["accepted_at"]) - OVERLAP).isoformat()
 
 
 def _tell(newest_first: list[dict[str, Any]], as_json: bool) -> None:

@@ -102,6 +102,12 @@ class EventPage(Schema):
 
     data = fields.List(fields.Nested(EventOut), required=True)
     next = fields.String(required=True, allow_none=True)
+    settled = fields.AwareDateTime(
+        required=True,
+        metadata={
+            "description": "no event accepted before is still being stored: who follows asks `since` then the next time"
+        },
+    )
 
 
 class MatchOut(Schema):
