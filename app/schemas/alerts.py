@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from app.models.alerts import AlertState
-from app.schemas.common import Moment, OptionalBody, PageQuery, Span, Text
+from app.schemas.common import KeptMoment, OptionalBody, PageQuery, Span, Text
 from app.services.suppressions import Kind
 
 SEVERITIES = ("info", "warning", "high", "critical")
@@ -141,7 +141,7 @@ class CommentIn(OptionalBody):
 class AcknowledgeIn(CommentIn):
     """How long somebody is on it; 24 hours where nothing is said."""
 
-    until = Moment(metadata={"description": "a time to come"})
+    until = KeptMoment(metadata={"description": "a time to come"})
     for_ = Span(data_key="for", metadata={"example": "2h"})
 
     @validates_schema

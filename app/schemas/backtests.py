@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Final
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from app.models.backtests import BacktestState
-from app.schemas.common import NAME, Moment, PageQuery, Text, Whole
+from app.schemas.common import NAME, KeptMoment, PageQuery, Text, Whole
 from app.schemas.rules import EXAMPLE
 
 VERSION = validate.Range(1, 2**31 - 1)
@@ -16,8 +16,8 @@ LONGEST_SET: Final = 4 * 1024 * 1024
 class Stretch(Schema):
     """Which events: those accepted from `since` up to, not including, `until`."""
 
-    since = Moment(required=True)
-    until = Moment(load_default=None, metadata={"description": "now where nothing is said"})
+    since = KeptMoment(required=True)
+    until = KeptMoment(load_default=None, metadata={"description": "now where nothing is said"})
 
 
 class Draft(Schema):

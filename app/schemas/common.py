@@ -28,6 +28,7 @@ UNITS: Final = (
 LONGEST_SPAN: Final = timedelta(days=366)
 
 A_TIME: Final = "must be an RFC 3339 time with an offset, such as 2026-01-31T09:00:00Z"
+OUTSIDE: Final = "lies outside the calendar in UTC"
 PLUS_LOST: Final = "has a space before its offset; in an address a `+` is written `%2B`"
 SPACE_FOR_PLUS: Final = re.compile(r":[0-9.]+ [0-9]{2}:?[0-9]{2}$", re.ASCII)
 
@@ -80,12 +81,7 @@ class Moment(fields.AwareDateTime):
 
     def __init__(self, **more: Any) -> None:
         super().__init__(
-            error_messages={
-                "invalid": A_TIME,
-                "invalid_awareness": A_TIME,
-                "plus": PLUS_LOST,
-                "outside": "lies outside the calendar in UTC",
-            },
+            error_messages={"invalid": A_TIME, "invalid_awareness": A_TIME, "plus": PLUS_LOST},
             **more,
         )
 
@@ -93,12 +89,18 @@ class Moment(fields.AwareDateTime):
         # Forms write a space as `+`, and so does whoever reads an address.
         if isinstance(value, str) and SPACE_FOR_PLUS.search(value):
             raise self.make_error("plus")
+        return super()._deserialize(value, *args, **kwargs)
+
+
+class KeptMoment(Moment):
+    """Likewise, of what is kept: one that is a time at its offset alone PostgreSQL would store, and nobody read."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         given = super()._deserialize(value, *args, **kwargs)
         try:
-            # One that there is at its offset alone PostgreSQL would keep, and nobody could read.
             given.astimezone(UTC)
         except OverflowError:
-            raise self.make_error("outside") from None
+            raise ValidationError(OUTSIDE) from None
         return given
 
 

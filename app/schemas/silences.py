@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from app.schemas.alerts import COMMENT, SEVERITIES
-from app.schemas.common import Moment, PageQuery, Span, Text
+from app.schemas.common import KeptMoment, PageQuery, Span, Text
 
 TARGETS = validate.Length(max=10)
 EXAMPLE = 'host startswith "db-" and env == "staging"'
@@ -26,8 +26,8 @@ class SilencePatch(Schema):
         validate=TARGETS,
         metadata={"description": "targets that hear at its end what it held back"},
     )
-    begins_at = Moment(metadata={"description": "now where nothing is said"})
-    ends_at = Moment()
+    begins_at = KeptMoment(metadata={"description": "now where nothing is said"})
+    ends_at = KeptMoment()
     for_ = Span(data_key="for", metadata={"example": "2h", "description": "instead of `ends_at`"})
 
     @validates_schema
