@@ -13,21 +13,16 @@ from uuid import UUID
 
 from billiard import current_process
 
+from app.services.blame import TooLong
 from tasks import witness
 
 # In company an event must not make others wait; some seven rules that spend their budget take so long. Alone it may
 # take longer, but others may need the process.
 COMPANY_SECONDS: Final = 0.3
 ALONE_SECONDS: Final = 5.0
-
-
 # Where rules are asked one by one: each, and all together, which is less than a lease lasts.
 RULE_SECONDS: Final = 1.0
 RULES_SECONDS: Final = 10.0
-
-
-class Impatience(Exception):
-    """No rule took longer than it may, but all of them together did."""
 
 
 @contextmanager
@@ -45,12 +40,12 @@ def patience(*, alone: bool) -> Iterator[Callable[[UUID], None]]:
 
 @contextmanager
 def patience_with_rules(event_id: UUID) -> Iterator[Callable[[UUID], None]]:
-    """Likewise, for what is to be called before each rule is asked about an event; raises `Impatience`."""
+    """Likewise, for what is to be called before each rule is asked about an event; that raises `TooLong`."""
     until = time.process_time() + RULES_SECONDS
 
     def begin(version_id: UUID) -> None:
         if time.process_time() > until:
-            raise Impatience
+            raise TooLong
         witness.asking(version_id)
         signal.setitimer(signal.ITIMER_PROF, RULE_SECONDS)
 

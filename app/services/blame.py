@@ -18,8 +18,14 @@ from app.models.rules import RuleVersion
 TIME = "time"
 CRASH = "crash"
 REASONS = frozenset({TIME, CRASH})
+# Of an event where that holds for no one rule, and all of them together took too long.
+TOGETHER = "time: its rules took too long together, asked one by one"
 # Of one event. What comes to more is no longer the fault of a few rules.
 MOST = 10
+
+
+class TooLong(Exception):
+    """No rule took longer than it may, but all of them together did."""
 
 
 def note(

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.config import Memory
 from app.models.events import AnyEvent
-from app.services import alerting, claims, deciding, heartbeat, turns
+from app.services import alerting, blame, claims, deciding, heartbeat, turns
 from app.services.alerting import FailedRule, FoundMatch
 from app.services.claims import Claim
 from app.services.deciding import Concern, Guard, unguarded
@@ -108,7 +108,7 @@ def judge_singly(
 ) -> Judgement:
     """Likewise, of one event and rule by rule; `begin` is told of the version before it is asked.
 
-    Those that are `spared` are not asked, and have failed for the reason given.
+    It may raise `TooLong`. Those that are `spared` are not asked, and have failed for the reason given.
     """
     judgement = Judgement()
     _judge_one(event, judgement, partial(live.match_singly, begin=begin, spared=spared))
@@ -119,6 +119,9 @@ def _judge_one(event: AnyEvent, judgement: Judgement, match: Callable[..., Match
     judgement.judged.append(event)
     try:
         found = match(event.body, event.revision, event.accepted_at)
+    except blame.TooLong:
+        judgement.failed[event.id] = blame.TOGETHER
+        return
     except Exception as error:  # a mistake of ours, which would come back with each repetition
         log.exception("event_failed", event_id=str(event.id))
         judgement.failed[event.id] = f"error: {type(error).__name__}"

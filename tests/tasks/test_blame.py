@@ -1,11 +1,10 @@
 """A rule that brings down who asks it: it is unknown of that event, and the others fire."""
 
-import os
 import threading
+from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 import pytest
-from billiard.context import Process
 from celery import signals
 from celery.exceptions import WorkerLostError
 from sqlalchemy import select
@@ -16,11 +15,17 @@ from app.models.events import PendingEvent
 from app.models.rules import RuleVersion
 from app.services import blame, claims
 from app.services.rulesets import live
-from tasks import witness
+from tasks import patience, witness
 from tasks.events import evaluate
 from tests.app.client import Client
 from tests.app.helpers import make_rule, post_event
 from tests.conftest import TestClock
+
+
+@pytest.fixture(autouse=True)
+def of_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The witness hears processes of a pool, by their place in it."""
+    monkeypatch.setattr(witness, "current_process", lambda: SimpleNamespace(index=0))
 
 
 @pytest.fixture
@@ -45,19 +50,11 @@ def claim_alone(event_id: UUID, clock: TestClock) -> UUID:
 
 
 def die(holder: UUID, event_id: UUID, version: UUID | None, by: str) -> None:
-    """As the main process of a worker hears of it."""
-
-    def say() -> None:
-        witness.enter(holder)
-        witness.judging(event_id)
-        if version is not None:
-            witness.asking(version)
-        os._exit(0)
-
-    process = Process(target=say)
-    process.index = 0  # type: ignore[attr-defined]
-    process.start()
-    process.join()
+    """As the main process of a worker hears of it; this one has threads, and is better not forked."""
+    witness.enter(holder)
+    witness.judging(event_id)
+    if version is not None:
+        witness.asking(version)
     lost = WorkerLostError(f"Worker exited prematurely: signal 27 ({by}) Job: 1.")
     args = ([str(event_id)],)
     signals.task_failure.send(sender=evaluate, task_id=str(holder), exception=lost, args=args)
@@ -120,6 +117,18 @@ def test_of_one_event_so_many_rules_may_be_left_out_and_no_more(
     die(claim_alone(event_id, clock), event_id, version_of("Light"), "SIGPROF")
     assert session().scalars(select(RuleFailure.rule_version_id)).all() == [version_of("Heavy")]
     assert session().scalars(select(PendingEvent.begun)).one() == 3
+
+
+def test_rules_that_take_too_long_together_end_as_a_dead_letter_that_says_so(
+    client: Client, event_id: UUID, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "current_process", lambda: SimpleNamespace(daemon=True))
+    monkeypatch.setattr(patience, "RULES_SECONDS", -1.0)
+    die(claim_alone(event_id, clock), event_id, None, "SIGPROF")
+    message(event_id)
+    event = client.get(f"/events/{event_id}").json
+    assert event["state"] == "failed"
+    assert event["reason"] == "time: its rules took too long together, asked one by one"
 
 
 @pytest.mark.usefixtures("app")

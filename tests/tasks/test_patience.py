@@ -7,8 +7,9 @@ from uuid import uuid4
 
 import pytest
 
+from app.services.blame import TooLong
 from tasks import patience
-from tasks.patience import Impatience, patience_with_rules
+from tasks.patience import patience_with_rules
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,7 @@ def test_many_rules_that_each_keep_to_their_second_end_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(patience, "RULES_SECONDS", 0.1)
-    with pytest.raises(Impatience):
+    with pytest.raises(TooLong):
         _ask(10)
     assert signal.getitimer(signal.ITIMER_PROF)[0] == 0
 
