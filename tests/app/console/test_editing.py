@@ -65,6 +65,13 @@ def rule_of(client: Client, rule_id: str) -> dict[str, Any]:
     return dict(client.get(f"/rules/{rule_id}").json)
 
 
+def opened(browser: Browser, client: Client) -> tuple[str, str, str]:
+    """A rule whose form is open: its id, the form's address, and the version that it was filled in from."""
+    rule_id = make_rule(client)
+    path = f"/console/rules/{rule_id}/edit"
+    return rule_id, path, field(browser.open(path), "etag")
+
+
 def test_a_rule_is_made_of_what_stands_in_the_form(browser: Browser, client: Client) -> None:
     browser.open(NEW)
     place = save(
@@ -170,9 +177,7 @@ def test_a_rule_is_changed_to_its_next_version(
 
 
 def test_who_was_overtaken_sees_both_and_may_save_over_it(browser: Browser, client: Client) -> None:
-    rule_id = make_rule(client)
-    path = f"/console/rules/{rule_id}/edit"
-    etag = field(browser.open(path), "etag")
+    rule_id, path, etag = opened(browser, client)
     theirs = ORDERS.replace("500", "900")
     client.patch(f"/rules/{rule_id}", json={"dsl": theirs})
     mine = ORDERS.replace("500", "100")
@@ -190,9 +195,7 @@ def test_who_was_overtaken_by_the_same_has_nothing_to_save(
     browser: Browser, client: Client
 ) -> None:
     """As by an own first click, whose answer was late."""
-    rule_id = make_rule(client)
-    path = f"/console/rules/{rule_id}/edit"
-    etag = field(browser.open(path), "etag")
+    rule_id, path, etag = opened(browser, client)
     mine = FIELDS | {"dsl": ORDERS.replace("500", "100")}
     for _ in range(2):
         html = browser.send(path, etag=etag, **mine)
@@ -204,9 +207,7 @@ def test_who_was_overtaken_by_the_same_has_nothing_to_save(
 def test_a_rule_that_was_deleted_meanwhile_leaves_what_was_typed(
     browser: Browser, client: Client
 ) -> None:
-    rule_id = make_rule(client)
-    path = f"/console/rules/{rule_id}/edit"
-    etag = field(browser.open(path), "etag")
+    rule_id, path, etag = opened(browser, client)
     client.delete(f"/rules/{rule_id}")
     mine = ORDERS.replace("500", "100")
     html = browser.send(path, status=404, etag=etag, **(FIELDS | {"dsl": mine}))
@@ -217,9 +218,7 @@ def test_a_rule_that_was_deleted_meanwhile_leaves_what_was_typed(
 
 
 def test_a_refused_change_leaves_the_rule_as_it_was(browser: Browser, client: Client) -> None:
-    rule_id = make_rule(client)
-    path = f"/console/rules/{rule_id}/edit"
-    etag = field(browser.open(path), "etag")
+    rule_id, path, etag = opened(browser, client)
     html = browser.send(path, status=422, etag=etag, **(FIELDS | {"dsl": "when"}))
     assert "Edit Orders" in html
     assert rule_of(client, rule_id)["version"] == 1
