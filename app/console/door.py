@@ -11,7 +11,7 @@ from binascii import Error as BadBase64
 from typing import Any, Final, cast
 
 from flask import Response, g, redirect, request, url_for
-from werkzeug.exceptions import Forbidden
+from werkzeug.exceptions import Forbidden, Unauthorized
 
 from app.extensions import session
 from app.runtime import now, runtime
@@ -23,15 +23,17 @@ from app.web.recording import READING
 CSRF_FIELD, CSRF_HEADER = "csrf", "X-CSRF-Token"
 OPEN: Final = {"console.assets.serve", "console.session.page", "console.session.create"}
 SAID: Final = "sentinel_said"
+ENDED: Final = "Your session has ended. What is filled in here stays: send it, and sign in then."
 
 
 def begin() -> None:
-    """Read the token that a browser holds, or make it one."""
+    """Read the token that a browser holds, or make it one; nothing is known yet of who sends what."""
+    g.ours = False
     g.token = request.cookies.get(cookie_name(), "") or sessions.fresh_token()
 
 
 def guard() -> Response | None:
-    """Let a request in, send it to the sign-in page, or refuse it."""
+    """Let a request in, send it to the sign-in page, or refuse it: 401 where a form is to be sent again after that."""
     if request.method not in READING:
         _check_origin()
         _check_token()
@@ -39,6 +41,8 @@ def guard() -> Response | None:
         return None
     found = ANYBODY if not auth_on() else sessions.caller(session(), g.token, now())
     if found is None:
+        if filled():
+            raise Unauthorized(ENDED)
         return _to_sign_in()
     g.caller = found
     # Views read by GET and change by POST, and whoever is signed in may do both.
@@ -88,12 +92,22 @@ def see_other(url: str, said: str = "") -> Response:
     return response
 
 
+def filled() -> list[tuple[str, str]]:
+    """What the form of a request brought beside its token."""
+    return [each for each in request.form.items(multi=True) if each[0] != CSRF_FIELD]
+
+
 def said() -> str:
     """The sentence that the page before left, if any."""
     try:
         return urlsafe_b64decode(request.cookies.get(SAID, "").encode()).decode()
     except (BadBase64, ValueError):
         return ""
+
+
+def is_here(url: object) -> bool:
+    """Whether it is a page of ours; browsers read `//host` and `/\\host` as other sites."""
+    return url == "/" or (isinstance(url, str) and url.startswith("/console/") and "\\" not in url)
 
 
 def _check_origin() -> None:
@@ -104,6 +118,7 @@ def _check_origin() -> None:
     # Browsers write no more than scheme://host:port; whoever else writes what no parser reads is refused as well.
     if origin is not None and origin.partition("://")[2] != request.host:
         raise Forbidden("this change comes from another site")
+    g.ours = True
 
 
 def _check_token() -> None:

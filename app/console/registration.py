@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, NotFound
 
 from app.console import (
+    again,
     alerts,
     assets,
     audit,
@@ -174,5 +175,10 @@ def _error(
         html = render_template("console/_note.html", title=title, detail=detail)
         # In place of the one before: a part may be asked for every few seconds.
         return html, status, {**headers, "HX-Retarget": "#notes", "HX-Reswap": "innerHTML"}
-    html = render_template("console/error.html", title=title, detail=detail, status=status)
+    unsent = again.under_way() if status in again.PASSING else None
+    if status == HTTPStatus.UNAUTHORIZED:
+        return sign_in.gate(unsent=unsent), status
+    html = render_template(
+        "console/error.html", title=title, detail=detail, status=status, unsent=unsent
+    )
     return html, status, dict(headers)

@@ -1,11 +1,11 @@
 """Signing in with an admin key, and out again."""
 
-from typing import cast
+from typing import Any, cast
 
 from flask import Blueprint, Response, g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from app.console import door
+from app.console import again, door
 from app.extensions import session
 from app.runtime import now
 from app.services import sessions
@@ -19,21 +19,24 @@ def page() -> ResponseReturnValue:
     """Where the key is asked for."""
     if not door.auth_on():
         return door.see_other(url_for("console.overview.page"))
-    return render_template("console/sign_in.html", next=_following(request.args.get("next", "")))
+    return gate(next=request.args.get("next", ""))
 
 
 @bp.post("/console/sign-in")
 def create() -> ResponseReturnValue:
     """Begin a session; a wrong key is counted against the address that sent it."""
-    following = _following(request.form.get("next", ""))
+    following, unsent = request.form.get("next", ""), again.read(request.form.get("unsent", ""))
     token = sessions.sign_in(session(), request.form.get("key", "").strip(), now())
     if token is None:
         limits.count_failure()
-        html = render_template("console/sign_in.html", next=following, refused=True)
-        return html, 401
+        return gate(next=following, unsent=unsent, refused=True), 401
     session().commit()
     g.token = token
-    return door.see_other(following or url_for("console.overview.page"))
+    if unsent:
+        return render_template("console/again.html", unsent=unsent)
+    return door.see_other(
+        following if door.is_here(following) else url_for("console.overview.page")
+    )
 
 
 @bp.post("/console/sign-out")
@@ -45,6 +48,6 @@ def delete() -> Response:
     return door.see_other(url_for("console.session.page"))
 
 
-def _following(given: str) -> str:
-    """A page of ours to go on with; browsers read `//host` and `/\\host` as other sites."""
-    return given if given == "/" or (given.startswith("/console/") and "\\" not in given) else ""
+def gate(**told: Any) -> str:
+    """The page that asks for a key: what follows it, a form that waits for it, and whether one was `refused`."""
+    return render_template("console/sign_in.html", **told)
