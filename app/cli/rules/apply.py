@@ -19,9 +19,14 @@ from app.client import Client, standing
 @click.command()
 @FILES
 @click.option("--prune", is_flag=True, help="Delete the rules that only the server has.")
+@click.option(
+    "--allow-empty", is_flag=True, help="Let --prune delete all, where FILES have no rule."
+)
 @click.option("--dry-run", is_flag=True, help="Check and show everything, and change nothing.")
 @AS_JSON
-def apply(files: tuple[str, ...], prune: bool, dry_run: bool, as_json: bool) -> None:
+def apply(
+    files: tuple[str, ...], prune: bool, allow_empty: bool, dry_run: bool, as_json: bool
+) -> None:
     """Create, change and with --prune delete rules until the server has those in FILES.
 
     All is checked before the first change: syntax, tests, targets. What somebody else changes meanwhile is not
@@ -33,6 +38,8 @@ def apply(files: tuple[str, ...], prune: bool, dry_run: bool, as_json: bool) -> 
         client = connect()
         plan = plan_of(loaded, client.rules(), prune=prune)
         refused = _refused(client, plan)
+    if not loaded and plan.steps and not allow_empty:
+        refused.append(_all_gone(files, len(plan.steps)))
     _end(refused, as_json=as_json)
     if not as_json:
         tell(plan)
@@ -82,6 +89,15 @@ def _refused(client: Client, plan: Plan) -> list[Mistake]:
                 said = f'{step.new.path}: rule "{found.name}": {each["message"]}{hint}'
                 refused.append(_mistake(step.new, said, each))
     return refused
+
+
+def _all_gone(files: Sequence[str], count: int) -> Mistake:
+    """A checkout that failed, or a path that is wrong, looks as if all rules were to be deleted."""
+    which = "the only one" if count == 1 else f"all {count}"
+    message = f"no rule is here, and --prune would delete {which} of the server"
+    hint = "--allow-empty says that this is meant"
+    path = ", ".join(files)
+    return Mistake(path, f"{path}: {message}; {hint}", "empty", message, hint)
 
 
 def _mistake(new: Loaded, said: str, told: Mapping[str, Any]) -> Mistake:

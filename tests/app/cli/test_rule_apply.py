@@ -157,6 +157,30 @@ def test_prune_deletes_what_the_files_do_not_have_and_a_dry_run_does_nothing(
     assert rules(client)["Tiny orders"]["id"] == small
 
 
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_prune_with_files_that_have_no_rule_deletes_none_unless_that_is_meant(
+    command: Command, client: Client, tmp_path: Path, dry: tuple[str, ...]
+) -> None:
+    """A checkout that failed, or a pattern that is wrong, looks just so."""
+    make_rule(client, ORDERS, name="Theirs")
+    (tmp_path / "none.rules").write_text("# nothing yet\n", encoding="utf-8")
+    prune = ("rule", "apply", "none.rules", "--prune", *dry)
+    refused = command(*prune)
+    assert refused.exit_code == 1
+    assert refused.stderr == (
+        "none.rules: no rule is here, and --prune would delete the only one of the server; "
+        "--allow-empty says that this is meant\n"
+        "Nothing was changed.\n"
+    )
+    [told] = json.loads(command(*prune, "--json").stdout)
+    assert (told["code"], told["hint"]) == ("empty", "--allow-empty says that this is meant")
+    assert list(rules(client)) == ["Theirs"]
+    assert command(*prune, "--allow-empty").exit_code == 0
+    assert list(rules(client)) == (["Theirs"] if dry else [])
+    # There is nothing left that could be deleted by mistake.
+    assert command("rule", "apply", "none.rules", "--prune").exit_code == (1 if dry else 0)
+
+
 def test_without_prune_rules_that_only_the_server_has_stay(
     command: Command, client: Client, file: Path
 ) -> None:
