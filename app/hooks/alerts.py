@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from uuid import uuid4
 
 from app.hooks.base import Heard, NotUnderstood, moment_of, text_of
 
@@ -16,12 +17,15 @@ def heard(source: str, status: str, alert: Mapping[str, Any], more: Mapping[str,
     """One event of an alert, `more` beside its own fields.
 
     Whatever repeats an alert changes its annotations and its end; it is another one by its labels, start and state.
+    One that says no start may be any that was before, or none of them: it is new.
     """
     labels, starts = alert.get("labels"), alert.get("startsAt")
     if not isinstance(labels, Mapping) or not labels:
         raise NotUnderstood("an alert's `labels` are no object with a member")
-    key = json.dumps([sorted(labels.items()), starts, status], default=str)
-    time = moment_of(starts if status == FIRING else alert.get("endsAt"))
+    ended = alert.get("endsAt") if status == RESOLVED else None
+    told = next((one for one in (starts, ended) if moment_of(one)), None) or uuid4()
+    key = json.dumps([sorted(labels.items()), told, status], default=str)
+    time = moment_of(starts if status == FIRING else ended)
     return Heard(f"{source}.alert.{status}", key, {**more, **alert}, time)
 
 

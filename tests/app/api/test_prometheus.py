@@ -73,6 +73,19 @@ def test_an_alert_that_fires_anew_or_elsewhere_is_another_event(
     assert types() == ["prometheus.alert.firing"] * 3
 
 
+def test_an_alert_without_a_start_may_fire_and_end_again_on_the_same_day(
+    client: Client, clock: TestClock
+) -> None:
+    alert = {"labels": ALERT["labels"]}
+    for _ in range(2):
+        send(client, alert)
+        over = alert | {"endsAt": clock.tick(60).isoformat()}
+        send(client, over)
+        send(client, over)
+        clock.tick(3600)
+    assert types() == ["prometheus.alert.firing", "prometheus.alert.resolved"] * 2
+
+
 @pytest.mark.parametrize(
     ("alert", "pointer"),
     [
