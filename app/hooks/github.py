@@ -36,9 +36,12 @@ class GitHub(Source):
 
 
 def _time(event: str, payload: Mapping[str, Any]) -> datetime | None:
-    """When it happened: of a push the repository says it, else the thing that the event is about."""
+    """When it happened: of a push the repository says it, else the last change of what it is about."""
+    if payload.get("action") == "deleted":
+        # That is none: an app that is removed was last changed when somebody installed it.
+        return None
     name, member = ("repository", "pushed_at") if event == "push" else (event, "updated_at")
-    # The one event whose thing has another name.
+    # Of the others whose thing has another name it is not told.
     about = payload.get("issue" if event == "issues" else name)
     return moment_of(about.get(member)) if isinstance(about, Mapping) else None
 
