@@ -22,6 +22,8 @@ from app.web import limits
 from app.web.request import check_content_type, whole_body
 
 JSON: Final = "application/json"
+# As many as the events of one delivery may be together.
+BATCHES: Final = 4
 SOURCE: Final[dict[str, Any]] = {
     "name": "source",
     "in": "path",
@@ -55,7 +57,8 @@ def post(source: str) -> tuple[dict[str, Any], int]:
         limits.count_failure()
         raise
     check_content_type(request, JSON)
-    events = hooks.events(found, delivery, runtime().settings.max_body)
+    settings = runtime().settings
+    events = hooks.events(found, delivery, settings.max_body, BATCHES * settings.max_batch)
     kept = keep(events, owner=f"hook:{source}", source=source)
     answer = {
         "accepted": len(kept),

@@ -49,8 +49,8 @@ def check(source: Source, delivery: Delivery, secrets: Sequence[str]) -> None:
     raise NotAllowed(told, code="bad_signature")
 
 
-def events(source: Source, delivery: Delivery, longest: int) -> list[Keyed]:
-    """The events of a signed delivery, each of `longest` bytes at most; raises `Refusal`."""
+def events(source: Source, delivery: Delivery, longest: int, together: int) -> list[Keyed]:
+    """The events of a signed delivery, each of `longest` bytes at most, and all of `together`; raises `Refusal`."""
     most = MOST_VALUES if source.batches else strict_json.MAX_NODES
     payload = strict_json.parse(strict_json.decode(delivery.body), most)
     if not isinstance(payload, dict):
@@ -59,7 +59,14 @@ def events(source: Source, delivery: Delivery, longest: int) -> list[Keyed]:
         heard = source.events(delivery, payload)
     except NotUnderstood as error:
         raise Refusal(str(error), code="not_understood") from None
-    return [keyed(one, longest) for one in heard]
+    found, size = list[Keyed](), 0
+    for one in heard:
+        found.append(keyed(one, longest))
+        # Each has what its group says once: a small body may tell of very much.
+        size += len(found[-1].event.text)
+        if size > together:
+            raise TooLarge(f"its events are larger than {together} characters together")
+    return found
 
 
 def keyed(one: Heard, longest: int) -> Keyed:
