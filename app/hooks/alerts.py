@@ -10,7 +10,7 @@ from app.hooks.base import Heard, NotUnderstood, moment_of, text_of
 FIRING: Final = "firing"
 RESOLVED: Final = "resolved"
 # Of a group of alerts, what each of its events tells too.
-GROUP: Final = ("receiver", "groupKey", "groupLabels", "externalURL", "orgId")
+GROUP: Final = ("receiver", "groupKey", "groupLabels", "externalURL", "orgId", "truncatedAlerts")
 
 
 def heard(source: str, status: str, alert: Mapping[str, Any], more: Mapping[str, Any]) -> Heard:
@@ -26,7 +26,8 @@ def heard(source: str, status: str, alert: Mapping[str, Any], more: Mapping[str,
     told = next((one for one in (starts, ended) if moment_of(one)), None) or uuid4()
     key = json.dumps([sorted(labels.items()), told, status], default=str)
     time = moment_of(starts if status == FIRING else ended)
-    return Heard(f"{source}.alert.{status}", key, {**more, **alert}, time)
+    # Its own come first, of which a message shows some, and hold.
+    return Heard(f"{source}.alert.{status}", key, {**alert, **more, **alert}, time)
 
 
 def of_group(source: str, payload: Mapping[str, Any]) -> Sequence[Heard]:

@@ -36,3 +36,15 @@ def test_with_a_start_neither_the_end_nor_an_annotation_makes_another_one() -> N
     for status in (alerts.FIRING, alerts.RESOLVED):
         assert key(status, **start) == key(status, **start, **noted)
     assert key(alerts.FIRING, **start) != key(alerts.RESOLVED, **start)
+
+
+def test_each_alert_of_a_group_has_its_own_state_and_tells_how_many_were_cut_off() -> None:
+    states = (alerts.FIRING, alerts.RESOLVED)
+    each = [{"status": state, "labels": LABELS | {"n": state}} for state in states]
+    group = {"status": "firing", "receiver": "on call", "truncatedAlerts": 7, "alerts": each}
+    heard = alerts.of_group("grafana", group)
+    assert [one.type for one in heard] == [f"grafana.alert.{state}" for state in states]
+    for one, alert in zip(heard, each, strict=True):
+        assert one.fields == {**alert, "receiver": "on call", "truncatedAlerts": 7}
+        # A message shows the first fields, and the alert's own say most.
+        assert list(one.fields)[:2] == list(alert)
