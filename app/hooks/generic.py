@@ -12,7 +12,8 @@ from app.hooks.base import Delivery, Heard, NotSigned, Source, moment_of
 from app.hooks.signatures import check_age, check_same, hex_hmac
 
 STANDARD_PREFIX: Final = "whsec_"
-ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
+# What the names of its headers begin with: Svix has its own, unless who sends by it pays for the others.
+STANDARD_NAMES: Final = ("webhook", "svix")
 OUR_TIMESTAMP: Final = "X-Sentinel-Timestamp"
 OUR_SIGNATURE: Final = "X-Sentinel-Signature"
 PREFIX: Final = "sha256="
@@ -34,17 +35,18 @@ class Generic(Source):
                 raise ValueError(f"what follows {STANDARD_PREFIX} must be base64")
 
     def check(self, delivery: Delivery, secret: str) -> None:
-        if _is_standard(delivery):
+        if name := _standard_name(delivery):
             if not secret.startswith(STANDARD_PREFIX):
                 raise NotSigned(
                     f"Standard Webhooks need a secret that begins with {STANDARD_PREFIX}"
                 )
-            check_age(delivery, delivery.header(TIMESTAMP))
-            check_same(_standard(delivery, secret), delivery.header(SIGNATURE).split())
+            check_age(delivery, delivery.header(f"{name}-timestamp"))
+            given = delivery.header(f"{name}-signature").split()
+            check_same(_standard(delivery, name, secret), given)
             return
-        given, timestamp = delivery.header(OUR_SIGNATURE), delivery.header(OUR_TIMESTAMP)
+        ours, timestamp = delivery.header(OUR_SIGNATURE), delivery.header(OUR_TIMESTAMP)
         check_age(delivery, timestamp)
-        check_same(_ours(timestamp, delivery.body, secret), [given])
+        check_same(_ours(timestamp, delivery.body, secret), [ours])
 
     def sign(self, delivery: Delivery, secret: str) -> Mapping[str, str]:
         timestamp = str(int(delivery.at.timestamp()))
@@ -58,14 +60,15 @@ class Generic(Source):
         return [Heard(f"generic.{type_}", _key(delivery), payload, time)]
 
 
-def _is_standard(delivery: Delivery) -> bool:
-    return SIGNATURE in delivery.headers
+def _standard_name(delivery: Delivery) -> str | None:
+    """How the headers of a Standard Webhook begin; None of what is signed otherwise."""
+    return next((name for name in STANDARD_NAMES if f"{name}-signature" in delivery.headers), None)
 
 
 def _key(delivery: Delivery) -> str:
     """The id where the signature covers one, else all that it covers: what is sent again is nothing new."""
-    if _is_standard(delivery):
-        return delivery.header(ID)
+    if name := _standard_name(delivery):
+        return delivery.header(f"{name}-id")
     timestamp = delivery.headers.get(OUR_TIMESTAMP.lower(), "")
     return hashlib.sha256(timestamp.encode() + b"." + delivery.body).hexdigest()
 
@@ -74,14 +77,14 @@ def _ours(timestamp: str, body: bytes, secret: str) -> str:
     return PREFIX + hex_hmac(secret, timestamp.encode() + b"." + body)
 
 
-def _standard(delivery: Delivery, secret: str) -> str:
+def _standard(delivery: Delivery, name: str, secret: str) -> str:
     """The one signature that the library makes; it checks the age by a clock of its own, and so we do."""
-    moment = datetime.fromtimestamp(int(delivery.header(TIMESTAMP)), UTC)
+    moment = datetime.fromtimestamp(int(delivery.header(f"{name}-timestamp")), UTC)
     try:
         text = delivery.body.decode()
     except UnicodeDecodeError:
         raise NotSigned("the body is not UTF-8") from None
-    return Webhook(secret).sign(delivery.header(ID), moment, text)
+    return Webhook(secret).sign(delivery.header(f"{name}-id"), moment, text)
 
 
 SOURCE = Generic()

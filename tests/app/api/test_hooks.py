@@ -174,22 +174,25 @@ def test_what_another_secret_signed_is_refused(
     assert SECRET not in answer.text
 
 
-@pytest.mark.parametrize("library", [StandardWebhook, SvixWebhook])
+@pytest.mark.parametrize(
+    ("library", "name"),
+    [(StandardWebhook, "webhook"), (SvixWebhook, "webhook"), (SvixWebhook, "svix")],
+)
 def test_what_the_libraries_of_standard_webhooks_sign_is_accepted(
-    client: Client, clock: TestClock, library: Any
+    client: Client, clock: TestClock, library: Any, name: str
 ) -> None:
     delivery = examples.make("generic.contact.created", clock()).delivery
     signed = library(STANDARD).sign("msg_1", clock(), delivery.body.decode())
     headers = {
-        "webhook-id": "msg_1",
-        "webhook-timestamp": str(int(clock().timestamp())),
-        "webhook-signature": f"v1a,other v1,{'A' * 43}= {signed}",
+        f"{name}-id": "msg_1",
+        f"{name}-timestamp": str(int(clock().timestamp())),
+        f"{name}-signature": f"v1a,other v1,{'A' * 43}= {signed}",
     }
     first = send(client, "generic", headers, delivery)
     assert first.status_code == 202, first.text
     assert send(client, "generic", headers, delivery).json["duplicates"] == 1
     assert [event.type for event in stored()] == ["generic.contact.created"]
-    assert send(client, "generic", headers | {"webhook-id": "msg_2"}, delivery).status_code == 403
+    assert send(client, "generic", headers | {f"{name}-id": "msg_2"}, delivery).status_code == 403
 
 
 def test_the_signature_that_github_documents_is_right(client: Client) -> None:
