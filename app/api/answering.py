@@ -44,11 +44,13 @@ class Promise(Response):
         return cast(list[bytes], self.response)
 
 
-def accepted_one(event_id: UUID, duplicate: bool) -> Response:
-    """The promise for one event, with its place."""
+def accepted_one(event_id: UUID, duplicate: bool, *, bare: bool = False) -> Response:
+    """The promise for one event, with its place; `bare` without a body."""
     request = asked()
     key = text_of(event_id)
     location = f"{request.script_root}/events/{key}"
+    if bare:
+        return Response(status=HTTPStatus.ACCEPTED, headers={"Location": location})
     answer = {
         "id": key,
         "status": ACCEPTED,

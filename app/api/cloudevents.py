@@ -26,6 +26,7 @@ PREFIX: Final = "ce-"
 # As WSGI has the headers, of which one says that a request is a CloudEvent.
 MARKS: Final = {f"HTTP_CE_{name.upper()}" for name in REQUIRED}
 SOURCE: Final = "http"
+REPLY: Final = "reply"
 QUOTED: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 ESCAPED: Final = re.compile(rb"\\(.)")
 CONTENT: Final[dict[str, Any]] = {
@@ -52,7 +53,13 @@ def accept() -> Response:
         raise RequestEntityTooLarge
     item = batches.read(unwrapped, settings.max_body)
     [kept] = keep([_keyed(item)], owner=_owner(), source=SOURCE)
-    return accepted_one(kept.event_id, kept.duplicate)
+    return accepted_one(kept.event_id, kept.duplicate, bare=_takes_replies())
+
+
+def _takes_replies() -> bool:
+    """Whether whoever asks takes the body of an answer for an event, as brokers of Knative do."""
+    said = request.headers.get("Prefer", "").split(",")
+    return REPLY in (one.partition(";")[0].strip().lower() for one in said)
 
 
 def _headers() -> list[tuple[str, bytes]]:

@@ -107,6 +107,21 @@ def test_an_event_that_comes_again_in_another_way_is_stored_once(client: Client)
     assert sorted(event.body["id"] for event in stored()) == ["1", "1", "2"]
 
 
+@pytest.mark.parametrize("said", ["reply", "respond-async, Reply; foo=1"])
+def test_who_takes_a_body_for_an_event_in_reply_is_answered_without_one(
+    client: Client, said: str
+) -> None:
+    message = to_binary_event(made())
+    for _ in range(2):
+        headers = {**message.headers, "Prefer": said}
+        answer = client.post("/events", data=message.body, headers=headers)
+        assert (answer.status_code, answer.text) == (202, "")
+        [event] = stored()
+        assert answer.headers["Location"] == f"/events/{event.id}"
+    bad = client.post("/events", headers={"ce-id": "1", "Prefer": said})
+    assert (bad.status_code, bad.content_type) == (422, "application/problem+json")
+
+
 def test_a_batch_keeps_the_good_ones_and_tells_the_bad(client: Client) -> None:
     raw = batch_of(made(1), made(2)).replace(b'"id": "2"', b'"id": ""')
     assert b'"id": ""' in raw
