@@ -80,12 +80,16 @@ _READ = text("SELECT name, labels, value FROM metric_totals ORDER BY since, labe
 
 @dataclass(frozen=True)
 class Definition:
-    """One metric: its name without `_total`, help and labels; a histogram when it has buckets."""
+    """One metric: its name without `_total`, help and labels; a histogram when it has buckets.
+
+    A counter is 0 from the beginning for what is `expected` as its labels: of the rest nobody knows what there will be.
+    """
 
     name: str
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    expected: tuple[tuple[str, ...], ...] = ()
 
 
 EVENTS_INGESTED = Definition(
@@ -104,6 +108,9 @@ MEMORY_DROPPED = Definition(
 EVENTS_FAILED = Definition("sentinel_events_failed", "Events whose evaluation was given up")
 RETRIES = Definition("sentinel_notification_retries", "Attempts that will be repeated")
 DEAD_LETTERS = Definition("sentinel_dead_letters", "Notifications given up")
+REQUESTS = Definition(
+    "sentinel_requests", "Answers of the API, by status", ("status",), expected=(("500",), ("503",))
+)
 INGEST_REJECTED = Definition("sentinel_ingest_rejected", "Events refused, by reason", ("reason",))
 QUEUE_SECONDS = Definition(
     "sentinel_event_queue_seconds", "From acceptance to evaluation", buckets=BUCKETS
@@ -133,6 +140,7 @@ DEFINITIONS: Final = (
     NOTIFICATIONS_SENT,
     RETRIES,
     DEAD_LETTERS,
+    REQUESTS,
     INGEST_REJECTED,
     QUEUE_SECONDS,
     EVALUATION_SECONDS,
@@ -277,8 +285,8 @@ class TotalsCollector(Collector):
 
 def _counter(metric: Definition, values: dict[str, dict[tuple[str, ...], float]]) -> Metric:
     family = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
-    # A counter without labels is 0 from the beginning; what it would be with labels nobody knows.
-    samples = list(values.get(metric.name, {} if metric.labels else {(): 0.0}).items())
+    expected = metric.expected if metric.labels else ((),)
+    samples = list({**dict.fromkeys(expected, 0.0), **values.get(metric.name, {})}.items())
     for labels, value in samples[:LARGEST_LABEL_SET]:
         family.add_metric(list(labels), value)
     rest = sum(value for _, value in samples[LARGEST_LABEL_SET:])

@@ -12,6 +12,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
+DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "sentinel.json"
 TRIALS = ROOT / "tests" / "alerts_test.yml"
 RUNBOOKS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 PROMTOOL = Path("/usr/bin/promtool")
@@ -56,6 +57,14 @@ def test_the_label_that_leads_to_the_runbooks_stands_in_the_configuration_to_be_
     filled_in = yaml.safe_load((tmp_path / "prometheus.yml").read_text(encoding="utf-8"))
     [label] = filled_in["global"]["external_labels"]
     assert f"$externalLabels.{label} " in RUNBOOK_PAGE
+
+
+@pytest.mark.parametrize("file", [ALERTS, DASHBOARD], ids=lambda file: file.stem)
+def test_nothing_is_made_of_what_one_host_counts_where_an_address_may_stand_for_many(
+    file: Path,
+) -> None:
+    # Each would seem to begin anew whenever another host answers.
+    assert "flask_" not in file.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=name_of)

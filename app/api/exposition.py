@@ -13,6 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_flask_exporter import PrometheusMetrics
 
+from app.metrics import REQUESTS, totals
 from app.web.request import asked
 
 # Whoever asks for the numbers is not among them.
@@ -60,6 +61,8 @@ class SentinelMetrics(PrometheusMetrics):  # type: ignore[misc]
                 duration, count = of(request.method, str(request.url_rule), response.status_code)
                 duration.observe(perf_counter() - request.began)
                 count.inc()
+                # The exporter's are of this host alone, and an address may stand for many.
+                totals.count(REQUESTS, str(response.status_code))
             return response
 
         def fail(error: BaseException | None) -> None:

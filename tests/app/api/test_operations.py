@@ -20,9 +20,9 @@ from app.api.acceptance import group
 from app.broker import Broker
 from app.cli.local.migrations import is_current
 from app.config import Settings
-from app.extensions import session
+from app.extensions import db, session
 from app.factory import create_app
-from app.metrics import RULES_TRIGGERED, Totals
+from app.metrics import REQUESTS, RULES_TRIGGERED, Totals
 from app.services import upkeep
 from tests.app.client import Client
 from tests.app.helpers import post_event, schema_of
@@ -162,8 +162,6 @@ def test_refused_events_are_counted_by_their_reason(client: Client) -> None:
 
 
 def test_counters_of_several_processes_add_up_and_survive_them(app: Flask, client: Client) -> None:
-    from app.extensions import db
-
     for _ in range(2):
         process = Totals()
         process.bind(db.engine)
@@ -171,6 +169,18 @@ def test_counters_of_several_processes_add_up_and_survive_them(app: Flask, clien
         process.flush()
         del process
     assert sample(client, "rules_triggered_total", rule="Orders") == 4
+
+
+def test_answers_are_counted_by_their_status_over_all_hosts(app: Flask, client: Client) -> None:
+    assert sample(client, "sentinel_requests_total", status="503") == 0
+    assert sample(client, "sentinel_requests_total", status="500") == 0
+    another = Totals()
+    another.bind(db.engine)
+    another.count(REQUESTS, "404", by=2)
+    another.flush()
+    client.get("/nonsense")
+    assert sample(client, "sentinel_requests_total", status="404") == 3
+    assert sample(client, "sentinel_requests_total", status="200") is None
 
 
 def test_flasks_own_metrics_are_by_route_and_not_by_url(client: Client) -> None:
