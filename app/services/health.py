@@ -43,10 +43,11 @@ class Health:
 
     @property
     def down(self) -> list[str]:
-        """The names of what is missing."""
+        """The names of what is missing; of workers only a whole database knows."""
         names = [name for name in ("database", "broker") if getattr(self, name) != UP]
         names += ["migrations"] if self.migrations == PENDING else []
-        return names + [f"workers:{queue}" for queue in QUEUES if not self.workers.get(queue)]
+        idle = [queue for queue in QUEUES if self.ready and not self.workers.get(queue)]
+        return names + [f"workers:{queue}" for queue in idle]
 
 
 def check(session: Session, broker: Connection, now: datetime) -> Health:

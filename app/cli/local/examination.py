@@ -52,7 +52,7 @@ def examine(
         yield from parts(components)
         if clock is not None:
             yield skew((clock.astimezone(UTC) - now()).total_seconds())
-        if components["database"] == "up":
+        if is_whole(components):
             sends = components["broker"] == "up" and components["workers"].get("notifications")
             yield from tried(client) if trying and sends else channels(client)
             if trying and not sends:
@@ -79,12 +79,22 @@ def parts(components: Mapping[str, Any]) -> Iterator[Finding]:
         fix = "let DATABASE_URL lead to the primary; where it does, look at that one's disk"
     yield _found("Database", up, components["database"], fix)
     if up:
-        current = components["migrations"] in ("current", "newer")
-        yield _found("Schema", current, components["migrations"], "`flask --app wsgi db upgrade`")
+        fix = "`flask --app wsgi db upgrade`"
+        yield _found("Schema", _is_current(components), components["migrations"], fix)
     up = components["broker"] == "up"
     fix = "start Redis or RabbitMQ, and look at CELERY_BROKER_URL; events are kept meanwhile"
     yield _found("Broker", up, components["broker"], fix)
-    workers = components["workers"]
+    if is_whole(components):
+        yield from working(components["workers"])
+
+
+def is_whole(components: Mapping[str, Any]) -> bool:
+    """Whether the database can be asked for all that it holds."""
+    return components["database"] == "up" and _is_current(components)
+
+
+def working(workers: Mapping[str, int]) -> Iterator[Finding]:
+    """Whether each queue has somebody who serves it."""
     for queue in ("events", "notifications"):
         count = workers.get(queue, 0)
         yield _found(f"Workers of {queue}", count > 0, f"{count} alive", STARTS)
@@ -174,6 +184,10 @@ def _channel(client: Client, one: Mapping[str, Any]) -> Finding | None:
         f"{receiver['state']}: {receiver['failures']} failures in a row, {receiver['waiting']} wait"
     )
     return Finding(f"Channel {target}", Verdict.WARNING, said, test)
+
+
+def _is_current(components: Mapping[str, Any]) -> bool:
+    return components["migrations"] in ("current", "newer")
 
 
 def _found(what: str, good: bool, said: str, fix: str) -> Finding:

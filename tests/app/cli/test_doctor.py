@@ -75,6 +75,27 @@ def test_a_database_that_takes_no_writes_is_not_said_to_be_stopped() -> None:
     assert "primary" in database.fix
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"database": "down", "migrations": "unknown"},
+        {"database": "read-only", "migrations": "current"},
+        {"database": "up", "migrations": "pending"},
+    ],
+)
+def test_workers_that_nobody_could_ask_for_are_not_said_to_be_dead(
+    told: dict[str, str], command: Command, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    components = {**told, "broker": "up", "workers": {}}
+    httpserver.expect_request("/readyz").respond_with_json({"components": components}, 503)
+    monkeypatch.setenv("SENTINEL_URL", httpserver.url_for(""))
+    seen = found(command, code=1)
+    assert not [what for what in seen if what.startswith("Workers")]
+    # Nor is anything else asked for that only a whole database knows.
+    assert seen["API"]["verdict"] == "good"
+    assert len(httpserver.log) == 1
+
+
 def test_a_missing_worker_is_found(
     command: Command, served: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
