@@ -67,6 +67,12 @@ _LABELLED: Final = (
         "SELECT name, lag FROM streams ORDER BY name LIMIT 1000",
     ),
     (
+        "sentinel_stream_silence_seconds",
+        "How long ago anybody who reads an outside stream has shown a sign of life",
+        "stream",
+        "SELECT name, greatest(0, extract(epoch FROM now() - seen_at)) FROM streams ORDER BY name LIMIT 1000",
+    ),
+    (
         "sentinel_workers",
         "Workers that have shown a sign of life, by the queue they serve",
         "queue",

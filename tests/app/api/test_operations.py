@@ -23,7 +23,7 @@ from app.config import Settings
 from app.extensions import db, session
 from app.factory import create_app
 from app.metrics import REQUESTS, RULES_TRIGGERED, Totals
-from app.services import upkeep
+from app.services import streams, upkeep
 from tests.app.client import Client
 from tests.app.helpers import post_event, schema_of
 from tests.conftest import TestClock
@@ -146,6 +146,15 @@ def test_each_queue_is_told_with_its_workers_that_live(client: Client) -> None:
     session().commit()
     assert sample(client, "sentinel_workers", queue="events") == 2
     assert sample(client, "sentinel_workers", queue="notifications") == 0
+
+
+def test_a_stream_that_nobody_reads_any_more_says_since_when(client: Client) -> None:
+    for name, ago in (("kafka:orders", timedelta(seconds=4)), ("redis:events", timedelta(hours=1))):
+        streams.report(session(), name, 7, datetime.now(UTC) - ago)
+    session().commit()
+    silent = partial(sample, client, "sentinel_stream_silence_seconds")
+    assert 4 <= cast(float, silent(stream="kafka:orders")) < 60
+    assert 3600 <= cast(float, silent(stream="redis:events")) < 3660
 
 
 def test_metrics_can_be_asked_for_by_name(client: Client) -> None:
