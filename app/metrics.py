@@ -165,6 +165,7 @@ class Totals:
         self._engine: Engine | None = None
         self._deltas: dict[Sample, float]
         self._thread: threading.Thread | None
+        self._failing = False
         self._reset()
         # A forked process starts from nothing: what its parent counted is its parent's.
         os.register_at_fork(after_in_child=self._reset)
@@ -211,8 +212,11 @@ class Totals:
             with self._engine.begin() as connection:
                 connection.execute(_ADD, rows)
             deltas = {}
+            self._failing = False
         except Exception as error:  # noqa: BLE001 - whatever fails, the thread must live on
-            log.warning("metrics_not_written", error=str(error))
+            if not self._failing:
+                log.warning("metrics_not_written", error=str(error))
+            self._failing = True
         finally:
             self._add(list(deltas.items()))
 

@@ -8,6 +8,7 @@ from threading import Thread, current_thread
 import pytest
 from flask import Flask
 from sqlalchemy import create_engine, text
+from structlog.testing import capture_logs
 
 from app import metrics
 from app.extensions import db
@@ -30,6 +31,16 @@ def test_what_could_not_be_written_down_is_kept_for_the_next_time(app: Flask) ->
     process.count(RULES_TRIGGERED, "Kept")
     process.flush()
     assert kept(process, "Kept") == [1]
+
+
+def test_an_outage_is_told_once_until_it_is_over(app: Flask) -> None:
+    process, away = Totals(), create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    with capture_logs() as told:
+        for engine in (away, away, db.engine, away):
+            process.bind(engine)
+            process.count(RULES_TRIGGERED, "Kept")
+            process.flush()
+    assert [one["event"] for one in told] == ["metrics_not_written"] * 2
 
 
 def kept(process: Totals, rule: str) -> list[float]:
