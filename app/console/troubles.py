@@ -51,7 +51,8 @@ def of_parts(health: Health, broker: Broker) -> list[Trouble]:
         found.append(Trouble("Migrations are missing: this release needs a newer schema.", more))
     if health.broker != UP:
         name = "RabbitMQ" if broker.is_rabbitmq else "Redis"
-        found.append(Trouble(f"{name} does not answer.", "Events are accepted and kept, and wait."))
+        wrong = "takes no writes" if health.broker == READ_ONLY else "does not answer"
+        found.append(Trouble(f"{name} {wrong}.", "Events are accepted and kept, and wait."))
     return found
 
 

@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from kombu import Connection
 from kombu.exceptions import OperationalError as BrokerDown
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -70,10 +70,20 @@ def check(session: Session, broker: Connection, now: datetime) -> Health:
     broker.transport_options = {**(broker.transport_options or {}), **IMPATIENT}
     try:
         broker.ensure_connection(max_retries=0)
-        health.broker = UP
+        health.broker = UP if _takes_writes(broker) else READ_ONLY
     except (OSError, BrokerDown, RedisError):
         health.broker = DOWN
     return health
+
+
+def _takes_writes(broker: Connection) -> bool:
+    """Whether a Redis that answers is neither full nor a replica; RabbitMQ says so to whoever publishes."""
+    redis = getattr(broker.default_channel, "client", None)
+    try:
+        # Behind a list that there never is: so nothing is written where it may be.
+        return redis is None or redis.lpushx("sentinel:health", "") == 0
+    except ResponseError:
+        return False
 
 
 def _migrations(session: Session) -> str:

@@ -53,15 +53,24 @@ def freeze(stack: Stack) -> None:
     stack.processes["redis"].signal(signal.SIGCONT)
 
 
+def check_readyz(stack: Stack) -> None:
+    """It answers, and takes nothing."""
+    told = stack.get("/readyz").json()
+    assert (told["status"], told["components"]["broker"]) == ("degraded", "read-only")
+    assert "broker" in told["down"]
+
+
 def run_out_of_memory(stack: Stack) -> None:
     stack.redis.config_set("maxmemory", "1")
     pause(stack, 5)
+    check_readyz(stack)
     stack.redis.config_set("maxmemory", "0")
 
 
 def refuse_writes(stack: Stack) -> None:
     stack.redis.execute_command("REPLICAOF", "127.0.0.1", "1")  # type: ignore[no-untyped-call]
     pause(stack, 5)
+    check_readyz(stack)
     stack.redis.execute_command("REPLICAOF", "NO", "ONE")  # type: ignore[no-untyped-call]
 
 

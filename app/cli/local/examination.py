@@ -83,6 +83,8 @@ def parts(components: Mapping[str, Any]) -> Iterator[Finding]:
         yield _found("Schema", _is_current(components), components["migrations"], fix)
     up = components["broker"] == "up"
     fix = "start Redis or RabbitMQ, and look at CELERY_BROKER_URL; events are kept meanwhile"
+    if components["broker"] == "read-only":
+        fix = "let CELERY_BROKER_URL lead to the primary; where it does, Redis is full: look at its maxmemory and disk"
     yield _found("Broker", up, components["broker"], fix)
     if is_whole(components):
         yield from working(components["workers"])

@@ -75,6 +75,13 @@ def test_a_database_that_takes_no_writes_is_not_said_to_be_stopped() -> None:
     assert "primary" in database.fix
 
 
+def test_a_broker_that_takes_no_writes_is_not_said_to_be_stopped() -> None:
+    components = {"database": "down", "broker": "read-only", "workers": {}}
+    [broker] = [one for one in parts(components) if one.what == "Broker"]
+    assert (broker.verdict, broker.said) == (Verdict.BAD, "read-only")
+    assert "maxmemory" in broker.fix
+
+
 @pytest.mark.parametrize(
     "told",
     [

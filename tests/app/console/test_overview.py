@@ -18,6 +18,7 @@ from app.models.channels import ChannelRow, Receiver
 from app.models.silences import Storm
 from app.services import health, receivers, samples, upkeep
 from app.services.receivers import Hold
+from tests.acceptance.stack import Stack
 from tests.app.client import Client
 from tests.app.console.browser import Browser
 from tests.app.helpers import evaluate, make_rule, post_event, schema_of
@@ -267,6 +268,17 @@ def test_missing_migrations_are_told_and_nothing_else_is_asked(
         html = browser.open("/")
     assert "Migrations are missing" in html
     assert 'class="tile' not in html
+
+
+def test_a_redis_that_answers_and_takes_no_writes_is_told(
+    browser: Browser, used: None, servers: Stack
+) -> None:
+    servers.redis.config_set("maxmemory", "1")
+    try:
+        html = browser.open("/")
+    finally:
+        servers.redis.config_set("maxmemory", "0")
+    assert "Redis takes no writes. " in html.replace("</strong>", "")
 
 
 class TestWithoutParts:
