@@ -70,4 +70,6 @@ def sender_of(text: str) -> tuple[str, str]:
 
 def is_address(text: str) -> bool:
     """Whether mail can be sent to it, as far as one can see; nothing in it needs quotes, or ends a line."""
-    return len(text) <= LONGEST_ADDRESS and re.fullmatch(ADDRESS, text) is not None
+    # Where `=?` begins, mail programs read other words than those that stand there (RFC 2047).
+    found = None if "=?" in text else re.fullmatch(ADDRESS, text)
+    return len(text) <= LONGEST_ADDRESS and found is not None

@@ -60,6 +60,11 @@ def test_any_other_sender_is_refused(text: str) -> None:
         sender_of(text)
 
 
+def test_what_mail_would_read_as_other_words_is_no_address() -> None:
+    assert is_address("a?=b@example.com")
+    assert not is_address("=?utf-8?q?x?=@example.com")
+
+
 def test_an_address_is_no_longer_than_mail_allows() -> None:
     assert is_address("a" * 242 + "@example.com")
     assert not is_address("a" * 243 + "@example.com")

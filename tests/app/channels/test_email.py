@@ -1,18 +1,25 @@
 """Mail, handed in at real SMTP servers."""
 
+import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.policy import default
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from app.channels import registry
 from app.channels import transport as module
 from app.channels.base import AddressError, ChannelDefaults, Notice, Outcome, Verdict
 from app.channels.egress import Egress, UrlNotAllowed
+from app.channels.letter import subject, write
 from app.channels.transport import Transport
 from app.config import SmtpDefaults
 from tests.app.channels.certificates import Authority
@@ -231,6 +238,77 @@ def test_no_text_becomes_a_header_or_a_command(
         "text/plain",
         "text/html",
     ]
+
+
+ENCODED = (
+    "=?utf-8?q?x=0aBcc:_victim@example.com?=",
+    "=?utf-8?b?eA0KQmNjOiB2aWN0aW1AZXhhbXBsZS5jb20=?=",
+    "=?utf-8?q?x=0d=0a=0d=0abody?= Überlauf",
+    "a=?utf-8?q?b?= c",
+    "日本語 の とても 長い 件名 です " * 5,
+    "word " * 40,
+)
+
+
+@pytest.mark.parametrize("said", ENCODED)
+def test_the_subject_is_read_as_it_was_said_whatever_it_looks_like(
+    plain: MailServer, transport: Transport, make_notice: Make, said: str
+) -> None:
+    notice = make_notice(alert={"id": "a1", "key": json.dumps([said])})
+    answer = send_to(plain, notice, transport)
+    assert answer.outcome is Outcome.DELIVERED
+    read = plain.taken[0].letter
+    assert read["Subject"] == subject(notice)
+    assert (read["Bcc"], read["Auto-Submitted"]) == (None, "auto-generated")
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(max_size=300))
+def test_no_text_is_another_as_a_subject(said: str) -> None:
+    notice = Notice(
+        id="m",
+        kind="alert.opened",
+        timestamp=datetime(2026, 1, 2, tzinfo=UTC),
+        address="",
+        alert={},
+        rule={"name": said, "severity": "high"},
+        event={},
+        message="",
+    )
+    written = write(notice, ["ops@example.com"], "sentinel@example.com").as_bytes()
+    assert message_from_bytes(written, policy=default)["Subject"] == subject(notice)
+    assert max(map(len, written.splitlines())) <= 998
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Jörg (Ops)",
+        "Ops [x]",
+        "=?utf-8?q?x=0aBcc=3a_victim=40example.com?=",
+    ],
+)
+def test_who_it_is_from_is_read_as_it_was_said(
+    plain: MailServer, transport: Transport, make_notice: Make, name: str
+) -> None:
+    send_to(plain, make_notice(), transport, sender=f"{name} <sentinel@example.com>")
+    read = plain.taken[0].letter
+    [sender] = read["From"].addresses
+    assert (sender.display_name, sender.addr_spec) == (name, "sentinel@example.com")
+    assert read["Bcc"] is None
+
+
+@pytest.mark.parametrize("domain", ["example.com", "a.rather.long.name.of.a.host.example.com"])
+def test_ids_are_whole_however_long_the_senders_domain(
+    plain: MailServer, transport: Transport, make_notice: Make, domain: str
+) -> None:
+    key = "0197a3c2-0000-7000-8000-000000000001"
+    notice = make_notice(id=key, alert={"id": key})
+    send_to(plain, notice, transport, sender=f"sentinel@{domain}")
+    lines = plain.taken[0].content.decode().replace(":\r\n ", ": ").splitlines()
+    assert f"Message-ID: <{key}@{domain}>" in lines
+    assert f"In-Reply-To: <alert-{key}@{domain}>" in lines
+    assert f"References: <alert-{key}@{domain}>" in lines
 
 
 def test_markup_in_an_event_is_text(
