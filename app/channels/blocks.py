@@ -50,14 +50,15 @@ _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 def _blocks(notice: Notice, title: str) -> Iterator[dict[str, Any]]:
     yield {"type": "header", "text": _plain(title, HEADER_LIMIT)}
-    if notice.message.strip():
-        yield {"type": "section", "text": _plain(notice.message, TEXT_LIMIT)}
+    # Of control characters alone nothing is left, and an empty text is refused by Slack.
+    if said := facts.clean(notice.message).strip():
+        yield {"type": "section", "text": _plain(said, TEXT_LIMIT)}
     yield {"type": "section", "fields": [_field(*pair) for pair in facts.pairs(notice)]}
     yield {"type": "context", "elements": list(_context(notice))}
 
 
 def _field(label: str, text: str) -> dict[str, Any]:
-    # A star in the label would end the bold; an empty text is refused by Slack.
+    # A star in the label would end the bold.
     head = escape(label.replace("*", "∗").replace("\n", " "), 100)
     return _verbatim(f"*{head}*\n{escape(text, VALUE_LIMIT) or '—'}")
 

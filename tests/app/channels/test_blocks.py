@@ -77,7 +77,7 @@ def test_slacks_limits_are_kept(make_notice: Make) -> None:
     assert len(payload["text"]) <= 3000
 
 
-@pytest.mark.parametrize("message", ["", "  \n"])
+@pytest.mark.parametrize("message", ["", "  \n", "\x01", "\n\x7f "])
 def test_no_text_is_ever_empty(make_notice: Make, message: str) -> None:
     event = {"type": "", "body": {"empty": "", "nothing": None, "": 0}}
     payload = render(make_notice(message=message, event=event, rule={"name": ""}))
