@@ -17,6 +17,7 @@ from app.channels.transport import Reply
 # Discord's own are 256, 4096, 256, 1024 and 2048, but 6000 for all of an embed.
 TITLE_LIMIT, TEXT_LIMIT, NAME_LIMIT, VALUE_LIMIT, FOOTER_LIMIT = 250, 2500, 100, 200, 200
 UNKNOWN_WEBHOOK = 10015
+_WAIT = re.compile(r"[?&]wait=")
 _MARKUP = re.compile(r"([\\*_~`|>#\[\]()<@:.-])")
 # An escape without what it escapes, where a text was cut.
 _HALF = re.compile(r"(?<!\\)((?:\\\\)*)\\…\Z")
@@ -45,7 +46,9 @@ class DiscordChannel(PostingChannel):
     rate_limit = "30/m"
 
     def url(self, config: Config) -> str:
-        return str(config["webhook_url"])
+        # Without `wait` Discord answers first, and does not say when it has not kept the message.
+        url = str(config["webhook_url"])
+        return url if _WAIT.search(url) else f"{url}{'&' if '?' in url else '?'}wait=true"
 
     def body(self, notice: Notice, config: Config) -> bytes:
         # An empty list of what may be mentioned, and so nobody is.

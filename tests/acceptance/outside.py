@@ -23,7 +23,7 @@ _PAGERDUTY: Final = {"status": "success", "message": "Event processed"}
 PATHS: Final = {
     "pagerduty": "/v2/enqueue",
     "teams": "/workflows/x",
-    "discord": "/api/webhooks/1/x",
+    "discord": "/api/webhooks/1/x?wait=true",
     "telegram": f"/bot{TOKEN}/sendMessage",
     "apprise": "/apprise",
 }
@@ -41,7 +41,7 @@ def configs(url: str) -> dict[str, dict[str, Any]]:
             "threads": True,
         },
         "teams": {"webhook_url": url + PATHS["teams"]},
-        "discord": {"webhook_url": url + PATHS["discord"]},
+        "discord": {"webhook_url": f"{url}/api/webhooks/1/x"},
         "telegram": {"bot_token": TOKEN, "chat_id": "-1001234567890", "api_url": url},
         "apprise": {"urls": url.replace("http:", "json:") + PATHS["apprise"]},
     }
@@ -102,7 +102,7 @@ class Services:
             return Answer(202, body=b"")
         if heard.path == PATHS["discord"]:
             judges.of_discord(heard.json)
-            return Answer(204, body=b"")
+            return _said({"id": "7", "type": 0})
         return Answer()
 
     def _slack(self, heard: Heard) -> Answer:

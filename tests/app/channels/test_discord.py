@@ -132,6 +132,24 @@ def test_whatever_is_said_is_within_discords_limits(
     assert verdict.outcome is Outcome.DELIVERED, verdict.response
 
 
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        ("", "wait=true"),
+        ("?thread_id=7", "thread_id=7&wait=true"),
+        ("?wait=false", "wait=false"),
+    ],
+)
+def test_discord_answers_once_it_has_kept_the_message(
+    discord: HTTPServer, transport: Transport, make_notice: Make, query: str, asked: str
+) -> None:
+    there = config(discord)
+    there["webhook_url"] += query
+    verdict = DISCORD.send(make_notice(), there, transport)
+    assert verdict.outcome is Outcome.DELIVERED
+    assert discord.log[0][0].query_string.decode() == asked
+
+
 @pytest.mark.parametrize("before", ["", "a"])
 def test_what_is_cut_ends_in_no_half_of_an_escape(
     discord: HTTPServer, transport: Transport, make_notice: Make, before: str
