@@ -32,6 +32,7 @@ _TRY_AGAIN = frozenset(
         "fatal_error",
         "internal_error",
         "message_limit_exceeded",
+        "org_login_required",
         "rate_limited",
         "ratelimited",
         "request_timeout",

@@ -59,6 +59,7 @@ def test_an_incoming_webhook_needs_no_token_and_no_channel(
         ("token_revoked", Outcome.PERMANENT, True),
         ("ratelimited", Outcome.TRANSIENT, False),
         ("internal_error", Outcome.TRANSIENT, False),
+        ("org_login_required", Outcome.TRANSIENT, False),
         ("fatal_error", Outcome.TRANSIENT, False),
         ("service_unavailable", Outcome.TRANSIENT, False),
     ],
