@@ -58,7 +58,10 @@ def get(notification_id: UUID) -> dict[str, Any]:
 @requires(bp, "write")
 @bp.response(202, NotificationDetail)
 def retry(notification_id: UUID) -> dict[str, Any]:
-    """Try a dead letter again, under the same id; 409 while it is no dead letter"""
+    """Try a dead letter again, under the same id; 409 while it is no dead letter
+
+    Also where PagerDuty was told the end of its alert meanwhile: it would open there again, and nothing would close it.
+    """
     due = deadletters.redrive(session(), notification_id, now())
     session().commit()
     publish(wake_notifications([due]))
@@ -73,7 +76,7 @@ def retry_many(body: dict[str, Any]) -> dict[str, Any]:
     """Try dead letters again, the oldest first, each under its own id
 
     At most `limit` at once; call again while `more` is true, with the `died_before` of the answer, or what dies again
-    at once is taken again before what is newer.
+    at once is taken again before what is newer. What would open an alert of PagerDuty after its end was told stays.
     """
     limit = body.pop("limit")
     body.pop("status", None)

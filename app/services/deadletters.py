@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import exists, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
+from app.channels import registry
 from app.ids import uuid7_floor
-from app.models.notifications import Notification, Status
+from app.models.notifications import Cause, Notification, Status
 from app.models.rules import Rule
 from app.services.errors import Conflict, NotFound
 from app.services.receivers import Due
@@ -39,6 +40,11 @@ def redrive(session: Session, notification_id: UUID, now: datetime) -> Due:
         )
     for due in redrive_all(session, DeadLetters(ids=[notification_id]), now, 1):
         return due
+    if session.scalar(select(_is_over()).where(Notification.id == notification_id)):
+        raise Conflict(
+            "its alert is over, and its target was told so: it would open there again, and nothing would close it",
+            code="is_over",
+        )
     raise Conflict(
         "what its rule had not sent when it left `live` is being cancelled: try again in a moment",
         code="still_cancelling",
@@ -48,12 +54,15 @@ def redrive(session: Session, notification_id: UUID, now: datetime) -> Due:
 def redrive_all(session: Session, which: DeadLetters, now: datetime, limit: int) -> list[Due]:
     """Put dead letters back, the oldest first, `limit` at most; the caller commits, then publishes.
 
-    Not while what waits beside them is being cancelled: what is dead and wanted would go the same way.
+    Not while what waits beside them is being cancelled: what is dead and wanted would go the same way. And none that
+    would open an alert again of which its target, which keeps alerts itself, was told the end.
     """
     cancelled = exists().where(
         Rule.id == Notification.rule_id, Notification.id <= Rule.cancels_until
     )
-    query = select(Notification.id).where(Notification.status == Status.DEAD, ~cancelled)
+    query = select(Notification.id).where(
+        Notification.status == Status.DEAD, ~cancelled, ~_is_over()
+    )
     if which.ids is not None:
         query = query.where(Notification.id.in_(which.ids))
     if which.channel is not None:
@@ -80,3 +89,17 @@ def redrive_all(session: Session, which: DeadLetters, now: datetime, limit: int)
         .returning(Notification.id, Notification.receiver)
     )
     return [Due(*row) for row in rows]
+
+
+def _is_over() -> ColumnElement[bool]:
+    """Whether a target that keeps alerts itself was told the end of a notification's alert."""
+    end = aliased(Notification)
+    told = exists().where(
+        end.cause_id == Notification.alert_id,
+        end.cause == Cause.ALERT,
+        end.target == Notification.target,
+        end.status == Status.SENT,
+    )
+    # They are those with a use for acknowledgements.
+    kinds = (kind for kind in registry.kinds() if registry.get(kind).hears_acknowledged)
+    return and_(or_(*(Notification.target.startswith(f"{kind}:") for kind in kinds)), told)

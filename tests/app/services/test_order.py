@@ -23,6 +23,7 @@ from tests.conftest import TestClock
 KEY = "e93facc04764012d7bfb002500d5d1a6"
 RULE = 'when type == "disk" then notify("pagerduty:oncall", resolved: true)'
 FAILED = Verdict(Outcome.TRANSIENT, 503, "HTTP 503")
+REFUSED = Verdict(Outcome.PERMANENT, 400, "HTTP 400")
 SENT = Verdict(Outcome.DELIVERED, 202, "delivered")
 
 
@@ -101,6 +102,44 @@ def test_the_end_is_told_once_the_beginning_is_given_up(
     first = opened(client, clock)
     attempt(first, Verdict(Outcome.PERMANENT, 400, "HTTP 400"), settings, clock)
     assert isinstance(begin_attempt(ended(clock), settings, clock), Sending)
+
+
+def test_a_beginning_that_was_given_up_is_not_told_after_its_end(
+    client: Client, settings: Settings, clock: TestClock
+) -> None:
+    first = opened(client, clock)
+    attempt(first, REFUSED, settings, clock)
+    attempt(ended(clock), SENT, settings, clock)
+    one = client.post(f"/notifications/{first}/retry")
+    assert (one.status_code, one.json["errors"][0]["code"]) == (409, "is_over")
+    many = client.post("/notifications/retry", json={"status": "dead"})
+    assert (many.json["retried"], many.json["more"]) == (0, False)
+    assert session().get_one(Notification, first).status == Status.DEAD
+
+
+def test_a_beginning_whose_end_was_given_up_too_is_told_and_then_its_end(
+    client: Client, settings: Settings, clock: TestClock
+) -> None:
+    first = opened(client, clock)
+    attempt(first, REFUSED, settings, clock)
+    end = ended(clock)
+    attempt(end, REFUSED, settings, clock)
+    assert client.post("/notifications/retry", json={"status": "dead"}).json["retried"] == 2
+    assert begin_attempt(end, settings, clock) is None
+    attempt(first, SENT, settings, clock)
+
+
+def test_a_receiver_that_keeps_no_alerts_hears_of_a_beginning_after_its_end(
+    client: Client, settings: Settings, clock: TestClock
+) -> None:
+    made = {"name": "erp", "kind": "webhook", "config": {"url": "https://93.184.216.34/"}}
+    assert client.post("/channels", json=made).status_code == 201
+    make_rule(client, 'when type == "job" then notify("webhook:erp", resolved: true)', name="Job")
+    post_event(client, type="job")
+    [first] = evaluate(clock()).notification_ids
+    attempt(first, REFUSED, settings, clock)
+    attempt(ended(clock), SENT, settings, clock)
+    assert client.post(f"/notifications/{first}/retry").status_code == 202
 
 
 def test_no_other_alert_and_no_further_match_has_to_wait(
