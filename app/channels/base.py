@@ -66,7 +66,8 @@ class Notice:
 
     `event` has `id`, `type` and `accepted_at`, and what was sent as its `body`; it is empty where it is gone, and in a
     `digest`, which stands for many notifications that were held back. Its `id` is None where an event never came.
-    `first` is what the receiver answered to the first message of the alert, for channels that keep threads.
+    `first` is what the receiver answered to the first message of the alert, for channels that keep threads. Where it is
+    `late`, some of several recipients are better than none.
     """
 
     id: str
@@ -81,6 +82,7 @@ class Notice:
     digest: Mapping[str, Any] | None = None
     first: str | None = None
     url: str | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True)

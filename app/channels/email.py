@@ -103,7 +103,7 @@ class EmailChannel(Channel):
         written = letter.write(notice, to, config["sender"]).as_bytes()
         sender = sender_of(config["sender"])[1]
         guard = _guard(config, server, transport.egress)
-        return hand_in(Letter(sender, to, written), server, guard, transport)
+        return hand_in(Letter(sender, to, written, not notice.late), server, guard, transport)
 
     def request(self, notice: Notice, config: Config) -> Request:
         written = letter.write(notice, _addresses(config["to"]), config["sender"])

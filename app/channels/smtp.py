@@ -31,6 +31,8 @@ class Letter:
     sender: str
     to: Sequence[str]
     content: bytes
+    # Not without those who are refused for now.
+    to_all: bool = True
 
 
 def judge_server(server: Server, egress: Egress) -> Destination:
@@ -79,9 +81,9 @@ class _Conversation(smtplib.SMTP):
         if self._server.user:
             self.login(self._server.user, self._server.password)
         self._expect(self.mail(letter.sender))
-        refused = self._address(letter.to)
+        refused = self._address(letter.to, to_all=letter.to_all)
         if len(refused) == len(letter.to):
-            return _refused(*refused[0][1])
+            return _refused(*min((answer for _, answer in refused), key=lambda answer: answer[0]))
         code, said = self.data(letter.content)
         self._expect((code, said))
         told = "; ".join(f"{to}: {_refused(*answer)[2]}" for to, answer in refused)
@@ -90,13 +92,13 @@ class _Conversation(smtplib.SMTP):
     def _greet(self) -> None:
         self.ehlo_or_helo_if_needed()
 
-    def _address(self, to: Sequence[str]) -> list[tuple[str, tuple[int, bytes]]]:
-        """Name the recipients; gives those that are refused for good. For now is for all: nobody shall get it twice."""
+    def _address(self, to: Sequence[str], *, to_all: bool) -> list[tuple[str, tuple[int, bytes]]]:
+        """Name the recipients; gives those that are refused. For now is for all, if all shall get it and none twice."""
         refused = []
         for one in to:
             code, said = self.rcpt(one)
             if not 200 <= code < 300:
-                if not 500 <= code < 600:
+                if to_all and not 500 <= code < 600:
                     raise smtplib.SMTPResponseException(code, said)
                 refused.append((one, (code, said)))
         return refused

@@ -53,7 +53,7 @@ from app.services.explaining import About
 from app.services.notices import AlertFacts, EventFacts, Subject, Version
 from app.services.prepared import Prepared, among
 from app.services.receivers import Admission
-from app.services.retry import SWEEP_GRACE, postponed
+from app.services.retry import SWEEP_GRACE, is_late, postponed
 from app.services.rounds import kind_of
 
 LEASE = timedelta(seconds=22)
@@ -360,7 +360,7 @@ def _open_attempts(
     )
     abouts = (explaining.of_notification(session, due.subject, due.event) for due in dues)
     return [
-        _sending(one, versions, about, firsts.get(one.due.subject.id), settings.public_url, until)
+        _sending(one, versions, about, firsts.get(one.due.subject.id), settings, until)
         for one, about in zip(admitted, abouts, strict=True)
     ]
 
@@ -370,7 +370,7 @@ def _sending(
     versions: Mapping[UUID, Version],
     about: About | None,
     first: str | None,
-    console: str | None,
+    settings: Settings,
     until: datetime,
 ) -> Sending:
     due, subject = one.due, one.due.subject
@@ -378,15 +378,17 @@ def _sending(
     version_id = subject.rule_version_id
     version = None if version_id is None else versions[version_id]
     event, explanation = (about.event, about.explanation) if about else (due.event, None)
+    tried = due.row.attempts + 1 - due.row.attempts_forgiven
+    told = subject, version, due.alert, event, explanation, first, settings.public_url
     return Sending(
         notification_id=subject.id,
         number=due.row.attempts + 1,
         epoch=due.row.epoch + 1,
-        tried=due.row.attempts + 1 - due.row.attempts_forgiven,
+        tried=tried,
         channel=one.destination.label,
         caused_at=due.event.accepted_at if due.event and of_event else subject.created_at,
         destination=one.destination,
-        notice=notices.build(subject, version, due.alert, event, explanation, first, console),
+        notice=notices.build(*told, late=is_late(settings.retry, tried)),
         receiver=due.receiver,
         leased_until=until,
         probe=one.probe,

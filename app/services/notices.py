@@ -118,6 +118,8 @@ def build(
     recorded: dict[str, Any] | None = None,
     first: str | None = None,
     console: str | None = None,
+    *,
+    late: bool = False,
 ) -> Notice:
     """The notice of an opened, acknowledged or resolved alert, or of a digest, which is about none alone.
 
@@ -140,6 +142,7 @@ def build(
         digest=notification.digest,
         first=first,
         url=console and page_of(alert, console),
+        late=late,
     )
 
 

@@ -7,6 +7,8 @@ from app.config import RetryPolicy
 JITTER = 0.2
 # Celery's own countdown carries retries up to here; the sweep wakes the later ones.
 LONGEST_COUNTDOWN = timedelta(seconds=900)
+# Of several recipients, those who are refused for now are waited for so many times; some minutes, as it is set.
+ALL_OR_NONE = 4
 SWEEP_GRACE = timedelta(seconds=5)
 
 
@@ -22,6 +24,11 @@ def next_delay(policy: RetryPolicy, tried: int, spread: float) -> float | None:
     except OverflowError:
         delay = policy.maximum
     return min(delay, policy.maximum) * (1 + JITTER * spread)
+
+
+def is_late(policy: RetryPolicy, tried: int) -> bool:
+    """Whether the attempt that is number `tried` is to reach whom it can: the others were waited for long enough."""
+    return tried >= min(ALL_OR_NONE + 1, policy.attempts)
 
 
 def postponed(until: datetime, now: datetime) -> tuple[float | None, dict[str, datetime]]:

@@ -382,6 +382,27 @@ def test_who_is_refused_for_now_makes_all_wait_so_that_nobody_hears_it_twice(
     assert server.taken == []
 
 
+def test_who_is_refused_for_now_does_not_keep_a_late_message_from_the_others(
+    start: Start, transport: Transport, make_notice: Make
+) -> None:
+    server = start(answers={"full@example.com": "452 4.2.2 mailbox full"})
+    to = "a@example.com, full@example.com, b@example.com"
+    answer = send_to(server, make_notice(late=True), transport, to=to)
+    assert answer.outcome is Outcome.DELIVERED
+    assert answer.detail == "not to full@example.com: SMTP 452: 4.2.2 mailbox full"
+    assert server.taken[0].to == ["a@example.com", "b@example.com"]
+
+
+def test_a_late_message_that_nobody_may_get_waits_for_who_may_get_it_later(
+    start: Start, transport: Transport, make_notice: Make
+) -> None:
+    server = start(answers={"gone@example.com": "550 no", "grey@example.com": "450 greylisted"})
+    to = "gone@example.com, grey@example.com"
+    answer = send_to(server, make_notice(late=True), transport, to=to)
+    assert (answer.outcome, answer.status) == (Outcome.TRANSIENT, 450)
+    assert server.taken == []
+
+
 @pytest.mark.parametrize("greeting", [b"", b"nonsense\r\n", b"HTTP/1.1 400 Bad\r\n", b"2" * 9000])
 def test_what_does_not_speak_smtp_is_tried_again(
     serve: Serve, transport: Transport, make_notice: Make, greeting: bytes

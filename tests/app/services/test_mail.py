@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -9,12 +10,20 @@ from flask import Flask
 from app.channels.base import Outcome
 from app.config import Settings, SmtpDefaults
 from app.extensions import session
+from app.models.notifications import Status
 from app.runtime import runtime
 from app.services import channels, delivery, previews
 from app.services.delivery import Sending
 from tests.app.channels.mailserver import MailServer
 from tests.app.client import Client
-from tests.app.helpers import begin_attempt, evaluate, make_rule, notifications, post_event
+from tests.app.helpers import (
+    begin_attempt,
+    end_attempt,
+    evaluate,
+    make_rule,
+    notifications,
+    post_event,
+)
 from tests.conftest import TestClock
 
 RULE = 'when amount > 500 then notify("email:ops@example.com", "email:team")'
@@ -53,6 +62,29 @@ def test_an_address_and_a_list_are_reached_through_the_operators_server(
         ["a@example.com", "b@example.com"],
         ["ops@example.com"],
     ]
+
+
+def test_one_whose_mailbox_is_full_keeps_an_alert_from_the_others_for_some_minutes_only(
+    app: Flask, client: Client, settings: Settings, clock: TestClock, server: MailServer
+) -> None:
+    server.answers = {"a@example.com": "452 4.2.2 mailbox full"}
+    client.post("/channels", json=TEAM)
+    make_rule(client, 'when amount > 500 then notify("email:team")')
+    post_event(client, amount=900)
+    evaluate(clock())
+    [notification] = notifications()
+    began = clock()
+    while not server.taken:
+        begun = begin_attempt(notification.id, settings, clock)
+        assert isinstance(begun, Sending)
+        verdict = delivery.send(begun, runtime().transport)
+        result = end_attempt(begun, clock, verdict, settings.retry, settings.receivers)
+        assert result is not None
+        clock.tick(result.retry_in or 0)
+    assert [taken.to for taken in server.taken] == [["b@example.com"]]
+    assert timedelta(minutes=5) < clock() - began < timedelta(minutes=10)
+    [ended] = notifications()
+    assert ended.status == Status.SENT
 
 
 def test_without_a_server_a_rule_and_a_channel_are_told_what_to_set(
