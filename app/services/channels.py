@@ -51,6 +51,13 @@ def create(
 ) -> tuple[ChannelRow, dict[str, Any]]:
     """A new channel, and those of its secrets that were made here, shown this once; the caller commits."""
     channel = _kind(kind)
+    if channel.receiver(name) != name:
+        # It would share the pace and the pauses of all such addresses, and they its failures.
+        raise Refusal(
+            f"is an address, which {kind}:{name} reaches without a channel: call the channel by another name",
+            pointer="/name",
+            code="name_is_address",
+        )
     complete = channel.with_defaults(_checked(channel, config, settings, egress))
     made = {
         key: value

@@ -87,6 +87,13 @@ def test_one_whose_mailbox_is_full_keeps_an_alert_from_the_others_for_some_minut
     assert ended.status == Status.SENT
 
 
+def test_a_list_is_not_called_as_an_address_whose_receiver_is_everybodys(client: Client) -> None:
+    made = client.post("/channels", json=TEAM | {"name": "a@example.com"})
+    assert made.status_code == 422
+    [error] = made.json["errors"]
+    assert (error["pointer"], error["code"]) == ("/name", "name_is_address")
+
+
 def test_without_a_server_a_rule_and_a_channel_are_told_what_to_set(
     app: Flask, settings: Settings, client: Client
 ) -> None:
