@@ -25,7 +25,7 @@ from app.services.rulesets import JudgingRule
 from app.services.states import Book, Books
 from rules_dsl.memory import Decision, Machine, Occurrence, State
 from rules_dsl.memory.decisions import Address
-from rules_dsl.memory.rounds import IsOpen
+from rules_dsl.memory.rounds import IsOpen, IsQuiet
 from rules_dsl.tree import Unless
 
 log = structlog.get_logger()
@@ -197,7 +197,7 @@ class Deciding:
         part: _Part,
         rule: JudgingRule,
         address: Address | None,
-        make: Callable[[dict[Address, State], int, IsOpen], list[Decision]],
+        make: Callable[[dict[Address, State], int, IsOpen, IsQuiet], list[Decision]],
         event_id: UUID | None = None,
         event: AnyEvent | None = None,
     ) -> None:
@@ -209,14 +209,12 @@ class Deciding:
         if before and state is not None:
             state.changed = False
         try:
-            decisions = make(book.states, self._moment, self._is_open)
+            is_quiet = partial(self._hush.keeps, rule, part.machine, event)
+            decisions = make(book.states, self._moment, self._is_open, is_quiet)
         except Exception as error:  # a mistake of ours; the others must still fire
             log.exception("rule_failed", rule=part.rule.name)
             part.problem = f"error: {type(error).__name__}"
             return
-        for decision in decisions:
-            if decision.verdict is not None and decision.verdict.counted is not None:
-                self._forgive(part, rule, decision, event)
         if state is None and address:
             state = book.states.get(address)
         touched = state is not None and state.changed
@@ -231,16 +229,6 @@ class Deciding:
             self._turns.append(turn)
             if decision.alert is not None:
                 self._tell(rule, decision)
-
-    def _forgive(
-        self, part: _Part, rule: JudgingRule, decision: Decision, event: AnyEvent | None
-    ) -> None:
-        """Let no throttle count what people keep quiet."""
-        assert part.book is not None
-        assert decision.verdict is not None
-        by_event = event if decision.kind == BY_EVENT else None
-        if self._hush.keeps(rule, part.machine, decision, by_event):
-            part.machine.forgive(part.book.states, decision.verdict)
 
     def _tell(self, rule: JudgingRule, decision: Decision) -> None:
         """What becomes of an alert may hold back the matches of others."""

@@ -1,6 +1,7 @@
 """What people keep quiet, asked while rules with memory decide: what nobody hears of is no round of a throttle.
 
-Otherwise the first match after a silence would find the throttle spent, by rounds that told nobody.
+Otherwise the first match after a silence would find the throttle spent, by rounds that told nobody; and a group whose
+last match is silenced would take the others with it.
 """
 
 from datetime import datetime
@@ -16,6 +17,7 @@ from app.services.machines import alert_key
 from app.services.rulesets import JudgingRule
 from app.services.silences import Asked
 from rules_dsl.memory import Decision, Machine
+from rules_dsl.memory.rounds import Round
 
 
 class Hush:
@@ -28,18 +30,17 @@ class Hush:
         self._ended: set[tuple[UUID, str]] = set()
 
     def keeps(
-        self, rule: JudgingRule, machine: Machine, decision: Decision, event: AnyEvent | None
+        self, rule: JudgingRule, machine: Machine, event: AnyEvent | None, round: Round
     ) -> bool:
-        """Whether nobody will hear of a decision that notifies."""
+        """Whether nobody would hear of a round, at an `event` or at a time."""
         if rule.rule_id not in self._quiet:
             silences.live.reach(self._session, self._now)
             self._quiet[rule.rule_id] = self._alerts(rule.rule_id)
-        key = alert_key(decision.key)
+        key = alert_key(round.key)
         if key in self._quiet[rule.rule_id] and (rule.rule_id, key) not in self._ended:
             return True
         return (
-            silences.live.holding(self._asked(rule, machine, decision, event), self._now)
-            is not None
+            silences.live.holding(self._asked(rule, machine, event, round), self._now) is not None
         )
 
     def ended(self, rule_id: UUID, key: str) -> None:
@@ -52,15 +53,17 @@ class Hush:
         return set(self._session.scalars(select(Alert.key).where(*mine)))
 
     def _asked(
-        self, rule: JudgingRule, machine: Machine, decision: Decision, event: AnyEvent | None
+        self, rule: JudgingRule, machine: Machine, event: AnyEvent | None, round: Round
     ) -> Asked:
-        about, came = event, None
-        if event is None and decision.event is not None:
-            about = self._session.get(Event, UUID(bytes=decision.event))
-        if about is not None and (event is not None or decision.alert is None):
+        about, came, cause = event, None, round.cause.id
+        by_event = event is not None and event.id.bytes == cause
+        if not by_event:
+            about = None if cause is None else self._session.get(Event, UUID(bytes=cause))
+        if about is not None and not round.ripened:
             came = about.accepted_at
         bodies = [] if about is None else [about.body]
-        if event is None:
-            bodies.append(machine.subject(decision, about.body if about else None))
+        if not by_event:
+            body = about.body if about else None
+            bodies.append(machine.subject(Decision(round.kind, round.key, 0), body))
         at = about.accepted_at if about else self._now
         return Asked(rule.rule_id, rule.severity, bodies, at, came)

@@ -49,8 +49,6 @@ class Verdict:
     kind: str
     reason: str | None = None
     until: int | None = None
-    # The state whose throttle counts the round, while it can be taken back.
-    counted: Address | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, object]:
         """The verdict as JSON."""

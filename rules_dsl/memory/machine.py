@@ -15,11 +15,11 @@ from typing import Any
 from rules_dsl import tree
 from rules_dsl.explanation import Explanation
 from rules_dsl.memory.conditions import Condition, Gathered, condition_of
-from rules_dsl.memory.decisions import LATE, SEEN, Address, Decision, Occurrence, Verdict
+from rules_dsl.memory.decisions import LATE, SEEN, Address, Decision, Occurrence
 from rules_dsl.memory.explained import explained
 from rules_dsl.memory.keys import NO_KEY, joined, key_text, key_values, scalar_text
 from rules_dsl.memory.plan import SECOND, Plan, microseconds, plan_of
-from rules_dsl.memory.rounds import IsOpen, States
+from rules_dsl.memory.rounds import IsOpen, IsQuiet, Round, States
 from rules_dsl.memory.state import Cause, State
 from rules_dsl.memory.turn import Seen, Turn
 from rules_dsl.reasons import why_failed
@@ -38,6 +38,11 @@ class Limits:
 
 def nothing_open(name: str, key: str) -> bool:
     """Of no rule an alert is open."""
+    return False
+
+
+def nothing_quiet(round: Round) -> bool:
+    """People keep nothing quiet."""
     return False
 
 
@@ -106,7 +111,12 @@ class Machine:
         return [each for each in asked if each]
 
     def decide(
-        self, event: Occurrence, states: States, now: int, is_open: IsOpen = nothing_open
+        self,
+        event: Occurrence,
+        states: States,
+        now: int,
+        is_open: IsOpen = nothing_open,
+        is_quiet: IsQuiet = nothing_quiet,
     ) -> list[Decision]:
         """What an event comes to: its decision, after those of times that it shows to have passed."""
         time = self.time_of(event)
@@ -117,7 +127,8 @@ class Machine:
         _, key = address
         state = states.get(address) or State(self.plan)
         if self._windows and (time > state.latest or self._joins(event, state)):
-            return [self._newest(self._windows, event, states, address, state, now, is_open)]
+            newest = (self._windows, event, states, address, state, now, is_open, is_quiet)
+            return [self._newest(*newest)]
         seen = self._look(event, time, state)
         if isinstance(seen, str):
             values = self._behind(time, state) if seen == LATE else {}
@@ -126,7 +137,7 @@ class Machine:
             outcome = None if seen.single is None else False
             return [Decision("event", key, time, outcome, event=event.id)]
         states[address] = state
-        turn = Turn(self, states, state, key, now, is_open)
+        turn = Turn(self, states, state, key, now, is_open, is_quiet)
         decisions = [] if state.due is None else turn.passed(time)
         keys = self.keys(self._standing_in(key, event.body), key) if self.plan.scopes else {}
         decisions.append(turn.taken(seen, Cause(time, event.id, keys)))
@@ -147,6 +158,7 @@ class Machine:
         state: State,
         now: int,
         is_open: IsOpen,
+        is_quiet: IsQuiet,
     ) -> Decision:
         """What most events come to: the newest of its key, for windows alone.
 
@@ -168,7 +180,7 @@ class Machine:
         state.latest = time
         state.changed = True
         if outcome is True:
-            turn = Turn(self, states, state, key, now, is_open)
+            turn = Turn(self, states, state, key, now, is_open, is_quiet)
             decision = turn.matched(Cause(time, id, {}), event.time, recorded)
             state.settle()
         else:
@@ -177,20 +189,18 @@ class Machine:
         return decision
 
     def fire(
-        self, address: Address, states: States, now: int, is_open: IsOpen = nothing_open
+        self,
+        address: Address,
+        states: States,
+        now: int,
+        is_open: IsOpen = nothing_open,
+        is_quiet: IsQuiet = nothing_quiet,
     ) -> list[Decision]:
         """What comes of the timers of a state that are due."""
         state = states.get(address)
         if state is None:
             return []
-        return Turn(self, states, state, address[1], now, is_open).fired(address)
-
-    def forgive(self, states: States, verdict: Verdict) -> None:
-        """Take back from the throttle a round just counted, of which somebody else lets nobody hear."""
-        assert verdict.counted is not None
-        state = states[verdict.counted]
-        state.rounds.pop()
-        state.settle()
+        return Turn(self, states, state, address[1], now, is_open, is_quiet).fired(address)
 
     def begin(self, states: States, now: int) -> None:
         """Await what is expected from now on; for a rule that has just become active."""

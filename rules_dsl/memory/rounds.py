@@ -3,6 +3,9 @@
 The clauses are asked in one order, and the first that holds a match back names the reason: `unless`,
 `during`, `throttle`, `group`. They go by the time of the decision, which is when people would hear of it;
 only conditions go by the time of events.
+
+What people keep quiet, with a silence say, is no round of a throttle and joins no group: it would hold back
+what others should hear of, or take that with it.
 """
 
 from collections.abc import Callable, MutableMapping
@@ -29,6 +32,8 @@ class Round:
     key: str
     rounds: int = 1
     kind: str = "event"
+    # Whether a time has just made the condition true.
+    ripened: bool = False
 
     def key_of(self, scope: str) -> Address:
         """The address of a clause's state."""
@@ -36,29 +41,39 @@ class Round:
         return ("", self.key) if own is None else (scope, own)
 
 
+IsQuiet = Callable[[Round], bool]
+
+
 class Rounds:
     """The clauses of one rule at one moment."""
 
-    def __init__(self, plan: Plan, states: States, most: int, now: int, is_open: IsOpen) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        states: States,
+        most: int,
+        now: int,
+        is_open: IsOpen,
+        is_quiet: IsQuiet,
+    ) -> None:
         self._plan = plan
         self._states = states
         self._most = most
         self._now = now
         self._is_open = is_open
+        self._is_quiet = is_quiet
 
     def verdict(self, round: Round) -> Verdict:
         """Whether a round notifies; what it changes is in the states."""
-        for step in (self._unless, self._during, self._throttle, self._group):
+        for step in (self._unless, self._during, self._throttle, self._quiet, self._group):
             verdict = step(round)
             if verdict:
                 return verdict
-        if tree.Throttle not in self._plan.clauses:
-            return Verdict("notify")
-        address = round.key_of("throttle")
-        state = self.state(address)
-        state.rounds.append(self._now)
-        state.settle()
-        return Verdict("notify", counted=address)
+        if tree.Throttle in self._plan.clauses:
+            state = self.state(round.key_of("throttle"))
+            state.rounds.append(self._now)
+            state.settle()
+        return Verdict("notify")
 
     def flush(self, state: State, address: Address) -> Decision:
         """End a group: its matches become one round."""
@@ -146,9 +161,18 @@ class Rounds:
         count = len(state.rounds)
         return Verdict("throttled", f"throttled: {count} of {clause.count.value} since {since}")
 
+    def _quiet(self, round: Round) -> Verdict | None:
+        """Leave it as it is to whoever keeps it quiet."""
+        counts = tree.Throttle in self._plan.clauses or self._grouping(round)
+        return Verdict("notify") if counts and self._is_quiet(round) else None
+
+    def _grouping(self, round: Round) -> tree.Group | None:
+        """The clause by which it joins others, if it does."""
+        return None if round.kind == "group" else self._plan.clauses.get(tree.Group)
+
     def _group(self, round: Round) -> Verdict | None:
-        clause = self._plan.clauses.get(tree.Group)
-        if clause is None or round.kind == "group":
+        clause = self._grouping(round)
+        if clause is None:
             return None
         state = self.state(round.key_of("group"))
         if state.group_due is None:

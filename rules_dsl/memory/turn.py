@@ -8,7 +8,7 @@ from rules_dsl.memory.conditions import Condition, Step
 from rules_dsl.memory.decisions import Address, Decision, Verdict
 from rules_dsl.memory.plan import Plan
 from rules_dsl.memory.recent import FALSE, TRUE, UNKNOWN
-from rules_dsl.memory.rounds import IsOpen, Round, Rounds, States
+from rules_dsl.memory.rounds import IsOpen, IsQuiet, Round, Rounds, States
 from rules_dsl.memory.state import Cause, State
 from rules_dsl.memory.told import told
 from rules_dsl.run import Run
@@ -50,14 +50,21 @@ class Turn:
     __slots__ = ("_condition", "_key", "_made", "_now", "_plan", "_state")
 
     def __init__(
-        self, machine: Deciding, states: States, state: State, key: str, now: int, is_open: IsOpen
+        self,
+        machine: Deciding,
+        states: States,
+        state: State,
+        key: str,
+        now: int,
+        is_open: IsOpen,
+        is_quiet: IsQuiet,
     ) -> None:
         self._plan = machine.plan
         self._condition = machine.condition
         self._state = state
         self._key = key
         self._now = now
-        self._made = (machine.plan, states, machine.most, now, is_open)
+        self._made = (machine.plan, states, machine.most, now, is_open, is_quiet)
 
     @property
     def _rounds(self) -> Rounds:
@@ -125,6 +132,7 @@ class Turn:
         state.alert_time = max(state.alert_time, occurred)
         if self._plan.resolve_after is not None:
             state.resolve_due = self._now + self._plan.resolve_after
-        verdict: Verdict = self._rounds.verdict(Round(cause, self._key))
+        round = Round(cause, self._key, ripened=kind != "event")
+        verdict: Verdict = self._rounds.verdict(round)
         reason = told(self._plan, self._key, time, recorded)
         return Decision(kind, self._key, time, True, reason, recorded, cause.id, alert, verdict)

@@ -6,6 +6,7 @@ from typing import Any
 
 from rules_dsl import compile_rule
 from rules_dsl.memory import Decision, Limits, Machine, MemoryStates, Occurrence, State
+from rules_dsl.memory.rounds import Round
 
 SECOND = 1_000_000
 MINUTE, HOUR = 60, 3_600
@@ -22,6 +23,7 @@ class World:
         self.states = MemoryStates(self.machine.limits.keys)
         self.begin = begin
         self.open: set[tuple[str, str]] = set()
+        self.quiet: set[bytes] = set()  # the events that people keep quiet
         self.sent: list[Occurrence] = []
         self._ids = itertools.count(1)
         self.machine.begin(self.states, begin)
@@ -38,7 +40,7 @@ class World:
             self.states[address] = State.unpack(state.pack())
         self.sent.append(event)
         now = event.accepted_at if at is None else self.begin + int(at * SECOND)
-        return self.machine.decide(event, self.states, now, self._is_open)
+        return self.machine.decide(event, self.states, now, self._is_open, self._is_quiet)
 
     def send(self, at: float, *, late: float = 0, **body: Any) -> Decision:
         """The decision on a new event."""
@@ -60,8 +62,13 @@ class World:
         return [
             decision
             for address in self.states.due(now)
-            for decision in self.machine.fire(address, self.states, now, self._is_open)
+            for decision in self.machine.fire(
+                address, self.states, now, self._is_open, self._is_quiet
+            )
         ]
 
     def _is_open(self, name: str, key: str) -> bool:
         return (name, key) in self.open
+
+    def _is_quiet(self, round: Round) -> bool:
+        return round.cause.id in self.quiet

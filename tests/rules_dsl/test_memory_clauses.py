@@ -75,6 +75,35 @@ def test_groups_of_several_regions_share_a_throttle() -> None:
     ]
 
 
+def test_what_people_keep_quiet_joins_no_group_and_takes_no_other_match_with_it() -> None:
+    world = World("x | group 30s")
+    heard, quiet = world.event(0, x=True), world.event(10, x=True)
+    world.quiet.add(quiet.id)
+    decided = [world.decide(each)[-1].verdict for each in (heard, quiet)]
+    assert [each and each.kind for each in decided] == ["grouped", "notify"]
+    (round,) = world.sweep(30)
+    assert (round.rounds, round.event) == (1, heard.id)
+
+
+@pytest.mark.parametrize("clause", ["throttle 1 per 1h", "throttle 1 per 1h group 30s"])
+def test_what_people_keep_quiet_is_no_round_of_a_throttle(clause: str) -> None:
+    world = World(f"x | {clause}")
+    quiet = world.event(0, x=True)
+    world.quiet.add(quiet.id)
+    world.decide(quiet)
+    assert world.verdict(10, x=True)[0] in ("notify", "grouped")
+
+
+def test_what_people_keep_quiet_spends_no_throttle_of_what_is_let_go_with_it() -> None:
+    world = World('x | during weekdays 11:00-18:00 "UTC" throttle 1 per 1h')
+    quiet, heard, late = (world.event(at, x=True) for at in range(3))
+    for event in (quiet, heard, late):
+        world.decide(event)
+    world.quiet.add(quiet.id)
+    let_go = [each.verdict for each in world.sweep(HOUR)]
+    assert [each and each.kind for each in let_go] == ["notify", "notify", "throttled"]
+
+
 # during
 
 OFFICE = 'x | during weekdays 09:00-18:00 "Europe/Berlin" otherwise hold'

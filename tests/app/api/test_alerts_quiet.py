@@ -16,6 +16,8 @@ from tests.app.client import Client
 from tests.app.helpers import (
     begin_attempt,
     evaluate,
+    fire,
+    make_rule,
     notifications,
     post_event,
 )
@@ -220,6 +222,21 @@ def test_a_snooze_ends_with_its_alert_for_the_throttle_too(
     evaluate(clock())
     causes = [one.cause for one in notifications()]
     assert sorted(causes) == ["alert", "event", "event", "event"]
+
+
+def test_what_somebody_has_in_hand_takes_no_other_of_its_group_with_it(
+    client: Client, clock: TestClock
+) -> None:
+    dsl = 'when type == "disk" then notify("slack:#a") group 30s by region resolve after 1d by host'
+    make_rule(client, dsl)
+    match(client, clock, host="db-1", region="eu")
+    fire(clock.tick(31))
+    do(client, client.get("/alerts").json["data"][0]["id"], "ack")
+    for host in ("db-2", "db-1"):
+        match(client, clock, host=host, region="eu")
+    fire(clock.tick(31))
+    keys = [client.get(f"/alerts/{one.alert_id}").json["key"] for one in notifications()]
+    assert keys == ['["db-1"]', '["db-2"]']
 
 
 def test_a_snooze_within_an_acknowledgement_is_told_with_it(

@@ -170,6 +170,33 @@ def test_what_a_time_made_true_in_a_silence_is_no_round_of_a_throttle_either(
     assert len(notifications()) == 1
 
 
+def test_a_silenced_match_takes_no_other_of_its_group_with_it(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(client, f"{DISKS} group 30s")
+    silence(client)
+    for host in ("db-2", "db-1"):
+        assert told(client, clock, host) == 0
+    kinds = [one["kind"] for one in client.get("/suppressions").json["data"]]
+    assert kinds == ["silenced", "grouped"]
+    fire(clock.tick(31))
+    [one] = notifications()
+    assert not one.message.startswith("2 matches")
+
+
+def test_what_is_let_go_in_a_silence_spends_no_throttle_of_what_is_let_go_with_it(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(client, f'{DISKS} during daily 13:00-14:00 "UTC" throttle 1 per 1d')
+    silence(client)
+    for host in ("db-1", "db-2", "db-3"):
+        told(client, clock, host)
+    fire(clock.tick(3600))
+    assert len(notifications()) == 1
+    kinds = [one["kind"] for one in client.get("/suppressions").json["data"]]
+    assert sorted(kinds) == ["held", "held", "held", "silenced", "throttled"]
+
+
 def test_what_waits_already_is_held_back_by_a_new_silence(client: Client, clock: TestClock) -> None:
     make_rule(client, DISKS)
     event = post_event(client, type="disk", host="db-1")
