@@ -22,7 +22,7 @@ from app.models.events import PendingEvent
 from app.models.memory import RuleState
 from app.models.rules import Rule, RuleVersion
 from app.services import storing, turns
-from app.services.deciding import timed
+from app.services.deciding import can_be_held, timed
 from app.services.machines import latest, microseconds
 from app.services.states import Books
 from app.services.turns import Outcome
@@ -73,7 +73,8 @@ def fire(session: Session, memory: Memory, storm_limit: int | None, now: datetim
     for version in ended.keys() & deciding.books.keys():
         for state in deciding.books[version].states.values():
             state.retire(microseconds(ended[version]))
-    for version in deciding.books:
+    # What may be held back by another's alert comes after it, as for an event.
+    for version, _ in sorted(deciding.books.items(), key=lambda one: can_be_held(one[1].machine)):
         for address in due[version]:
             deciding.fire(version, address)
     decided = deciding.ended()

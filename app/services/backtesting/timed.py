@@ -3,16 +3,20 @@
 from heapq import heappop, heappush
 from typing import Final
 
+from app.services.deciding import can_be_held
 from rules_dsl import tree
 from rules_dsl.memory import Address, Machine, MemoryStates, State
 
-Due = tuple[int, int, Address]
+Due = tuple[int, bool, int, Address]
 # So many decisions later, what nothing can ask for any more is dropped.
 SWEEP: Final = 20_000
 
 
 class Timers:
-    """The times that are to come, of all rules of a trial; ties go by the rules' places."""
+    """The times that are to come, of all rules of a trial; ties go by the rules' places.
+
+    But what may be held back by another's alert comes after it.
+    """
 
     def __init__(self) -> None:
         self._heap: list[Due] = []
@@ -20,9 +24,9 @@ class Timers:
     def __bool__(self) -> bool:
         return bool(self._heap)
 
-    def add(self, due: int, place: int, address: Address) -> None:
-        """Note one."""
-        heappush(self._heap, (due, place, address))
+    def add(self, due: int, waits: bool, place: int, address: Address) -> None:
+        """Note one; `waits` says whether others go first."""
+        heappush(self._heap, (due, waits, place, address))
 
     def next(self, before: int) -> Due | None:
         """The first that comes before a moment, taken off."""
@@ -37,6 +41,7 @@ class TimedStates(MemoryStates):
         super().__init__(machine.limits.keys)
         self._place = place
         self._machine = machine
+        self._waits = can_be_held(machine)
         self._timers = timers
         self._watched = has_timers(machine)
         self._touched: set[Address] = set()
@@ -71,7 +76,7 @@ class TimedStates(MemoryStates):
                 self._known.pop(address, None)
             elif self._known.get(address) != due:
                 self._known[address] = due
-                self._timers.add(due, self._place, address)
+                self._timers.add(due, self._waits, self._place, address)
         self._touched.clear()
 
     def is_due(self, due: int, address: Address) -> bool:

@@ -226,7 +226,7 @@ class Trial:
         """Let all times come that are due before a moment, each in its turn."""
         later = self._now
         while due := self._timers.next(before):
-            at, place, address = due
+            at, _, place, address = due
             rule = self._rules[place]
             assert rule.machine is not None
             if not rule.states.is_due(at, address):
