@@ -40,7 +40,7 @@ def steps(session: Session, retention: Retention, now: datetime) -> Iterator[Ste
     yield partial(_forget, model=TimerDecision, old=TimerDecision.id < oldest)
     yield partial(_forget, model=MemoryLoss, old=MemoryLoss.last_at < before)
     yield partial(_forget, model=Suppression, old=Suppression.id < oldest)
-    resolved = (Alert.state == AlertState.RESOLVED) & (Alert.last_at < before)
+    resolved = (Alert.state == AlertState.RESOLVED) & (Alert.resolved_at < before)
     yield partial(_forget, model=Alert, old=resolved & (Alert.id < oldest))
     gone = ~exists().where(Alert.id == AlertChange.alert_id)
     yield partial(_forget, model=AlertChange, old=gone & (AlertChange.id < oldest))

@@ -177,10 +177,27 @@ def test_only_alerts_that_are_resolved_are_forgotten(client: Client, clock: Test
     session().execute(update(Notification).values(status=Status.SENT, finished_at=clock()))
     resolved = session().scalars(select(Alert).order_by(Alert.id)).first()
     assert resolved is not None
-    resolved.state = "resolved"
-    session().commit()
+    client.post(f"/alerts/{resolved.id}/resolve")
     forget(clock() + timedelta(days=32))
     assert session().scalars(select(Alert.state)).all() == ["open"]
+
+
+def test_an_alert_is_kept_for_as_long_after_its_end_however_old_its_last_match_is(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(client)
+    post_event(client)
+    evaluate(clock.tick(1))
+    session().execute(update(Notification).values(status=Status.SENT, finished_at=clock()))
+    session().commit()
+    clock.tick(40 * 86400)
+    alert = client.get("/alerts").json["data"][0]["id"]
+    assert client.post(f"/alerts/{alert}/resolve").status_code == 200
+    forget(clock() + timedelta(hours=1))
+    assert client.get(f"/alerts/{alert}").json["state"] == "resolved"
+    assert count(AlertChange) == 2
+    forget(clock() + timedelta(days=32))
+    assert count(Alert) == 0
 
 
 def test_many_rows_go_in_batches(
