@@ -72,6 +72,11 @@ class FoundMatch:
         return self.timed.id
 
     @property
+    def released(self) -> bool:
+        """Whether it was matched before, and held back until now."""
+        return self.timed is not None and not self.timed.ripened
+
+    @property
     def cause(self) -> tuple[Cause, UUID]:
         """What its notifications are about."""
         return (self.timed.cause, self.timed.id) if self.timed else (Cause.EVENT, self.about)
@@ -205,6 +210,7 @@ def _round(match: FoundMatch, alert: Counted, standing: Standing, now: datetime)
         match.held
         # Before silences, whose digests tell of what would have been heard.
         or standing.hidden(rule.rule_id, rule.shadow)
+        or (standing.left(rule.rule_id, rule.version_id) if match.released else None)
         or silences.live.holding(_asked(match, now), now)
         or alert.quiet(now)
     )

@@ -18,6 +18,7 @@ from zlib import crc32
 from sqlalchemy import ARRAY, Uuid, any_, bindparam, func, or_, select, text
 from sqlalchemy.orm import Session
 
+from app.ids import uuid7_floor
 from app.models.rules import Rule, Ruleset
 from app.services.prepared import Prepared
 from app.services.suppressions import Held, Kind
@@ -51,6 +52,7 @@ _LOCK: Final = Prepared(
     .with_for_update(read=True)
 )
 _IN_SHADOW: Final = Held(Kind.SHADOW, "the rule is in shadow: it is evaluated, and tells nobody")
+_LEFT_LIVE: Final = Held(Kind.SHADOW, "the rule has been off or in shadow since this was held back")
 _OF_SHADOW: Final = Held(Kind.SHADOW, "the rule was in shadow when this came: it told nobody")
 
 
@@ -71,6 +73,8 @@ class Standing:
     shadow: Collection[UUID] = ()
     # Up to which keys their notifications are cancelled.
     cancelling: Mapping[UUID, UUID] = field(default_factory=dict)
+    # Since when they are live.
+    since: Mapping[UUID, datetime] = field(default_factory=dict)
     # Read on the way; none where no rule is left.
     silences_revision: int | None = None
 
@@ -79,6 +83,11 @@ class Standing:
         if rule_id in self.shadow:
             return _IN_SHADOW
         return _OF_SHADOW if was_shadow else None
+
+    def left(self, rule_id: UUID, version_id: UUID) -> Held | None:
+        """Why what a version held back is told to nobody, where its rule has left `live` since, and is back."""
+        since = self.since.get(rule_id)
+        return _LEFT_LIVE if since is not None and version_id < uuid7_floor(since) else None
 
 
 def of(session: Session, rule_ids: Collection[UUID]) -> Standing:
@@ -95,6 +104,7 @@ def of(session: Session, rule_ids: Collection[UUID]) -> Standing:
         },
         shadow={key for key, live, *_ in rows if not live},
         cancelling={key: until for key, *_, until, _ in rows if until is not None},
+        since={key: since for key, _, _, since, *_ in rows if since is not None},
         silences_revision=rows[0][-1] if rows else None,
     )
 
