@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import Subquery, select, tuple_, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
@@ -293,23 +293,30 @@ def _count_into_alerts(
 
 
 def _last(session: Session, places: Collection[Place]) -> dict[Place, Counted]:
-    """The last alert of each rule and key, whether it is still open or not."""
+    """The last alert of each rule and key: the one that is open, else the one that was opened last."""
     if not places:
         return {}
-    last = (
-        select(AlertChange.rule_id, AlertChange.key, AlertChange.alert_id)
-        .where(
-            tuple_(AlertChange.rule_id, AlertChange.key).in_(places), AlertChange.change == OPENED
-        )
-        .order_by(AlertChange.rule_id, AlertChange.key, AlertChange.at.desc())
-        .ext(distinct_on(AlertChange.rule_id, AlertChange.key))
+    fields = [getattr(Alert, name) for name in Counted.__dataclass_fields__]
+    query = select(Alert.rule_id, Alert.key, *fields)
+    mine = tuple_(Alert.rule_id, Alert.key).in_(places)
+    rows = session.execute(query.where(mine, Alert.state != AlertState.RESOLVED)).all()
+    # One batch may have opened several in one moment, so that their times tell nothing.
+    over = {*places}.difference((rule_id, key) for rule_id, key, *_ in rows)
+    if over:
+        last = _opened_last(over)
+        rows = [*rows, *session.execute(query.join(last, last.c.alert_id == Alert.id))]
+    return {(rule_id, key): Counted(*counted) for rule_id, key, *counted in rows}
+
+
+def _opened_last(places: Collection[Place]) -> Subquery:
+    place = (AlertChange.rule_id, AlertChange.key)
+    return (
+        select(*place, AlertChange.alert_id)
+        .where(tuple_(*place).in_(places), AlertChange.change == OPENED)
+        .order_by(*place, AlertChange.at.desc())
+        .ext(distinct_on(*place))
         .subquery()
     )
-    fields = [getattr(Alert, name) for name in Counted.__dataclass_fields__]
-    rows = session.execute(
-        select(Alert.rule_id, Alert.key, *fields).join(last, last.c.alert_id == Alert.id)
-    )
-    return {(rule_id, key): Counted(*counted) for rule_id, key, *counted in rows}
 
 
 def _alert(match: FoundMatch, now: datetime) -> dict[str, Any]:
@@ -328,12 +335,14 @@ def _alert(match: FoundMatch, now: datetime) -> dict[str, Any]:
 def change(alert_id: UUID, place: Place, what: str, now: datetime, **more: Any) -> dict[str, Any]:
     """A turn in an alert's life, to be written down."""
     rule_id, key = place
+    # A batch may open an alert and resolve it in one moment.
+    order = 1 if what == OPENED else 2
     nobody = {"actor": None, "until": None, "comment": None}
     return (
         nobody
         | more
         | {
-            "id": uuid7(now),
+            "id": uuid7(now, order),
             "alert_id": alert_id,
             "rule_id": rule_id,
             "key": key,

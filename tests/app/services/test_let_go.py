@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from app.extensions import session
 from app.models.alerts import Suppression
-from app.models.notifications import Status
+from app.models.notifications import Cause, Status
 from tests.app.client import Client
 from tests.app.helpers import evaluate, fire, make_rule, notifications, post_event
 from tests.conftest import TestClock
@@ -18,6 +18,15 @@ DISKS = 'when type == "disk" then notify("slack:#o", resolved: true)'
 def match(client: Client, clock: TestClock, **body: Any) -> None:
     event_id = post_event(client, **{"type": "disk"} | body)
     evaluate(clock.tick(1), [event_id])
+
+
+def together(client: Client, clock: TestClock, *types: str) -> None:
+    """Events one after the other, in one batch."""
+    ids = []
+    for type in types:
+        ids.append(post_event(client, type=type, host="a"))
+        clock.tick(1)
+    evaluate(clock(), ids)
 
 
 def kinds() -> list[str]:
@@ -58,6 +67,32 @@ def test_what_a_rule_held_back_is_told_after_an_edit_and_another_name(
     assert [(one.status, one.message[:9]) for one in notifications()] == [
         (Status.PENDING, "2 matches")
     ]
+
+
+def test_a_group_is_told_in_the_alert_that_is_open_of_those_that_one_batch_has_opened(
+    client: Client, clock: TestClock
+) -> None:
+    # Each is a toss of a coin where their order is not known.
+    for n in range(8):
+        dsl = f'when type == "down-{n}" then notify("slack:#o", resolved: true) group 30s'
+        make_rule(client, f'{dsl} resolve when type == "ok-{n}" by host', name=f"Rule {n}")
+        together(client, clock, *(f"{type}-{n}" for type in ("down", "ok", "down")))
+    fire(clock.tick(31))
+    opened = {one["id"] for one in client.get("/alerts?state=open").json["data"]}
+    assert {(one.cause, str(one.alert_id)) for one in notifications()} == {
+        (Cause.GROUP, alert) for alert in opened
+    }
+
+
+def test_an_alert_that_one_batch_opens_and_resolves_was_opened_first(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(client, f'{DISKS} resolve when type == "ok" by host')
+    for _ in range(8):
+        together(client, clock, "disk", "ok")
+    for alert in client.get("/alerts").json["data"]:
+        history = client.get(f"/alerts/{alert['id']}").json["history"]
+        assert [turn["change"] for turn in history] == ["opened", "resolved"]
 
 
 @pytest.mark.parametrize("names", [("Down", "Slow"), ("Slow", "Down")])
