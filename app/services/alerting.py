@@ -184,7 +184,7 @@ def let_go(
     session: Session, found: Sequence[FoundMatch], standing: Standing, now: datetime
 ) -> list[Round]:
     """The rounds of what was matched and counted before, and held back until now. The caller commits."""
-    alerts = _last(session, {match.place for match in found})
+    alerts = last(session, {match.place for match in found})
     still = [match for match in found if match.place in alerts]
     return _rounds(session, still, alerts, standing, now)
 
@@ -292,7 +292,7 @@ def _count_into_alerts(
     return alerts
 
 
-def _last(session: Session, places: Collection[Place]) -> dict[Place, Counted]:
+def last(session: Session, places: Collection[Place]) -> dict[Place, Counted]:
     """The last alert of each rule and key: the one that is open, else the one that was opened last."""
     if not places:
         return {}
@@ -303,8 +303,8 @@ def _last(session: Session, places: Collection[Place]) -> dict[Place, Counted]:
     # One batch may have opened several in one moment, so that their times tell nothing.
     over = {*places}.difference((rule_id, key) for rule_id, key, *_ in rows)
     if over:
-        last = _opened_last(over)
-        rows = [*rows, *session.execute(query.join(last, last.c.alert_id == Alert.id))]
+        opened = _opened_last(over)
+        rows = [*rows, *session.execute(query.join(opened, opened.c.alert_id == Alert.id))]
     return {(rule_id, key): Counted(*counted) for rule_id, key, *counted in rows}
 
 

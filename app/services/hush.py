@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.models.alerts import Alert, AlertState
 from app.models.events import AnyEvent, Event
-from app.services import silences
+from app.services import alerting, silences
 from app.services.machines import alert_key
 from app.services.rulesets import JudgingRule
 from app.services.silences import Asked
@@ -39,6 +39,9 @@ class Hush:
         key = alert_key(round.key)
         if key in self._quiet[rule.rule_id] and (rule.rule_id, key) not in self._ended:
             return True
+        by_event = event is not None and event.id.bytes == round.cause.id
+        if not by_event and not round.ripened and self._is_over(rule, key):
+            return True
         return (
             silences.live.holding(self._asked(rule, machine, event, round), self._now) is not None
         )
@@ -46,6 +49,12 @@ class Hush:
     def ended(self, rule_id: UUID, key: str) -> None:
         """Note that an alert ends, and with it what keeps it quiet."""
         self._ended.add((rule_id, key))
+
+    def _is_over(self, rule: JudgingRule, key: str) -> bool:
+        """Whether an alert has ended before what was held back of it is told."""
+        place = (rule.rule_id, key)
+        alert = alerting.last(self._session, {place}).get(place)
+        return alert is not None and alert.quiet(self._now) is not None
 
     def _alerts(self, rule_id: UUID) -> set[str]:
         quiet = or_(Alert.acknowledged_until > self._now, Alert.snoozed_until > self._now)

@@ -9,7 +9,8 @@ what others should hear of, or take that with it.
 """
 
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from rules_dsl import tree
@@ -20,6 +21,8 @@ from rules_dsl.memory.keys import NO_KEY, names_and_values
 from rules_dsl.memory.plan import Plan, microseconds
 from rules_dsl.memory.state import Cause, Kept, State
 
+# So many alerts of one group are known apart, beside the last.
+OTHERS: Final = 100
 IsOpen = Callable[[str, str], bool]
 States = MutableMapping[Address, State]
 
@@ -77,14 +80,15 @@ class Rounds:
 
     def flush(self, state: State, address: Address) -> Decision:
         """End a group: its matches become one round."""
-        cause, rounds = state.group, state.group_rounds
-        assert cause is not None
-        assert state.group_due is not None
-        due, state.group, state.group_rounds, state.group_due = state.group_due, None, 0, None
+        due, gathered = state.group_due, _gathered(state, address[1])
+        assert due is not None
+        state.group, state.group_others, state.group_rounds, state.group_due = None, [], 0, None
         state.settle()
-        round = Round(cause, cause.keys.get("", address[1]), rounds, "group")
-        verdict = self.verdict(round)
-        return self._decision(round, due, verdict)
+        # Of several alerts those that people keep quiet, or that are over, hold back none but themselves.
+        heard = [each for each in gathered if not self._is_quiet(each)] if gathered[1:] else []
+        told = heard or gathered
+        round = replace(told[-1], rounds=sum(each.rounds for each in told))
+        return self._decision(round, due, self.verdict(round))
 
     def release(self, state: State) -> list[Decision]:
         """Let go what waited for the time of `during`."""
@@ -177,6 +181,8 @@ class Rounds:
         state = self.state(round.key_of("group"))
         if state.group_due is None:
             state.group_due = self._now + microseconds(clause.span_for)
+        if state.group is not None:
+            _keep_apart(state, round.key)
         state.group = round.cause
         state.group_rounds += round.rounds
         state.settle()
@@ -186,3 +192,18 @@ class Rounds:
     @property
     def _zone(self) -> ZoneInfo | None:
         return self._plan.calendar.zone if self._plan.calendar else None
+
+
+def _gathered(state: State, key: str) -> list[Round]:
+    """The last match of each alert in a group, whose own key is that of its alert where it has no other."""
+    assert state.group is not None
+    others = [Round(each.cause, each.key, each.rounds, "group") for each in state.group_others]
+    rounds = state.group_rounds - sum(each.rounds for each in others)
+    return [*others, Round(state.group, state.group.keys.get("", key), rounds, "group")]
+
+
+def _keep_apart(state: State, key: str) -> None:
+    """Remember what a group has of other alerts than that of the next match."""
+    gathered = [each for each in _gathered(state, key) if each.key != key]
+    some = gathered[-OTHERS:]
+    state.group_others = [Kept(each.cause, each.key, each.rounds, each.kind) for each in some]

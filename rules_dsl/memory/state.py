@@ -51,7 +51,7 @@ class State:
 
     __slots__ = (
         "absent_due", "alert_time", "candidates", "changed", "cursors", "dropped", "due", "falsified",
-        "group", "group_due", "group_rounds", "held", "held_due", "last", "latest", "logs", "matches",
+        "group", "group_due", "group_others", "group_rounds", "held", "held_due", "last", "latest", "logs", "matches",
         "pending", "recent", "resolve_due", "rounds", "since", "spell_due",
     )  # fmt: skip
 
@@ -76,7 +76,8 @@ class State:
         self.resolve_due: int | None = None
         self.rounds: list[int] = []  # when somebody was notified, for `throttle`
         self.group: Cause | None = None  # the last match of the open group
-        self.group_rounds = 0
+        self.group_others: list[Kept] = []  # the last match of each other alert in it
+        self.group_rounds = 0  # of all of it
         self.group_due: int | None = None
         self.held: list[Kept] = []
         self.held_due: int | None = None
@@ -96,7 +97,8 @@ class State:
     @property
     def clause_keys(self) -> list[Keys]:
         """The keys that clauses made of the events that its timers are about."""
-        causes = [self.last, self.group, *(each.cause for each in self.held)]
+        kept = (each.cause for each in (*self.group_others, *self.held))
+        causes = [self.last, self.group, *kept]
         return [*(each.keys for each in causes if each), *(each.keys for each in self.pending)]
 
     def close(self) -> None:
@@ -146,8 +148,9 @@ class State:
         if self.pending:
             head["pending"] = [(*each[:2], each.id.hex(), *each[3:]) for each in self.pending]
         head |= {name: _cause(each) for name in ("last", "group") if (each := getattr(self, name))}
-        if self.held:
-            head["held"] = [(_cause(each.cause), *each[1:]) for each in self.held]
+        for name in ("group_others", "held"):
+            if kept := getattr(self, name):
+                head[name] = [(_cause(each.cause), *each[1:]) for each in kept]
         return head
 
     @classmethod
@@ -202,10 +205,9 @@ class State:
                 for due, last, i, keys, names in rare["pending"]
             ]
         self.last, self.group = _caused(rare.get("last")), _caused(rare.get("group"))
-        if "held" in rare:
-            self.held = [
-                Kept(_made(cause), key, rounds, kind) for cause, key, rounds, kind in rare["held"]
-            ]
+        for name in ("group_others", "held"):
+            if name in rare:
+                setattr(self, name, [Kept(_made(cause), *each) for cause, *each in rare[name]])
         self.settle()
 
 
@@ -296,7 +298,8 @@ _PLAIN: Final[dict[str, object]] = {
     "group_due": None, "held_due": None,
 }  # fmt: skip
 _RARE: Final[dict[str, object]] = {
-    **_PLAIN, "candidates": [], "pending": [], "last": None, "group": None, "held": [],
+    **_PLAIN, "candidates": [], "pending": [], "last": None, "group": None,
+    "group_others": [], "held": [],
 }  # fmt: skip
 _NOTHING_RARE: Final = tuple(_RARE.values())
 _rarely: Final = attrgetter(*_RARE)

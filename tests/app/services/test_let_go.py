@@ -110,3 +110,19 @@ def test_a_time_that_opens_an_alert_inhibits_what_comes_true_at_the_same_time(
     fire(clock.tick(301))
     assert [one.target for one in notifications()] == ["slack:#down"]
     assert kinds() == ["inhibited"]
+
+
+def test_an_alert_that_is_over_takes_no_other_of_its_group_with_it(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(client, f'{DISKS} group 60s by region resolve when type == "ok" by host')
+    match(client, clock, host="db-1", region="eu")
+    fire(clock.tick(61))
+    for host in ("db-2", "db-3", "db-3", "db-1"):
+        match(client, clock, host=host, region="eu")
+    match(client, clock, type="ok", host="db-1", region="eu")
+    fire(clock.tick(61))
+    first, end, second = notifications()
+    assert (end.cause, end.alert_id) == (Cause.ALERT, first.alert_id)
+    assert client.get(f"/alerts/{second.alert_id}").json["key"] == '["db-3"]'
+    assert second.message.startswith("3 matches, the last: ")
