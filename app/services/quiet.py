@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
+from app.config import Memory
 from app.ids import uuid7_floor
 from app.models.alerts import Alert, AlertChange, AlertState, Suppression
 from app.models.events import Event
@@ -61,12 +62,17 @@ def wake(session: Session, storm_limit: int | None, now: datetime) -> Queued:
 
 def _woken(session: Session, alert: Alert, standings: Standing, now: datetime) -> Round | None:
     """End what is over of one alert; gives the round that tells of it, if all is and something came meanwhile."""
+    version_id = alert.rule_version_id
+    rule = machines.rules_of(session, [version_id]).get(version_id) if version_id else None
+    begins = _begins(rule, now) if rule else None
+    if begins is not None:
+        _put_off(alert, begins, now)
+        return None
     ended = _end(session, alert, now)
-    if ended is None or alert.rule_version_id is None:
+    if ended is None or rule is None:
         return None
     count = session.scalar(select(func.count()).where(*_held_since(alert, ended.since))) or 0
-    rule = machines.rules_of(session, [alert.rule_version_id]).get(alert.rule_version_id)
-    if not count or rule is None:
+    if not count:
         return None
     event = session.get(Event, alert.last_event_id)
     stand_in = machines.stand_in(rule, alert.key, event.body if event else None)
@@ -79,12 +85,28 @@ def _woken(session: Session, alert: Alert, standings: Standing, now: datetime) -
         cause=Cause.WAKE,
         cause_id=ended.turn,
         rule_id=alert.rule_id,
-        rule_version_id=alert.rule_version_id,
+        rule_version_id=rule.version_id,
         alert_id=alert.id,
         targets=rule.targets,
         message=partial(_message, ended, count, _last(rule, alert, event, stand_in)),
         held=held,
     )
+
+
+def _begins(rule: JudgingRule, now: datetime) -> datetime | None:
+    """When a rule tells anything again, if this is not the time of its `during`."""
+    if not rule.compiled.has_memory:
+        return None
+    calendar = machines.machine_of(rule, Memory()).plan.calendar
+    begins = calendar.begins(machines.microseconds(now)) if calendar else None
+    return None if begins is None else machines.moment(begins)
+
+
+def _put_off(alert: Alert, until: datetime, now: datetime) -> None:
+    if alert.acknowledged_until is not None and alert.acknowledged_until <= now:
+        alert.acknowledged_until = until
+    if alert.snoozed_until is not None and alert.snoozed_until <= now:
+        alert.snoozed_until = until
 
 
 def _end(session: Session, alert: Alert, now: datetime) -> _Ended | None:

@@ -284,6 +284,23 @@ def test_the_end_of_a_snooze_is_silenced_and_switched_off_as_a_match_is(
     assert (told.status, told.reason) == (Status.CANCELLED, "rule_off")
 
 
+@pytest.mark.parametrize("otherwise", ["hold", "drop"])
+@pytest.mark.parametrize("verb", ["ack", "snooze"])
+def test_a_quiet_lasts_until_the_time_in_which_a_rule_tells_anything(
+    client: Client, clock: TestClock, verb: str, otherwise: str
+) -> None:
+    office = f'during daily 12:00-13:00 "UTC" otherwise {otherwise}'
+    alert = alert_of(client, clock, f'when type == "disk" then notify("slack:#a") {office}')
+    do(client, alert, verb, **{"for": "2h"})
+    match(client, clock)
+    assert wake(clock, 7200) == []
+    shown = client.get(f"/alerts/{alert}").json
+    until = {"ack": "acknowledged_until", "snooze": "snoozed_until"}[verb]
+    assert shown[until] == "2026-03-02T12:00:00+00:00"
+    [told] = wake(clock, 22 * 3600)
+    assert " is over: 1 match since " in told.message
+
+
 def test_reopening_ends_the_quiet_at_once(client: Client, clock: TestClock) -> None:
     alert = alert_of(client, clock)
     do(client, alert, "ack")
