@@ -45,7 +45,7 @@ def post(source: str) -> tuple[dict[str, Any], int]:
     """Accept a webhook of another service
 
     Its signature is checked by the secrets in `SENTINEL_HOOK_SECRETS`; no key is needed. What a delivery repeats is
-    stored once.
+    stored once. The good events of a group of alerts are stored, whatever the others are.
     """
     limits.count_call("ingest", ANYBODY)
     found = _source(source)
@@ -58,8 +58,11 @@ def post(source: str) -> tuple[dict[str, Any], int]:
         raise
     check_content_type(request, JSON)
     settings = runtime().settings
-    events = hooks.events(found, delivery, settings.max_body, BATCHES * settings.max_batch)
+    most = settings.max_body, BATCHES * settings.max_batch
+    events, refused = hooks.events(found, delivery, *most)
     kept = keep(events, owner=f"hook:{source}", source=source)
+    if refused:
+        raise refused
     answer = {
         "accepted": len(kept),
         "duplicates": sum(one.duplicate for one in kept),

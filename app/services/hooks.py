@@ -49,8 +49,14 @@ def check(source: Source, delivery: Delivery, secrets: Sequence[str]) -> None:
     raise NotAllowed(told, code="bad_signature")
 
 
-def events(source: Source, delivery: Delivery, longest: int, together: int) -> list[Keyed]:
-    """The events of a signed delivery, each of `longest` bytes at most, and all of `together`; raises `Refusal`."""
+def events(
+    source: Source, delivery: Delivery, longest: int, together: int
+) -> tuple[list[Keyed], Refusal | None]:
+    """The events of a signed delivery, each of `longest` bytes at most, and all of `together`; raises `Refusal`.
+
+    Beside them why others of the same delivery cannot be stored, if there are any: who sends alerts sends nothing
+    again that was refused, and the others shall not be lost with them.
+    """
     most = MOST_VALUES if source.batches else strict_json.MAX_NODES
     payload = strict_json.parse(strict_json.decode(delivery.body), most)
     if not isinstance(payload, dict):
@@ -59,14 +65,27 @@ def events(source: Source, delivery: Delivery, longest: int, together: int) -> l
         heard = source.events(delivery, payload)
     except NotUnderstood as error:
         raise Refusal(str(error), code="not_understood") from None
-    found, size = list[Keyed](), 0
+    found, refused, size = list[Keyed](), list[Refusal](), 0
     for one in heard:
-        found.append(keyed(one, longest))
+        try:
+            found.append(keyed(one, longest))
+        except Refusal as refusal:
+            refused.append(refusal)
+            continue
         # Each has what its group says once: a small body may tell of very much.
         size += len(found[-1].event.text)
         if size > together:
             raise TooLarge(f"its events are larger than {together} characters together")
-    return found
+    return found, _of_several(refused, len(heard)) if refused else None
+
+
+def _of_several(refused: Sequence[Refusal], count: int) -> Refusal:
+    """The first refusal, which says how many there are where others are stored."""
+    first = refused[0]
+    if len(refused) < count:
+        many = f"{len(refused)} of its {count} events cannot be stored, the others are"
+        first.detail = f"{many}: {first.detail}"
+    return first
 
 
 def keyed(one: Heard, longest: int) -> Keyed:

@@ -315,6 +315,25 @@ def test_a_thousand_alerts_in_one_delivery_are_a_thousand_events(
     assert [event.body["labels"]["n"] for event in stored()] == [str(n) for n in range(1000)]
 
 
+def test_alerts_that_are_too_large_take_none_of_their_group_with_them(
+    client: Client, clock: TestClock
+) -> None:
+    """Alertmanager sends nothing again that was refused."""
+    firing = {"status": "firing", "startsAt": "2026-03-01T11:59:00Z", "annotations": {}}
+    alerts = [{**firing, "labels": {"n": str(number)}} for number in range(4)]
+    for one in (1, 3):
+        alerts[one]["annotations"] = {"log": "x" * 260 * 1024}
+    delivery = Delivery(JSON, json.dumps({"alerts": alerts}).encode(), clock())
+    for _ in range(2):
+        answer = send(client, "alertmanager", of_alertmanager(delivery, SECRET), delivery)
+        [told] = answer.json["errors"]
+        assert (answer.status_code, told["detail"]) == (
+            413,
+            "2 of its 4 events cannot be stored, the others are: an event is larger than 262144 bytes",
+        )
+        assert [event.body["labels"]["n"] for event in stored()] == ["0", "2"]
+
+
 def test_an_alert_that_ends_is_another_event_of_the_time_of_its_end(
     client: Client, clock: TestClock
 ) -> None:

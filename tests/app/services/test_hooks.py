@@ -23,7 +23,7 @@ def group(size: int, alerts: int) -> Delivery:
 
 
 def test_the_events_of_a_group_are_bounded_together() -> None:
-    assert len(hooks.events(SOURCE, group(1000, 500), EVENT, TOGETHER)) == 500
-    assert len(hooks.events(SOURCE, group(EVENT - 1000, 4), EVENT, TOGETHER)) == 4
+    assert len(hooks.events(SOURCE, group(1000, 500), EVENT, TOGETHER)[0]) == 500
+    assert len(hooks.events(SOURCE, group(EVENT - 1000, 4), EVENT, TOGETHER)[0]) == 4
     with pytest.raises(TooLarge, match="together"):
         hooks.events(SOURCE, group(EVENT - 1000, 5), EVENT, TOGETHER)
