@@ -86,9 +86,7 @@ class Client:
         answer = self._answer("GET", "/readyz", fine=HTTPStatus.SERVICE_UNAVAILABLE)
         found, told = answer.json(), answer.headers.get("Date")
         if "components" not in found:
-            raise ApiError(
-                answer.status_code, f"{self._url} is no Sentinel, or something before it"
-            )
+            raise ApiError(answer.status_code, self._is_another())
         return found["components"], parsedate_to_datetime(told) if told else None
 
     def channels(self) -> list[dict[str, Any]]:
@@ -326,10 +324,15 @@ class Client:
             raise ApiError(0, f"{self._url!r} is no address of a server") from None
         except requests.RequestException:
             raise ApiError(0, f"{self._url} does not answer; is it running?") from None
+        if not isinstance(found, dict):
+            raise ApiError(answer.status_code, self._is_another())
         if not answer.ok and answer.status_code != fine:
             pointers = tuple(str(each["pointer"]) for each in found.get("errors", ()))
             raise ApiError(answer.status_code, _said(found, answer.reason), pointers)
         return answer
+
+    def _is_another(self) -> str:
+        return f"{self._url} is no Sentinel, or something before it"
 
 
 def _channel(name: str) -> str:

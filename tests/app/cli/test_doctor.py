@@ -215,3 +215,17 @@ def test_the_servers_clock_is_held_against_this_machines(
     clock = found(command, code=0)["Clock"]
     assert (clock["verdict"], clock["said"].endswith(said)) == ("warning", True)
     assert "NTP" in clock["fix"]
+
+
+@pytest.mark.parametrize("status", [200, 503])
+@pytest.mark.parametrize("answer", [None, 5, [], {}])
+def test_another_server_is_told_to_be_another(
+    answer: object,
+    status: int,
+    command: Command,
+    httpserver: HTTPServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    httpserver.expect_request("/readyz").respond_with_json(answer, status)
+    monkeypatch.setenv("SENTINEL_URL", httpserver.url_for(""))
+    assert "is no Sentinel" in found(command, code=1)["API"]["said"]
