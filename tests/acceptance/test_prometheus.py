@@ -60,7 +60,7 @@ def stack() -> Iterator[Watched]:
     with Watched(settings, start=(*CORE, BACKTESTS, EXPORTER)) as running:
         make_rules(running)
         # What it has not heard it never counts.
-        running.eventually(lambda: "\ncelery_worker_up{" in requests.get(running.exporter_url).text)
+        running.eventually(lambda: "\ncelery_worker_up{" in told_by_the_exporter(running))
         yield running
 
 
@@ -92,6 +92,10 @@ def send(stack: Stack) -> None:
         celery.send_task("notifications.heartbeat", ["no id"], queue="notifications")
 
 
+def told_by_the_exporter(stack: Watched) -> str:
+    return requests.get(stack.exporter_url, timeout=10).text
+
+
 def shown() -> list[str]:
     """Every expression of the dashboard, over the time that Grafana would take."""
     panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
@@ -105,7 +109,7 @@ def test_prometheus_finds_no_fault_in_what_it_is_told(
     send(stack)
     assert lint(stack.get("/metrics").text) == ""
     # The exporter has named two of its gauges as histograms do.
-    faults = lint(requests.get(stack.exporter_url, timeout=10).text).splitlines()
+    faults = lint(told_by_the_exporter(stack)).splitlines()
     assert {fault.split()[0] for fault in faults} <= ODD_NAMES
     stack.eventually(lambda: prometheus.query("up") == [1, 1])
 

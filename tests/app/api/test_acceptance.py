@@ -20,7 +20,7 @@ AT_ONCE = 12
 
 
 def test_events_that_come_in_together_are_each_stored_once(app: Flask) -> None:
-    together = Barrier(AT_ONCE)
+    together = Barrier(AT_ONCE, timeout=60)
 
     def send(number: int) -> str:
         together.wait()
@@ -46,7 +46,7 @@ def test_one_event_that_cannot_be_stored_does_not_take_the_others_with_it(app: F
     """
     with db.engine.begin() as connection:
         connection.execute(text(refuse))
-    together = Barrier(AT_ONCE)
+    together = Barrier(AT_ONCE, timeout=60)
 
     def send(number: int) -> int:
         together.wait()
@@ -108,7 +108,7 @@ def test_a_connection_that_breaks_as_it_is_given_back_makes_no_false_202(app: Fl
     """
     with db.engine.begin() as connection:
         connection.execute(text(slow_refusal))
-    together = Barrier(AT_ONCE)
+    together = Barrier(AT_ONCE, timeout=60)
 
     def fail(_: object, __: object) -> None:
         if current_thread().name.startswith("sender"):

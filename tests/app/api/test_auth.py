@@ -81,7 +81,7 @@ def test_more_callers_than_there_are_connections_are_all_heard_at_once(
     app: Flask, callers: dict[str, dict[str, str]]
 ) -> None:
     many, rounds = 40, 5
-    together = Barrier(many, action=group().close)
+    together = Barrier(many, action=group().close, timeout=60)
 
     def send(_: int) -> list[int]:
         mine = cast(Client, app.test_client())

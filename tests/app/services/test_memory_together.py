@@ -47,7 +47,7 @@ def hits(client: Client, count: int, user: str = "ada") -> list[UUID]:
 
 def at_once(app: Flask, *work: Callable[[], object]) -> None:
     """Each in a thread and a session of its own."""
-    barrier = Barrier(len(work))
+    barrier = Barrier(len(work), timeout=60)
 
     def go(one: Callable[[], object]) -> None:
         with app.app_context():
