@@ -336,7 +336,8 @@ def _add_version(
 ) -> RuleVersion:
     fields = asdict(draft) | {"tags": list(draft.tags)}
     version = RuleVersion(
-        id=uuid7(now),
+        # A clock that is behind must not put it before its rule went live: nothing that it held back would be told.
+        id=uuid7(max(now, rule.live_since or now)),
         rule=rule,
         number=number,
         tree=tree,

@@ -126,3 +126,16 @@ def test_an_alert_that_is_over_takes_no_other_of_its_group_with_it(
     assert (end.cause, end.alert_id) == (Cause.ALERT, first.alert_id)
     assert client.get(f"/alerts/{second.alert_id}").json["key"] == '["db-3"]'
     assert second.message.startswith("3 matches, the last: ")
+
+
+def test_a_group_of_a_version_is_told_however_far_behind_the_clock_was_that_made_it(
+    client: Client, clock: TestClock
+) -> None:
+    rule = make_rule(client, DISKS, mode="shadow")
+    client.patch(f"/rules/{rule}", json={"mode": "live"})
+    clock.tick(-2)
+    client.patch(f"/rules/{rule}", json={"dsl": f"{DISKS} group 60s"})
+    clock.tick(60)
+    match(client, clock)
+    fire(clock.tick(61))
+    assert len(notifications()) == 1
