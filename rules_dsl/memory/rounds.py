@@ -84,9 +84,7 @@ class Rounds:
         assert due is not None
         state.group, state.group_others, state.group_rounds, state.group_due = None, [], 0, None
         state.settle()
-        # Of several alerts those that people keep quiet, or that are over, hold back none but themselves.
-        heard = [each for each in gathered if not self._is_quiet(each)] if gathered[1:] else []
-        told = heard or gathered
+        told = self._heard(gathered)
         round = replace(told[-1], rounds=sum(each.rounds for each in told))
         return self._decision(round, due, self.verdict(round))
 
@@ -98,6 +96,18 @@ class Rounds:
         state.settle()
         rounds = [Round(each.cause, each.key, each.rounds, each.kind) for each in held]
         return [self._decision(round, due, self.verdict(round), "held") for round in rounds]
+
+    def _heard(self, gathered: list[Round]) -> list[Round]:
+        """Of several alerts those that people keep quiet, or that are over, hold back none but themselves."""
+        if not gathered[1:]:
+            return gathered
+        heard = [each for each in gathered if not self._is_quiet(each)]
+        return [each for each in heard if self._lasts(each)] or heard or gathered
+
+    def _lasts(self, round: Round) -> bool:
+        """Whether its alert is open."""
+        state = self._states.get(("", round.key))
+        return state is not None and state.matches > 0
 
     def state(self, address: Address) -> State:
         """A state, made if there was none."""

@@ -439,6 +439,8 @@ class Reference:
 
     def _flush(self, key: str, due: int, now: int) -> list[Row]:
         _, matches = self.groups.pop(key)
+        open = [each for each in matches if self.lives[each.key].matches]
+        matches = open or matches
         last = matches[-1]
         rounds = sum(each.rounds for each in matches)
         whole = Match(last.key, last.body, last.event, rounds, grouped=True)

@@ -85,6 +85,16 @@ def test_what_people_keep_quiet_joins_no_group_and_takes_no_other_match_with_it(
     assert (round.rounds, round.event) == (1, heard.id)
 
 
+def test_a_group_tells_of_alerts_that_are_open_rather_than_of_those_that_are_over() -> None:
+    world = World("x | group 30s by region resolve when ok by host")
+    lasting = world.event(0, x=True, host="a", region="eu")
+    world.decide(lasting)
+    world.send(1, x=True, host="b", region="eu")
+    world.send(2, ok=True, host="b", region="eu")
+    (round,) = world.sweep(31)
+    assert (round.rounds, round.event, round.key) == (1, lasting.id, '["a"]')
+
+
 @pytest.mark.parametrize("clause", ["throttle 1 per 1h", "throttle 1 per 1h group 30s"])
 def test_what_people_keep_quiet_is_no_round_of_a_throttle(clause: str) -> None:
     world = World(f"x | {clause}")

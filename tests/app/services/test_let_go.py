@@ -128,6 +128,18 @@ def test_an_alert_that_is_over_takes_no_other_of_its_group_with_it(
     assert second.message.startswith("3 matches, the last: ")
 
 
+def test_a_group_is_told_of_an_alert_that_is_open_before_one_that_has_begun_and_ended_in_it(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(client, f'{DISKS} group 60s by region resolve when type == "ok" by host')
+    for type, host in (("disk", "db-1"), ("disk", "db-2"), ("ok", "db-2")):
+        match(client, clock, type=type, host=host, region="eu")
+    fire(clock.tick(61))
+    [told] = notifications()
+    assert client.get(f"/alerts/{told.alert_id}").json["key"] == '["db-1"]'
+    assert not told.message.startswith("2 matches")
+
+
 def test_a_group_of_a_version_is_told_however_far_behind_the_clock_was_that_made_it(
     client: Client, clock: TestClock
 ) -> None:
