@@ -8,7 +8,7 @@ What people keep quiet, with a silence say, is no round of a throttle and joins 
 what others should hear of, or take that with it.
 """
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -23,6 +23,8 @@ from rules_dsl.memory.state import Cause, Kept, State
 
 # So many alerts of one group are known apart, beside the last.
 OTHERS: Final = 100
+# What stands before the last of a group that waits for the time of `during`.
+PART: Final = "part"
 IsOpen = Callable[[str, str], bool]
 States = MutableMapping[Address, State]
 
@@ -37,6 +39,8 @@ class Round:
     kind: str = "event"
     # Whether a time has just made the condition true.
     ripened: bool = False
+    # The last match of each alert in a group, those too that are quiet now.
+    gathered: Sequence["Round"] = ()
 
     def key_of(self, scope: str) -> Address:
         """The address of a clause's state."""
@@ -84,9 +88,7 @@ class Rounds:
         assert due is not None
         state.group, state.group_others, state.group_rounds, state.group_due = None, [], 0, None
         state.settle()
-        told = self._heard(gathered)
-        round = replace(told[-1], rounds=sum(each.rounds for each in told))
-        return self._decision(round, due, self.verdict(round))
+        return self._tell(gathered, due)
 
     def release(self, state: State) -> list[Decision]:
         """Let go what waited for the time of `during`."""
@@ -94,8 +96,30 @@ class Rounds:
         assert due is not None
         state.held, state.held_due = [], None
         state.settle()
-        rounds = [Round(each.cause, each.key, each.rounds, each.kind) for each in held]
-        return [self._decision(round, due, self.verdict(round), "held") for round in rounds]
+        decisions: list[Decision] = []
+        gathered: list[Round] = []
+        for each in held:
+            kind = "group" if each.kind == PART else each.kind
+            gathered.append(Round(each.cause, each.key, each.rounds, kind))
+            if each.kind != PART:
+                decisions.append(self._tell(gathered, due, "held"))
+                gathered = []
+        return decisions
+
+    def _tell(self, gathered: list[Round], due: int, kind: str = "group") -> Decision:
+        """Make one round of what was gathered."""
+        told = self._heard(gathered)
+        round = replace(told[-1], rounds=sum(each.rounds for each in told), gathered=gathered)
+        verdict = self.verdict(round)
+        return Decision(
+            kind=kind,
+            key=round.key,
+            time=due,
+            outcome=True,
+            event=round.cause.id,
+            verdict=verdict,
+            rounds=round.rounds,
+        )
 
     def _heard(self, gathered: list[Round]) -> list[Round]:
         """Of several alerts those that people keep quiet, or that are over, hold back none but themselves."""
@@ -115,17 +139,6 @@ class Rounds:
         if state is None:
             state = self._states[address] = State(self._plan)
         return state
-
-    def _decision(self, round: Round, due: int, verdict: Verdict, kind: str = "group") -> Decision:
-        return Decision(
-            kind=kind,
-            key=round.key,
-            time=due,
-            outcome=True,
-            event=round.cause.id,
-            verdict=verdict,
-            rounds=round.rounds,
-        )
 
     def _unless(self, round: Round) -> Verdict | None:
         clause = self._plan.clauses.get(tree.Unless)
@@ -149,10 +162,12 @@ class Rounds:
             written = format_clause(clause).removesuffix(" otherwise drop").removeprefix("during ")
             return Verdict("dropped", f"dropped: outside {written}")
         state = self.state(round.key_of("group") if round.kind == "group" else ("", round.key))
-        state.held.append(Kept(round.cause, round.key, round.rounds, round.kind))
-        if len(state.held) > self._most:
-            state.dropped += 1
-            del state.held[0]
+        *parts, last = _kept(round.gathered or [round])
+        state.held += [*(part._replace(kind=PART) for part in parts), last]
+        over = len(state.held) - self._most
+        if over > 0:
+            state.dropped += over
+            del state.held[:over]
         state.held_due = begins
         state.settle()
         clock = clock_text(begins, self._now, calendar.zone)
@@ -215,5 +230,8 @@ def _gathered(state: State, key: str) -> list[Round]:
 def _keep_apart(state: State, key: str) -> None:
     """Remember what a group has of other alerts than that of the next match."""
     gathered = [each for each in _gathered(state, key) if each.key != key]
-    some = gathered[-OTHERS:]
-    state.group_others = [Kept(each.cause, each.key, each.rounds, each.kind) for each in some]
+    state.group_others = _kept(gathered[-OTHERS:])
+
+
+def _kept(rounds: Sequence[Round]) -> list[Kept]:
+    return [Kept(each.cause, each.key, each.rounds, each.kind) for each in rounds]

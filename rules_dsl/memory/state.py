@@ -38,7 +38,7 @@ class Cause(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A match that waits for the time of `during`, or a whole group of them."""
+    """A match that waits for the time of a group or of `during`; or all of one alert in a group of them."""
 
     cause: Cause
     key: str

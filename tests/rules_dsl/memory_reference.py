@@ -59,6 +59,7 @@ class Match:
     event: bytes | None
     rounds: int = 1
     grouped: bool = False
+    group: list["Match"] = field(default_factory=list)
 
 
 @dataclass
@@ -439,16 +440,19 @@ class Reference:
 
     def _flush(self, key: str, due: int, now: int) -> list[Row]:
         _, matches = self.groups.pop(key)
+        return [self._row("group", self._whole(matches), due, now)]
+
+    def _whole(self, matches: list[Match]) -> Match:
+        """A group as it is told."""
         open = [each for each in matches if self.lives[each.key].matches]
-        matches = open or matches
-        last = matches[-1]
-        rounds = sum(each.rounds for each in matches)
-        whole = Match(last.key, last.body, last.event, rounds, grouped=True)
-        return [self._row("group", whole, due, now)]
+        told = open or matches
+        last, rounds = told[-1], sum(each.rounds for each in told)
+        return Match(last.key, last.body, last.event, rounds, True, matches)
 
     def _release(self, address: tuple[str, str], due: int, now: int) -> list[Row]:
         _, matches = self.held.pop(address)
-        return [self._row("held", each, due, now) for each in matches]
+        wholes = [self._whole(each.group) if each.group else each for each in matches]
+        return [self._row("held", each, due, now) for each in wholes]
 
     def _row(self, kind: str, match: Match, due: int, now: int) -> Row:
         return (kind, match.key, due, True, None, [], match.event, None, self._verdict(match, now))

@@ -132,6 +132,19 @@ def test_what_comes_outside_the_time_is_held_until_it_begins() -> None:
     assert world.sweep(30 * HOUR) == []
 
 
+def test_a_group_that_waits_for_its_time_is_told_as_its_alerts_are_by_then() -> None:
+    world = World(OFFICE + " group 30s by region resolve when ok by host")
+    evening = 7 * HOUR
+    for region in ("eu", "us"):
+        for host in ("a", "b", "b", "c"):
+            world.send(evening - 10, x=True, host=region + host, region=region)
+    kinds = [each.verdict.kind for each in world.sweep(evening + 20) if each.verdict]
+    assert kinds == ["held", "held"]
+    world.send(10 * HOUR, ok=True, host="euc", region="eu")
+    found = [(each.kind, each.key, each.rounds) for each in world.sweep(22 * HOUR)]
+    assert found == [("held", '["eub"]', 3), ("held", '["usc"]', 4)]
+
+
 def test_what_comes_at_a_weekend_is_held_until_monday() -> None:
     world = World(OFFICE)
     assert world.verdict(5 * 24 * HOUR, x=True) == ("held", "held until Mon 09:00 Europe/Berlin")

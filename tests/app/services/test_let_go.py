@@ -140,6 +140,25 @@ def test_a_group_is_told_of_an_alert_that_is_open_before_one_that_has_begun_and_
     assert not told.message.startswith("2 matches")
 
 
+def test_an_alert_that_is_over_takes_no_other_of_its_group_with_it_that_waits_for_its_time(
+    client: Client, clock: TestClock
+) -> None:
+    office = 'during daily 12:00-12:30 "UTC"'
+    make_rule(client, f'{DISKS} group 60s by region {office} resolve when type == "ok" by host')
+    match(client, clock, host="db-1", region="eu")
+    fire(clock.tick(61))
+    clock.tick(1700)
+    for host in ("db-2", "db-3", "db-3", "db-1"):
+        match(client, clock, host=host, region="eu")
+    fire(clock.tick(61))
+    match(client, clock, type="ok", host="db-1", region="eu")
+    fire(clock.tick(24 * 3600 - 600))
+    first, end, second = notifications()
+    assert (end.cause, end.alert_id) == (Cause.ALERT, first.alert_id)
+    assert client.get(f"/alerts/{second.alert_id}").json["key"] == '["db-3"]'
+    assert second.message.startswith("3 matches, the last: ")
+
+
 def test_a_group_of_a_version_is_told_however_far_behind_the_clock_was_that_made_it(
     client: Client, clock: TestClock
 ) -> None:
