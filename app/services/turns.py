@@ -76,21 +76,27 @@ def _rounds(
     now: datetime,
 ) -> list[Round]:
     made: list[Round] = []
-    matches, released = list(found), []
+    matches, released = list(found), list[FoundMatch]()
+
+    def settle() -> None:
+        made.extend(alerting.collect(session, matches, standings, now))
+        gone = alerting.let_go(session, released, standings, now)
+        made.extend(gone + alerts.belated_ends(session, gone, standings, now))
+        matches.clear()
+        released.clear()
+
     for turn in turns:
         if is_match(turn):
             matches.append(_match(turn, now))
         elif turn.decision.alert is not None:
             place = (turn.rule.rule_id, turn.key)
-            if any(match.place == place for match in matches):
-                made += alerting.collect(session, matches, standings, now)
-                matches = []
+            if any(match.place == place for match in (*matches, *released)):
+                settle()
             made += alerts.end(session, *place, Hand(turn.rule.name), standings, now)
         elif turn.decision.verdict is not None:
             released.append(_match(turn, now))
-    made += alerting.collect(session, matches, standings, now)
-    gone = alerting.let_go(session, released, standings, now)
-    return made + gone + alerts.belated_ends(session, gone, standings, now)
+    settle()
+    return made
 
 
 def _match(turn: Turn, now: datetime) -> FoundMatch:

@@ -159,6 +159,19 @@ def test_an_alert_that_is_over_takes_no_other_of_its_group_with_it_that_waits_fo
     assert second.message.startswith("3 matches, the last: ")
 
 
+def test_a_group_whose_time_was_over_before_an_alert_of_it_is_told_before_its_end(
+    client: Client, clock: TestClock
+) -> None:
+    make_rule(client, f"{DISKS} group 30s by region resolve after 60s by host")
+    match(client, clock, host="db-1", region="eu")
+    fire(clock.tick(31))
+    for host in ("db-2", "db-1"):
+        match(client, clock, host=host, region="eu")
+    # Nobody looked at the time for a while.
+    fire(clock.tick(300))
+    assert sorted(one.cause for one in notifications()) == ["alert", "group", "group"]
+
+
 def test_a_group_of_a_version_is_told_however_far_behind_the_clock_was_that_made_it(
     client: Client, clock: TestClock
 ) -> None:
