@@ -157,7 +157,15 @@ class Deciding:
         self._now = now
         self._moment = microseconds(now)
         self._turns: list[Turn] = []
-        self._hush = Hush(session, now)
+        heeding = {part.rule.rule_id for part in parts if part.machine.heeds_quiet}
+        self._hush = Hush(session, heeding, now)
+
+    def expect(self) -> None:
+        """Note what the times that have come let go."""
+        for part in self._parts.values():
+            states = part.book.states.items() if part.book else ()
+            for (_, key), state in states:
+                self._hush.expect(part.rule.rule_id, part.machine.waiting(state, key, self._moment))
 
     def note(self, matches: Iterable[FoundMatch]) -> None:
         """What is true of an event without memory opens alerts too."""
@@ -245,7 +253,9 @@ def timed(
     """What is to decide on times that have come, of the rule versions that this release understands."""
     rules = rules_of(session, latest(session, due.keys()).values()).values()
     parts = [_Part(rule, machine_of(rule, memory), set(due[rule.memory_id])) for rule in rules]
-    return Deciding(session, parts, (), now)
+    deciding = Deciding(session, parts, (), now)
+    deciding.expect()
+    return deciding
 
 
 def _ask(concerns: Sequence[Concern], memory: Memory) -> tuple[list[_Group], list[_Part]]:

@@ -103,6 +103,10 @@ class LiveSilences:
         """Begin with nothing, for a process whose database was replaced."""
         self._known: tuple[int, tuple[LiveSilence, ...]] = (-1, ())
 
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self._known[1])
+
     def reach(self, session: Session, now: datetime, revision: int | None = None) -> None:
         """Load the silences, if they have changed since; one small query where nobody knows whether they have."""
         if revision is None:

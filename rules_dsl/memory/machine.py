@@ -19,7 +19,7 @@ from rules_dsl.memory.decisions import LATE, SEEN, Address, Decision, Occurrence
 from rules_dsl.memory.explained import explained
 from rules_dsl.memory.keys import NO_KEY, joined, key_text, key_values, scalar_text
 from rules_dsl.memory.plan import SECOND, Plan, microseconds, plan_of
-from rules_dsl.memory.rounds import IsOpen, IsQuiet, Round, States
+from rules_dsl.memory.rounds import IsOpen, IsQuiet, Round, States, waiting
 from rules_dsl.memory.state import Cause, State
 from rules_dsl.memory.turn import Seen, Turn
 from rules_dsl.reasons import why_failed
@@ -62,6 +62,8 @@ class Machine:
         self._steps = self.plan.key.steps
         self._timed = self.plan.timed
         self._kept = self.lateness + self._reach
+        # Whether it matters to its clauses what people keep quiet.
+        self.heeds_quiet = bool(self.plan.clauses.keys() & {tree.Throttle, tree.Group})
         self._throttled = self.plan.clauses.get(tree.Throttle)
         self._windows = _windows_alone(self.plan, self.condition)
 
@@ -96,6 +98,10 @@ class Machine:
             if scope in each
         }
         return tuple(sorted(found))
+
+    def waiting(self, state: State, key: str, now: int) -> list[Round]:
+        """What the timers of a state let go by then, so far as it matters whether people keep it quiet."""
+        return waiting(state, key, now) if self.heeds_quiet else []
 
     def inhibitor(self, event: Occurrence) -> tuple[str, str] | None:
         """The rule's name and the key of the alert that would hold a match back."""

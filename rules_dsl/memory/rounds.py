@@ -219,6 +219,15 @@ class Rounds:
         return self._plan.calendar.zone if self._plan.calendar else None
 
 
+def waiting(state: State, key: str, now: int) -> list[Round]:
+    """What a state lets go by then."""
+    held = state.held if state.held_due is not None and state.held_due <= now else ()
+    found = [Round(each.cause, each.key, each.rounds, each.kind) for each in held]
+    if state.group_due is not None and state.group_due <= now:
+        found += _gathered(state, key)
+    return found
+
+
 def _gathered(state: State, key: str) -> list[Round]:
     """The last match of each alert in a group, whose own key is that of its alert where it has no other."""
     assert state.group is not None

@@ -10,6 +10,7 @@ from app.models.alerts import Suppression
 from app.models.notifications import Cause, Status
 from tests.app.client import Client
 from tests.app.helpers import evaluate, fire, make_rule, notifications, post_event
+from tests.app.statements import sent
 from tests.conftest import TestClock
 
 DISKS = 'when type == "disk" then notify("slack:#o", resolved: true)'
@@ -170,6 +171,35 @@ def test_a_group_whose_time_was_over_before_an_alert_of_it_is_told_before_its_en
     # Nobody looked at the time for a while.
     fire(clock.tick(300))
     assert sorted(one.cause for one in notifications()) == ["alert", "group", "group"]
+
+
+def test_what_is_let_go_together_is_asked_about_together(client: Client, clock: TestClock) -> None:
+    make_rule(client, f"{DISKS} group 60s by region resolve after 1d by host")
+    client.post("/silences", json={"condition": 'host == "none"', "for": "1h", "comment": ""})
+
+    def flushed(first: int, hosts: int) -> int:
+        for number in range(first, first + hosts):
+            match(client, clock, host=f"db-{number}", region=number % (hosts // 4))
+        with sent() as statements:
+            fire(clock.tick(61))
+        return len(statements)
+
+    assert flushed(0, 8) == flushed(8, 40)
+
+
+def test_of_many_rules_it_is_asked_at_once_what_people_keep_quiet(
+    client: Client, clock: TestClock
+) -> None:
+    def matched(first: int, rules: int) -> int:
+        for number in range(first, first + rules):
+            make_rule(client, f"{DISKS} throttle 9 per 1h group 30s", name=f"Rule {number}")
+        match(client, clock)  # by states that are there
+        event_id = post_event(client, type="disk")
+        with sent() as statements:
+            evaluate(clock.tick(1), [event_id])
+        return len(statements)
+
+    assert matched(0, 2) == matched(2, 10)
 
 
 def test_a_group_of_a_version_is_told_however_far_behind_the_clock_was_that_made_it(
