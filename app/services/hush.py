@@ -19,8 +19,7 @@ from app.services.alerting import Counted, Place
 from app.services.machines import alert_key
 from app.services.rulesets import JudgingRule
 from app.services.silences import Asked
-from rules_dsl.memory import Decision, Machine
-from rules_dsl.memory.rounds import Round
+from rules_dsl.memory import Decision, Machine, Round
 
 # A statement has room for some 65,000 values.
 TOGETHER: Final = 10_000

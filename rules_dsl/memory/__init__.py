@@ -11,8 +11,9 @@ Clauses (`rounds`) go by the time of the decision.
 """
 
 from rules_dsl.memory.decisions import LATE, SEEN, Address, Decision, Occurrence, Verdict
-from rules_dsl.memory.machine import Limits, Machine, nothing_open
+from rules_dsl.memory.machine import Limits, Machine, nothing_open, nothing_quiet
 from rules_dsl.memory.plan import guard_of
+from rules_dsl.memory.rounds import Round
 from rules_dsl.memory.state import Cause, State
 from rules_dsl.memory.states import MemoryStates
 
@@ -26,8 +27,10 @@ __all__ = [
     "Machine",
     "MemoryStates",
     "Occurrence",
+    "Round",
     "State",
     "Verdict",
     "guard_of",
     "nothing_open",
+    "nothing_quiet",
 ]

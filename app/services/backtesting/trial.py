@@ -32,8 +32,10 @@ from rules_dsl.memory import (
     Limits,
     Machine,
     Occurrence,
+    Round,
     Verdict,
     nothing_open,
+    nothing_quiet,
 )
 
 log = structlog.get_logger()
@@ -98,6 +100,7 @@ class _Rule:
             self.machine = Machine(tried.compiled, lateness, limits)
             self.states = TimedStates(place, self.machine, timers)
             self.is_open: Callable[[str, str], bool] = nothing_open
+            self.is_quiet: Callable[[Round], bool] = nothing_quiet
 
     @property
     def goes_by_time(self) -> bool:
@@ -132,6 +135,7 @@ class Trial:
         for rule in self._rules:
             self._set.add(rule.place, rule.compiled)
             rule.is_open = partial(self._is_open, rule)
+            rule.is_quiet = partial(self._is_quiet, rule)
         self.has_memory = any(rule.machine for rule in self._rules)
         self._waiting = any(rule.waits_for_others for rule in self._rules)
         self._begin(begin)
@@ -232,7 +236,7 @@ class Trial:
             if not rule.states.is_due(at, address):
                 continue
             self._now = at
-            decisions = rule.machine.fire(address, rule.states, at, rule.is_open)
+            decisions = rule.machine.fire(address, rule.states, at, rule.is_open, rule.is_quiet)
             for decision in decisions:
                 self._follow(rule, decision, None)
             rule.states.settle(at)
@@ -245,6 +249,12 @@ class Trial:
             return self._around.is_open(name, key, self._now)
         keys = {alert_key(key), ""}
         return any(self._lives.is_open(rule.place, each) for rule in named for each in keys)
+
+    def _is_quiet(self, rule: _Rule, round: Round) -> bool:
+        """Whether the end of its alert was told before it is let go; nothing else keeps anything quiet here."""
+        life = self._lives.last(rule.place, alert_key(round.key))
+        is_over = life is not None and life.told and life.resolved_at is not None
+        return is_over and not round.ripened
 
     def _follow(self, rule: _Rule, decision: Decision, about: About | None) -> None:
         """What a decision comes to: a match, the end of an alert, or that what was held back is let go."""

@@ -303,6 +303,17 @@ def test_of_any_condition_a_backtest_is_what_live_recorded(
     compare(client, clock, seen, rules, drawn)
 
 
+def test_an_alert_that_is_over_takes_no_other_of_its_group_with_it(
+    client: Client, clock: TestClock
+) -> None:
+    clauses = 'group 20s by u resolve when type == "b" by v'
+    drawn: list[Step] = [
+        (passed, 0, {"type": type, "u": 1, "v": v})
+        for passed, type, v in ((0, "a", 1), (30, "a", 2), (1, "a", 1), (1, "b", 2), (1, "b", 1))
+    ]
+    compare(client, clock, Counter(), ('type == "a"', clauses, OTHERS[0]), drawn)
+
+
 @pytest.mark.parametrize("clauses", ["group 45s by v throttle 1 per 2m", "throttle 1 per 2m by v"])
 def test_times_of_one_moment_come_by_their_keys(
     client: Client, clock: TestClock, clauses: str
