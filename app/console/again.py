@@ -29,7 +29,7 @@ def under_way() -> Unsent | None:
     if request.endpoint in door.OPEN or not g.get("ours"):
         return None
     filled = door.filled()
-    return Unsent(request.full_path.rstrip("?"), filled) if filled else None
+    return Unsent(door.here(), filled) if filled else None
 
 
 def read(written: str) -> Unsent | None:

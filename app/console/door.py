@@ -9,6 +9,7 @@ import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as BadBase64
 from typing import Any, Final, cast
+from urllib.parse import quote
 
 from flask import Response, g, redirect, request, url_for
 from werkzeug.exceptions import Forbidden, Unauthorized
@@ -105,6 +106,12 @@ def said() -> str:
         return ""
 
 
+def here() -> str:
+    """The address that was asked for, as a link has it: a name in it may hold `#` or `%`."""
+    asked = request.query_string.decode(errors="replace")
+    return quote(request.path, safe="/:") + (f"?{asked}" if asked else "")
+
+
 def is_here(url: object) -> bool:
     """Whether it is a page of ours; browsers read `//host` and `/\\host` as other sites."""
     return url == "/" or (isinstance(url, str) and url.startswith("/console/") and "\\" not in url)
@@ -129,7 +136,7 @@ def _check_token() -> None:
 
 def _to_sign_in() -> Response:
     """The way back is kept for pages only: a change is not made again after signing in."""
-    following = request.full_path.rstrip("?") if request.method == "GET" else None
+    following = here() if request.method == "GET" else None
     url = url_for("console.session.page", next=following)
     if "HX-Request" in request.headers:
         return Response(status=204, headers={"HX-Redirect": url_for("console.session.page")})

@@ -106,3 +106,20 @@ def test_what_leads_elsewhere_or_is_no_form_is_not_sent(
 ) -> None:
     browser.open("/console/sign-in")
     assert "Overview" in browser.send("/console/sign-in", key=key, unsent=unsent)
+
+
+def test_a_form_goes_back_to_a_page_whose_address_has_marks_of_urls(
+    browser: Browser, key: str, clock: TestClock
+) -> None:
+    browser.open("/console/channels/new?kind=discord")
+    config = {"config.webhook_url": "https://discord.com/api/webhooks/1/x"}
+    page = browser.send("/console/channels", kind="discord", name="#ops %41", **config)
+    action = "/console/channels/discord:%23ops%20%2541"
+    assert f'action="{action}"' in page
+    clock.tick(12 * 3600 + 1)
+    browser.send(action, status=401, switch="on")
+    browser.send("/console/sign-in", **hidden(browser), key=key)
+    assert "Switched on" in browser.send(action, **hidden(browser))
+    clock.tick(12 * 3600 + 1)
+    browser.open(action)
+    assert "#ops %41" in browser.send("/console/sign-in", **hidden(browser), key=key)
