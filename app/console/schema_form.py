@@ -61,6 +61,11 @@ def inputs(
     return sorted(found, key=lambda one: (one.name in names, not one.required))
 
 
+def secrets(schema: Schema) -> list[Input]:
+    """The inputs for what is secret alone."""
+    return [one for one in inputs(schema, {}) if one.secret]
+
+
 def read(schema: Schema, typed: Typed, *, changing: bool = False) -> tuple[dict[str, Any], Errors]:
     """The document that was typed, and what could not be read of it.
 

@@ -98,8 +98,8 @@ def test_what_another_site_sends_is_not_kept_to_be_sent_with_a_click(browser: Br
 
 @pytest.mark.parametrize(
     "unsent",
-    ["", "{", "[" * 100_000, "1", json.dumps(["//evil.example/", [["a", "b"]]]),
-     json.dumps(["https://evil.example/", [["a", "b"]]]), json.dumps([NEW, [1]])],
+    ["", "{", "[" * 100_000, "1", json.dumps(["//evil.example/", [["a", "b"]], []]),
+     json.dumps(["https://evil.example/", [["a", "b"]], []]), json.dumps([NEW, [1], []])],
 )  # fmt: skip
 def test_what_leads_elsewhere_or_is_no_form_is_not_sent(
     browser: Browser, key: str, unsent: str
@@ -123,3 +123,17 @@ def test_a_form_goes_back_to_a_page_whose_address_has_marks_of_urls(
     clock.tick(12 * 3600 + 1)
     browser.open(action)
     assert "#ops %41" in browser.send("/console/sign-in", **hidden(browser), key=key)
+
+
+def test_a_secret_that_was_typed_is_in_no_page_and_is_typed_again(
+    browser: Browser, key: str, clock: TestClock
+) -> None:
+    browser.open("/console/channels/new?kind=discord")
+    clock.tick(12 * 3600 + 1)
+    url = "https://discord.com/api/webhooks/1/s3cret-of-mine"
+    typed = {"kind": "discord", "name": "#ops", "config.webhook_url": url, "enabled": "on"}
+    assert url not in browser.send("/console/channels", status=401, **typed)
+    page = browser.send("/console/sign-in", **hidden(browser), key=key)
+    assert url not in page
+    assert re.search(r'<input type="password"[^>]* name="config.webhook_url"[^>]* required', page)
+    assert "is made" in browser.send("/console/channels", **typed)
