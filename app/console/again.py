@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 
-from flask import g, request
+from flask import request
+from werkzeug.exceptions import HTTPException
 
 from app.channels import registry
 from app.console import door, schema_form
@@ -39,9 +40,12 @@ class Unsent:
 
 def under_way() -> Unsent | None:
     """The form that was just sent, if a page of ours sent it and something was filled in."""
-    if request.endpoint in door.OPEN or not g.get("ours"):
+    if request.endpoint in door.OPEN or not door.comes_from_here():
         return None
-    filled = door.filled()
+    try:
+        filled = door.filled()
+    except HTTPException:  # it is too large, or does not arrive
+        return None
     told = [each for each in filled if each[0] not in _secrets()]
     missing = [name for name, value in filled if value and name in _secrets()]
     return Unsent(door.here(), told, missing) if filled else None

@@ -28,15 +28,15 @@ ENDED: Final = "Your session has ended. What is filled in here stays: send it, a
 
 
 def begin() -> None:
-    """Read the token that a browser holds, or make it one; nothing is known yet of who sends what."""
-    g.ours = False
+    """Read the token that a browser holds, or make it one."""
     g.token = request.cookies.get(cookie_name(), "") or sessions.fresh_token()
 
 
 def guard() -> Response | None:
     """Let a request in, send it to the sign-in page, or refuse it: 401 where a form is to be sent again after that."""
     if request.method not in READING:
-        _check_origin()
+        if not comes_from_here():
+            raise Forbidden("this change comes from another site")
         _check_token()
     if request.endpoint in OPEN:
         return None
@@ -106,6 +106,16 @@ def said() -> str:
         return ""
 
 
+def comes_from_here() -> bool:
+    """Whether a page of ours made the browser send this request."""
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    if site not in (None, "same-origin") or (site is None and origin is None):
+        return False
+    # Browsers write no more than scheme://host:port; whoever else writes what no parser reads is refused as well.
+    return origin is None or origin.partition("://")[2] == request.host
+
+
 def here() -> str:
     """The address that was asked for, as a link has it: a name in it may hold `#` or `%`."""
     asked = request.query_string.decode(errors="replace")
@@ -115,17 +125,6 @@ def here() -> str:
 def is_here(url: object) -> bool:
     """Whether it is a page of ours; browsers read `//host` and `/\\host` as other sites."""
     return url == "/" or (isinstance(url, str) and url.startswith("/console/") and "\\" not in url)
-
-
-def _check_origin() -> None:
-    site = request.headers.get("Sec-Fetch-Site")
-    origin = request.headers.get("Origin")
-    if site not in (None, "same-origin") or (site is None and origin is None):
-        raise Forbidden("this change comes from another site")
-    # Browsers write no more than scheme://host:port; whoever else writes what no parser reads is refused as well.
-    if origin is not None and origin.partition("://")[2] != request.host:
-        raise Forbidden("this change comes from another site")
-    g.ours = True
 
 
 def _check_token() -> None:

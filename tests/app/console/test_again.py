@@ -7,10 +7,13 @@ from html import unescape
 
 import pytest
 from flask import Flask
+from limits import parse
 
-from app.config import Settings
+from app.config import Rates, Settings
 from app.extensions import session
+from app.runtime import EXTENSION, runtime
 from app.services import keys
+from app.web import limits
 from tests.app.console.browser import ORIGIN, Browser
 from tests.conftest import TestClock
 
@@ -137,3 +140,17 @@ def test_a_secret_that_was_typed_is_in_no_page_and_is_typed_again(
     assert url not in page
     assert re.search(r'<input type="password"[^>]* name="config.webhook_url"[^>]* required', page)
     assert "is made" in browser.send("/console/channels", **typed)
+
+
+def test_a_form_that_came_too_often_is_sent_again_later(
+    app: Flask, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = runtime()
+    few = replace(made.settings, rates=Rates(calls=parse("1/hour")))
+    monkeypatch.setitem(app.extensions, EXTENSION, replace(made, settings=few))
+    limits.forget(app)
+    browser.client.get(NEW)
+    assert "more than" in browser.send(NEW, status=429, **FIELDS)
+    assert hidden(browser) == FIELDS
+    large = FIELDS | {"dsl": "x" * 17_000_000}
+    assert "Send it again" not in browser.send(NEW, status=429, **large)
