@@ -17,6 +17,7 @@ from app.console.schema_form import Input
 
 # Of what is in the form nothing was said: it came too late, too often, or in a bad moment.
 PASSING: Final = (401, 403, 429, 503)
+SIGNING_IN: Final = "console.session.create"
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,12 @@ class Unsent:
 
 def under_way() -> Unsent | None:
     """The form that was just sent, if a page of ours sent it and something was filled in."""
-    if request.endpoint in door.OPEN or not door.comes_from_here():
+    if not door.comes_from_here():
         return None
     try:
+        if request.endpoint == SIGNING_IN:
+            # One waits behind it.
+            return read(request.form.get("unsent", ""))
         filled = door.filled()
     except HTTPException:  # it is too large, or does not arrive
         return None

@@ -154,3 +154,17 @@ def test_a_form_that_came_too_often_is_sent_again_later(
     assert hidden(browser) == FIELDS
     large = FIELDS | {"dsl": "x" * 17_000_000}
     assert "Send it again" not in browser.send(NEW, status=429, **large)
+
+
+def test_what_waits_behind_a_sign_in_that_fails_waits_on(
+    browser: Browser, key: str, clock: TestClock
+) -> None:
+    clock.tick(12 * 3600 + 1)
+    browser.send(NEW, status=401, **FIELDS)
+    waiting, old = hidden(browser), browser.page
+    browser.sign_in(key)
+    browser.page = old
+    assert "too old" in browser.send("/console/sign-in", status=403, **waiting, key=key)
+    assert hidden(browser) == FIELDS
+    browser.send(NEW, **hidden(browser))
+    assert rules(browser) == ["big"]
