@@ -94,7 +94,7 @@ def redrive_all(session: Session, which: DeadLetters, now: datetime, limit: int)
 def _is_over() -> ColumnElement[bool]:
     """Whether a target that keeps alerts itself was told the end of a notification's alert."""
     end = aliased(Notification)
-    told = exists().where(
+    told = select(end.id).where(
         end.cause_id == Notification.alert_id,
         end.cause == Cause.ALERT,
         end.target == Notification.target,
@@ -102,4 +102,6 @@ def _is_over() -> ColumnElement[bool]:
     )
     # They are those with a use for acknowledgements.
     kinds = (kind for kind in registry.kinds() if registry.get(kind).hears_acknowledged)
-    return and_(or_(*(Notification.target.startswith(f"{kind}:") for kind in kinds)), told)
+    keeps = or_(*(Notification.target.startswith(f"{kind}:") for kind in kinds))
+    # Without an OFFSET, PostgreSQL may read all ends that were ever sent, and not look each up.
+    return and_(keeps, exists(told.offset(0)))

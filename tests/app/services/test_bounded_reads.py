@@ -16,8 +16,9 @@ from app.extensions import db, session
 from app.ids import uuid7
 from app.models.events import Event
 from app.models.rules import RuleVersion
-from app.services import bulk, cost, fields, ingest, tracing, why
+from app.services import bulk, cost, deadletters, fields, ingest, tracing, why
 from app.services.cost import Cost
+from app.services.deadletters import DeadLetters
 from app.services.ingest import Arrival
 from app.services.tracing import State
 from tests.app.client import Client
@@ -146,3 +147,20 @@ def test_what_is_read_does_not_grow_with_the_record(newest: UUID) -> None:
         session().execute(text("SELECT id FROM events WHERE body::text LIKE '%19999%' LIMIT 1"))
     # What does read all is noticed.
     assert read_by(*statements[0]) == EVENTS
+
+
+def test_dead_letters_are_put_back_without_a_look_at_all_that_was_ever_sent(
+    newest: UUID, clock: TestClock
+) -> None:
+    for statement in (
+        "UPDATE notifications SET cause = 'alert', target = 'pagerduty:a'",
+        "UPDATE notifications SET status = 'dead', alert_id = gen_random_uuid() WHERE id IN"
+        " (SELECT id FROM notifications ORDER BY id LIMIT 1000)",
+        "ANALYZE",
+    ):
+        session().execute(text(statement))
+    session().commit()
+    with sent() as statements:
+        assert len(deadletters.redrive_all(session(), DeadLetters(), clock(), 10)) == 10
+    session().rollback()
+    assert max(read_by(*statement) for statement in statements) <= 100
