@@ -17,6 +17,8 @@ from app.console.schema_form import Input
 
 # Of what is in the form nothing was said: it came too late, too often, or in a bad moment.
 PASSING: Final = (401, 403, 429, 503)
+# More than a page has; whoever is not signed in could have us write millions.
+MOST_FIELDS: Final = 1000
 SIGNING_IN: Final = "console.session.create"
 
 
@@ -52,7 +54,7 @@ def under_way() -> Unsent | None:
         return None
     told = [each for each in filled if each[0] not in _secrets()]
     missing = [name for name, value in filled if value and name in _secrets()]
-    return Unsent(door.here(), told, missing) if filled else None
+    return Unsent(door.here(), told, missing) if 0 < len(filled) <= MOST_FIELDS else None
 
 
 def read(written: str) -> Unsent | None:
@@ -63,7 +65,9 @@ def read(written: str) -> Unsent | None:
         names = [str(name) for name in missing]
     except (ValueError, TypeError, RecursionError):
         return None
-    return Unsent(action, told, names) if door.is_here(action) else None
+    if not door.is_here(action) or len(told) + len(names) > MOST_FIELDS:
+        return None
+    return Unsent(action, told, names)
 
 
 @cache

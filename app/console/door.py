@@ -24,11 +24,15 @@ from app.web.recording import READING
 CSRF_FIELD, CSRF_HEADER = "csrf", "X-CSRF-Token"
 OPEN: Final = {"console.assets.serve", "console.session.page", "console.session.create"}
 SAID: Final = "sentinel_said"
+# An event that is tried may be in a form, and a form in that of the sign-in page: each spells it at greater length.
+FORM: Final = 2 * 2**20
+EVENTS: Final = 8
 ENDED: Final = "Your session has ended. What is filled in here stays: send it, and sign in then."
 
 
 def begin() -> None:
-    """Read the token that a browser holds, or make it one."""
+    """Read the token that a browser holds, or make it one; and bound what it may send."""
+    request.max_content_length = FORM + EVENTS * runtime().settings.max_body
     g.token = request.cookies.get(cookie_name(), "") or sessions.fresh_token()
 
 

@@ -10,6 +10,7 @@ from flask import Flask
 from limits import parse
 
 from app.config import Rates, Settings
+from app.console.again import MOST_FIELDS
 from app.extensions import session
 from app.runtime import EXTENSION, runtime
 from app.services import keys
@@ -168,3 +169,17 @@ def test_what_waits_behind_a_sign_in_that_fails_waits_on(
     assert hidden(browser) == FIELDS
     browser.send(NEW, **hidden(browser))
     assert rules(browser) == ["big"]
+
+
+def test_what_nobody_can_have_filled_in_is_not_kept(
+    browser: Browser, clock: TestClock, key: str
+) -> None:
+    clock.tick(12 * 3600 + 1)
+    many = {f"a{number}": "1" for number in range(MOST_FIELDS + 1)}
+    assert 'name="unsent"' not in browser.send(NEW, status=401, **many)
+    written = json.dumps([NEW, list(many.items()), []])
+    assert "Overview" in browser.send("/console/sign-in", key=key, unsent=written)
+
+
+def test_a_form_is_refused_that_is_larger_than_any_page_makes_one(browser: Browser) -> None:
+    browser.send(NEW, status=413, **FIELDS | {"dsl": "x" * 5_000_000})
