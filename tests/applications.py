@@ -34,7 +34,10 @@ class Applications:
         known = cast(Runtime, app.extensions[EXTENSION])
         app.extensions[EXTENSION] = replace(known, clock=clock)
         limits.forget(app)
-        cast(Celery, app.extensions["celery"]).set_default()
+        celery = cast(Celery, app.extensions["celery"])
+        celery.set_default()
+        # One that a test has made for itself since is the current one, and comes before the default.
+        celery.set_current()
         with app.app_context():
             metrics.totals.bind(db.engine)
         rulesets.live.forget()
