@@ -13,8 +13,10 @@ from app.channels.base import Notice
 from app.channels.egress import Egress
 from app.channels.transport import Transport
 from tests.app.channels.certificates import Authority
+from tests.app.channels.mailserver import MailServer
 
 Serve = Callable[[Callable[[socket.socket], None]], "Receiver"]
+Start = Callable[..., MailServer]
 
 
 class Receiver:
@@ -110,3 +112,23 @@ def make_notice() -> Callable[..., Notice]:
         return Notice(**(values | changes))
 
     return make
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Makes mail servers, which end with the test."""
+    servers: list[MailServer] = []
+
+    def make(**options: Any) -> MailServer:
+        servers.append(MailServer(**options))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def plain(start: Start) -> MailServer:
+    """A server without TLS and logins."""
+    return start()

@@ -11,6 +11,11 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from app.channels import registry
+from app.channels.base import Notice, Verdict
+from app.channels.transport import Transport
+
+EMAIL = registry.get("email")
 USER, PASSWORD = "sentinel", "p@ss:w/rd"
 
 
@@ -89,3 +94,15 @@ class MailServer:
             assert isinstance(envelope.content, bytes)
             self.taken.append(Taken(str(envelope.mail_from), to, envelope.content, secure))
         return answer
+
+
+def config(url: str, to: str = "ops@example.com", **more: Any) -> dict[str, Any]:
+    return {"to": to, "smtp_url": url, "sender": "Sentinel <sentinel@example.com>", **more}
+
+
+def bare(server: MailServer) -> str:
+    return f"smtp://127.0.0.1:{server.port}?starttls=off"
+
+
+def send_to(server: MailServer, notice: Notice, transport: Transport, **more: Any) -> Verdict:
+    return EMAIL.send(notice, config(bare(server), **more), transport)

@@ -113,6 +113,14 @@ def test_a_time_that_opens_an_alert_inhibits_what_comes_true_at_the_same_time(
     assert kinds() == ["inhibited"]
 
 
+def check_that_the_others_are_told(client: Client) -> None:
+    """After the first alert and its end, of a group without that: three matches, the last of db-3."""
+    first, end, second = notifications()
+    assert (end.cause, end.alert_id) == (Cause.ALERT, first.alert_id)
+    assert client.get(f"/alerts/{second.alert_id}").json["key"] == '["db-3"]'
+    assert second.message.startswith("3 matches, the last: ")
+
+
 def test_an_alert_that_is_over_takes_no_other_of_its_group_with_it(
     client: Client, clock: TestClock
 ) -> None:
@@ -123,10 +131,7 @@ def test_an_alert_that_is_over_takes_no_other_of_its_group_with_it(
         match(client, clock, host=host, region="eu")
     match(client, clock, type="ok", host="db-1", region="eu")
     fire(clock.tick(61))
-    first, end, second = notifications()
-    assert (end.cause, end.alert_id) == (Cause.ALERT, first.alert_id)
-    assert client.get(f"/alerts/{second.alert_id}").json["key"] == '["db-3"]'
-    assert second.message.startswith("3 matches, the last: ")
+    check_that_the_others_are_told(client)
 
 
 def test_a_group_is_told_of_an_alert_that_is_open_before_one_that_has_begun_and_ended_in_it(
@@ -154,10 +159,7 @@ def test_an_alert_that_is_over_takes_no_other_of_its_group_with_it_that_waits_fo
     fire(clock.tick(61))
     match(client, clock, type="ok", host="db-1", region="eu")
     fire(clock.tick(24 * 3600 - 600))
-    first, end, second = notifications()
-    assert (end.cause, end.alert_id) == (Cause.ALERT, first.alert_id)
-    assert client.get(f"/alerts/{second.alert_id}").json["key"] == '["db-3"]'
-    assert second.message.startswith("3 matches, the last: ")
+    check_that_the_others_are_told(client)
 
 
 def test_a_group_whose_time_was_over_before_an_alert_of_it_is_told_before_its_end(
